@@ -1,0 +1,237 @@
+"""Fine-tuning on texts of mixed length: this project beside the Trainer with its defaults."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any, cast
+
+from common import (
+    arguments,
+    comparison,
+    interleave,
+    load_config,
+    machine,
+    mixed_texts,
+    prepare_texts,
+    project_trainer,
+    read_rows,
+    reference_checkpoint,
+    train_and_count,
+    write_section,
+)
+from gap.cli import run
+
+if TYPE_CHECKING:
+    from common import Contestant
+    from gap.batching import LabelledTexts
+    from gap.vocabulary import Vocabulary
+    from transformers import PreTrainedModel, Trainer
+
+OURS, PEER = "this project", "transformers Trainer, defaults"
+GOAL = 4.0
+
+# Makes a trainer for texts, a number of steps, and a seed.
+Maker = Callable[["LabelledTexts", int, int], "Trainer"]
+
+
+def makers(
+    checkpoint: Path, labels: list[str], recipe: dict[str, Any], folder: Path
+) -> dict[str, Maker]:
+    """Return what makes the two trainers."""
+
+    def ours(texts: LabelledTexts, steps: int, seed: int) -> Trainer:
+        from gap.models.transformer import load_classifier
+        from transformers import set_seed
+
+        set_seed(seed)
+        model = load_classifier(checkpoint, labels)
+        return project_trainer(model, texts, recipe, steps, seed, folder)
+
+    def peer(texts: LabelledTexts, steps: int, seed: int) -> Trainer:
+        model = default_model(checkpoint, len(labels), seed)
+        return default_trainer(model, checkpoint, texts, recipe, steps, seed, folder)
+
+    return {PEER: peer, OURS: ours}
+
+
+def default_model(checkpoint: Path, labels: int, seed: int) -> PreTrainedModel:
+    """Return the checkpoint with a new head, loaded as usual."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, set_seed
+
+    set_seed(seed)
+    return AutoModelForSequenceClassification.from_pretrained(
+        checkpoint, num_labels=labels, dtype=torch.float32
+    )
+
+
+def default_trainer(
+    model: PreTrainedModel,
+    checkpoint: Path,
+    texts: LabelledTexts,
+    recipe: dict[str, Any],
+    steps: int,
+    seed: int,
+    folder: Path,
+) -> Trainer:
+    """Return the Trainer as its documentation has it: what computes is left at the defaults.
+
+    The recipe's optimisation is the same as ours, so that accuracies can be compared.
+    """
+    from transformers import (
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        PrinterCallback,
+        Trainer,
+        TrainingArguments,
+    )
+
+    settings = TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=recipe["batch_size"],
+        learning_rate=recipe["lr"],
+        lr_scheduler_type=recipe["lr_schedule"],
+        warmup_steps=math.ceil(recipe["warmup"] * steps),
+        weight_decay=recipe["weight_decay"],
+        max_grad_norm=recipe["max_grad_norm"],
+        seed=seed,
+        save_strategy="no",
+        logging_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        include_num_input_tokens_seen="non_padding",
+    )
+    trainer = Trainer(
+        model=model,
+        args=settings,
+        train_dataset=[
+            {"input_ids": text["input_ids"].tolist(), "labels": text["labels"]}
+            for text in (texts[index] for index in range(len(texts)))
+        ],
+        data_collator=DataCollatorWithPadding(AutoTokenizer.from_pretrained(checkpoint)),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def accuracies(
+    made: dict[str, Maker], training: LabelledTexts, test: LabelledTexts, steps: int, seeds: int
+) -> dict[str, list[float]]:
+    """Return the accuracy on test after `steps`, of each trainer and seed."""
+    from gap.inference import log_scores
+
+    found: dict[str, list[float]] = {name: [] for name in made}
+    for seed in range(seeds):
+        for name, make in made.items():
+            trainer = make(training, steps, seed)
+            trainer.train()
+            scores = log_scores(cast("PreTrainedModel", trainer.model), test.texts, test.rows)
+            found[name].append(float((scores.argmax(1) == test.labels).mean()))
+            print(f"seed {seed}, {name}: accuracy {found[name][-1]:.4f}", flush=True)
+    return found
+
+
+def describe_accuracies(found: dict[str, list[float]], training: int, test: int) -> str:
+    """Return a paragraph about the accuracies of both after the same number of steps."""
+    differences = [100 * (a - b) for a, b in zip(found[OURS], found[PEER], strict=True)]
+    each = "; ".join(
+        f"{name}: {' '.join(f'{100 * value:.1f}' for value in values)}, mean "
+        f"{100 * mean(values):.1f}, standard deviation {100 * stdev(values):.1f}"
+        for name, values in found.items()
+    )
+    return (
+        f"Accuracy in per cent on {test:,} test texts after the same steps, one epoch of "
+        f"{training:,} texts, by seed: {each}. Ours less theirs, in points: "
+        f"{' '.join(f'{difference:+.1f}' for difference in differences)}, mean "
+        f"{mean(differences):+.1f}."
+    )
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the parsed command line."""
+    parser = arguments(__doc__)
+    parser.add_argument("--steps", type=int, default=6, help="of the peer in a round; ours thrice")
+    parser.add_argument(
+        "--accuracy-seeds", type=int, default=0, help="compare accuracies too (slow)"
+    )
+    parser.add_argument("--accuracy-texts", type=int, default=1000, help="to train on for that")
+    parser.add_argument("--test-texts", type=int, default=2000, help="to compare accuracies on")
+    return parser.parse_args(argv)
+
+
+def contestant(make: Maker, texts: LabelledTexts, steps: int) -> Contestant:
+    """Return what trains for `steps` in each round, with the round's number as seed."""
+
+    def make_ready(number: int) -> Callable[[], int]:
+        trainer = make(texts, steps, number)
+        return lambda: train_and_count(trainer)
+
+    return make_ready
+
+
+def compare_speed(
+    given: argparse.Namespace, made: dict[str, Maker], texts: LabelledTexts
+) -> list[str]:
+    """Return the paragraphs about speed."""
+    steps = {PEER: given.steps, OURS: 3 * given.steps}
+    ways = {name: contestant(made[name], texts, steps[name]) for name in (PEER, OURS)}
+    timings = interleave(ways, given.rounds)
+    return [
+        f"{len(texts):,} texts, {texts.lengths.mean():.0f} tokens long on average; {given.rounds} "
+        f"rounds of {steps[PEER]} steps (ours {steps[OURS]}).",
+        comparison(timings, OURS, {PEER: GOAL}),
+    ]
+
+
+def compare_accuracies(
+    given: argparse.Namespace,
+    made: dict[str, Maker],
+    vocabulary: Vocabulary,
+    folder: Path,
+    batch_size: int,
+) -> str:
+    """Return the paragraph about accuracies."""
+    training = mixed_texts(
+        *read_rows(folder / "pool.parquet", given.accuracy_texts, 1), vocabulary, 1
+    )
+    test = mixed_texts(*read_rows(folder / "test.parquet", given.test_texts, 2), vocabulary, 2)
+    steps = math.ceil(len(training) / batch_size)
+    found = accuracies(made, training, test, steps, given.accuracy_seeds)
+    return describe_accuracies(found, len(training), len(test))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the benchmark."""
+    given = parse(argv)
+    import torch
+    from gap.vocabulary import PretrainedVocabulary
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    config = load_config(given.config)
+    model = config["model_zoo"][config["reference"]]
+    recipe = model["optimisation"]
+    checkpoint = reference_checkpoint(config, given.results)
+    vocabulary = PretrainedVocabulary(checkpoint)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        labels = prepare_texts(config, given.results, folder, given.test_texts)
+        made = makers(checkpoint, labels, recipe, folder)
+        texts = mixed_texts(*read_rows(folder / "pool.parquet", given.texts, 0), vocabulary, 0)
+        body = [f"Checkpoint {model['checkpoint']}, batches of {recipe['batch_size']}."]
+        body += compare_speed(given, made, texts)
+        if given.accuracy_seeds:
+            body.append(compare_accuracies(given, made, vocabulary, folder, recipe["batch_size"]))
+    write_section(given.page, "Fine-tuning", "\n\n".join([*body, f"Machine: {machine()}."]))
+
+
+if __name__ == "__main__":
+    run(main)

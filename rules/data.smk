@@ -1,0 +1,80 @@
+localrules:
+    download,
+
+
+rule download:
+    input:
+        local_files,
+        script=script("download.py"),
+    output:
+        manifest="<results>/sources/{source}/manifest.json",
+        files=directory("<results>/sources/{source}/files"),
+    log:
+        "<logs>/download/{source}.log",
+    conda:
+        "../envs/data.yaml"
+    params:
+        role=lambda wildcards: wildcards.source.partition("-")[0],
+        recipe=lambda wildcards: canonical_json(source_spec(wildcards)),
+        code=code_digest("download.py"),
+    message:
+        "Fetching {wildcards.source}"
+    shell:
+        "python {input.script} --role {params.role} --spec {params.recipe:q}"
+        " --files {output.files} --manifest {output.manifest} > {log} 2>&1"
+
+
+rule prepare:
+    input:
+        unpack(prepare_inputs),
+        script=script("prepare.py"),
+    output:
+        pool="<results>/datasets/{dataset}/pool.parquet",
+        pool_manifest="<results>/datasets/{dataset}/pool.json",
+        test="<results>/datasets/{dataset}/test.parquet",
+        test_manifest="<results>/datasets/{dataset}/test.json",
+        rejects="<results>/datasets/{dataset}/rejects.csv",
+        card="<results>/datasets/{dataset}/card.json",
+    log:
+        "<logs>/prepare/{dataset}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 2
+    params:
+        recipe=lambda wildcards: canonical_json(prepare_recipe(wildcards)),
+        test=lambda wildcards, input: options(
+            {"test-source": input.test_source} if "test_source" in input.keys() else {}
+        ),
+        code=code_digest("prepare.py"),
+    message:
+        "Preparing the pool and the test set of {wildcards.dataset}"
+    shell:
+        "python {input.script} --spec {params.recipe:q} --source {input.source} {params.test}"
+        " --pool {output.pool} --test {output.test}"
+        " --rejects {output.rejects} --card {output.card} --threads {threads} > {log} 2>&1"
+
+
+rule subsample:
+    input:
+        "<results>/datasets/{dataset}/pool.json",
+        pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
+        script=script("subsample.py"),
+    output:
+        subsample="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet",
+        manifest="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
+    log:
+        "<logs>/subsample/{dataset}/{size}/{seeds}.log",
+    priority: FIRST
+    conda:
+        "../envs/data.yaml"
+    params:
+        recipe=lambda wildcards: canonical_json(
+            {"size": wildcards.size, "validation": config["validation"]}
+        ),
+        code=code_digest("subsample.py"),
+    message:
+        "Drawing {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
+    shell:
+        "python {input.script} --recipe {params.recipe:q} --seeds {wildcards.seeds}"
+        " --pool {input.pool} --subsample {output.subsample} --manifest {output.manifest}"
+        " > {log} 2>&1"

@@ -1,0 +1,29 @@
+rule train:
+    input:
+        unpack(lambda wildcards: text_inputs(wildcards, "pool")),
+        unpack(checkpoint_inputs),
+        manifest="<results>/datasets/{dataset}/pool.json",
+        subsample_manifest="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
+        subsample=ancient("<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet"),
+        script=script("train.py"),
+    output:
+        training="<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json",
+        weights=directory("<results>/runs/{dataset}/{model}/{size}/{seeds}/weights"),
+    log:
+        "<logs>/train/{dataset}/{model}/{size}/{seeds}.log",
+    priority: expected_work
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    params:
+        state=subpath(output.training, parent=True),
+        options=model_options,
+        recipe=lambda wildcards: canonical_json(recipe_of(wildcards)),
+        code=code_digest("train.py"),
+    message:
+        "Training {wildcards.model} on {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
+    shell:
+        "python {input.script} --recipe {params.recipe:q} {params.options}"
+        " --manifest {input.manifest} --subsample {input.subsample}"
+        " --state {params.state} --weights {output.weights} --training {output.training}"
+        " > {log} 2>&1"

@@ -1,0 +1,88 @@
+rule fit_vocabulary:
+    input:
+        "<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
+        subsample=ancient("<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet"),
+        pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
+        script=script("fit_vocabulary.py"),
+    output:
+        manifest="<results>/datasets/{dataset}/vocabularies/{vocabulary}/{size}/{seeds}.json",
+        vocabulary=directory(
+            "<results>/datasets/{dataset}/vocabularies/{vocabulary}/{size}/{seeds}"
+        ),
+    log:
+        "<logs>/fit_vocabulary/{dataset}/{vocabulary}/{size}/{seeds}.log",
+    priority: FIRST
+    conda:
+        "../envs/data.yaml"
+    params:
+        recipe=lambda wildcards: canonical_json(config["vocabulary_zoo"][wildcards.vocabulary]),
+        code=code_digest("fit_vocabulary.py"),
+    message:
+        "Fitting {wildcards.vocabulary} on {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
+    shell:
+        "python {input.script} --recipe {params.recipe:q} --pool {input.pool}"
+        " --subsample {input.subsample} --vocabulary {output.vocabulary}"
+        " --manifest {output.manifest} > {log} 2>&1"
+
+
+# Every text of the data set, once for each pretrained tokenizer.
+rule encode:
+    input:
+        "<results>/datasets/{dataset}/pool.json",
+        "<results>/datasets/{dataset}/test.json",
+        checkpoint="<results>/sources/checkpoint-{checkpoint}/manifest.json",
+        pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
+        test=ancient("<results>/datasets/{dataset}/test.parquet"),
+        script=script("encode.py"),
+    output:
+        pool="<results>/datasets/{dataset}/ids/{checkpoint}/pool.json",
+        test="<results>/datasets/{dataset}/ids/{checkpoint}/test.json",
+        ids=directory("<results>/datasets/{dataset}/ids/{checkpoint}/texts"),
+    log:
+        "<logs>/encode/{dataset}/{checkpoint}.log",
+    priority: FIRST
+    conda:
+        "../envs/data.yaml"
+    threads: 2
+    params:
+        recipe=lambda wildcards: canonical_json(pick(dataset_of(wildcards), "max_tokens", "keep")),
+        code=code_digest("encode.py"),
+    message:
+        "Encoding {wildcards.dataset} with the tokenizer of {wildcards.checkpoint}"
+    shell:
+        "RAYON_NUM_THREADS={threads} python {input.script} --recipe {params.recipe:q}"
+        " --checkpoint {input.checkpoint} --pool {input.pool} --test {input.test}"
+        " --ids {output.ids} --pool-manifest {output.pool} --test-manifest {output.test}"
+        " > {log} 2>&1"
+
+
+# The texts of a block of subsamples, and the test set, with the vocabularies fitted on them.
+rule encode_subsample:
+    input:
+        "<results>/datasets/{dataset}/test.json",
+        "<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
+        "<results>/datasets/{dataset}/vocabularies/{vocabulary}/{size}/{seeds}.json",
+        vocabulary=ancient("<results>/datasets/{dataset}/vocabularies/{vocabulary}/{size}/{seeds}"),
+        subsample=ancient("<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet"),
+        pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
+        test=ancient("<results>/datasets/{dataset}/test.parquet"),
+        script=script("encode.py"),
+    output:
+        pool="<results>/datasets/{dataset}/ids/{vocabulary}/{size}/{seeds}/pool.json",
+        test="<results>/datasets/{dataset}/ids/{vocabulary}/{size}/{seeds}/test.json",
+        ids=directory("<results>/datasets/{dataset}/ids/{vocabulary}/{size}/{seeds}/texts"),
+    log:
+        "<logs>/encode_subsample/{dataset}/{vocabulary}/{size}/{seeds}.log",
+    priority: FIRST
+    conda:
+        "../envs/data.yaml"
+    params:
+        recipe=lambda wildcards: canonical_json(pick(dataset_of(wildcards), "max_tokens", "keep")),
+        code=code_digest("encode.py"),
+    message:
+        "Encoding {wildcards.size} of {wildcards.dataset} with {wildcards.vocabulary}, seeds {wildcards.seeds}"
+    shell:
+        "python {input.script} --recipe {params.recipe:q} --vocabulary {input.vocabulary}"
+        " --subsample {input.subsample} --pool {input.pool} --test {input.test}"
+        " --ids {output.ids} --pool-manifest {output.pool} --test-manifest {output.test}"
+        " > {log} 2>&1"

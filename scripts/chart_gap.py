@@ -1,0 +1,39 @@
+"""Draw the chart of a study as HTML that works offline, SVG, PNG and Vega-Lite."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from gap.charts import study_chart
+from gap.cli import UserError, run, write_json
+from gap.tables import read_table
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    recipe = "JSON: reference, margin (points), confidence (0..1), optional titles {name: text}"
+    parser.add_argument("--recipe", required=True, type=json.loads, help=recipe)
+    parser.add_argument("--accuracies", required=True, help="CSV of estimate_gap.py")
+    parser.add_argument("--gaps", required=True, help="CSV of estimate_gap.py")
+    for name in ("html", "svg", "png", "spec"):
+        parser.add_argument(f"--{name}", required=True, help="file to write")
+    arguments = parser.parse_args(argv)
+    accuracies = read_table(arguments.accuracies)
+    if not accuracies:
+        raise UserError(f"{arguments.accuracies}: no rows, nothing to draw; run estimate_gap again")
+    chart = study_chart(accuracies, read_table(arguments.gaps), arguments.recipe)
+    for path in (arguments.html, arguments.svg, arguments.png):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    actions = {"export": True, "source": False, "compiled": False, "editor": False}
+    chart.save(arguments.html, format="html", inline=True, embed_options={"actions": actions})
+    chart.save(arguments.svg, format="svg")
+    chart.save(arguments.png, format="png", scale_factor=2)
+    write_json(arguments.spec, chart.to_dict())
+
+
+if __name__ == "__main__":
+    run(main)

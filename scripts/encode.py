@@ -1,0 +1,73 @@
+"""Encode texts as token ids.
+
+With --checkpoint the whole data set by a pretrained tokenizer; with --vocabulary and --subsample a
+block of subsamples, and the test set, by the vocabularies fitted on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gap.cli import progress, run, write_json
+from gap.data import iterate_texts
+from gap.pretrained import checkpoint_folder
+from gap.sampling import Rows, read_subsamples
+from gap.vocabulary import FittedVocabulary, PretrainedVocabulary, Vocabulary, write_encoded
+
+
+def encode_file(
+    source: Path,
+    vocabulary: Vocabulary,
+    recipe: dict[str, Any],
+    stem: Path,
+    rows: Rows | None = None,
+) -> dict[str, Any]:
+    """Encode the texts of a Parquet file, all or those at `rows`, and return the manifest."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    batches = progress(iterate_texts(source, rows), "batches")
+    facts = write_encoded(batches, vocabulary, recipe["max_tokens"], recipe["keep"], stem, rows)
+    print(
+        f"{stem}: {facts['rows']:,} texts, {facts['tokens']:,} tokens, {facts['shortened']:,} cut"
+    )
+    return facts
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: max_tokens, keep")
+    parser.add_argument("--pool", type=Path, required=True, help="pool.parquet")
+    parser.add_argument("--test", type=Path, required=True, help="test.parquet")
+    parser.add_argument("--checkpoint", type=Path, help="manifest of a pretrained checkpoint")
+    parser.add_argument("--vocabulary", type=Path, help="folder of fitted vocabularies")
+    parser.add_argument("--subsample", type=Path, help="Parquet file of the block, if fitted")
+    parser.add_argument("--ids", type=Path, required=True, help="folder to write")
+    parser.add_argument("--pool-manifest", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--test-manifest", type=Path, required=True, help="JSON file to write")
+    arguments = parser.parse_args(argv)
+
+    recipe, ids = arguments.recipe, arguments.ids
+    vocabulary: Vocabulary
+    if arguments.checkpoint:
+        vocabulary = PretrainedVocabulary(checkpoint_folder(arguments.checkpoint))
+        pool = encode_file(arguments.pool, vocabulary, recipe, ids / "pool")
+        test = encode_file(arguments.test, vocabulary, recipe, ids / "test")
+    else:
+        pool, test = {}, {}
+        for one in read_subsamples(arguments.subsample):
+            seed = str(one.seed)
+            vocabulary = FittedVocabulary(arguments.vocabulary / f"{seed}.model")
+            pool[seed] = encode_file(
+                arguments.pool, vocabulary, recipe, ids / seed / "pool", one.rows
+            )
+            test[seed] = encode_file(arguments.test, vocabulary, recipe, ids / seed / "test")
+    write_json(arguments.pool_manifest, pool)
+    write_json(arguments.test_manifest, test)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,48 @@
+"""Fit a SentencePiece vocabulary on the training texts of each seed of a block."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from gap.cli import run, sha256_file, write_json
+from gap.data import iterate_texts
+from gap.sampling import Subsample, read_subsamples
+from gap.vocabulary import fit_vocabulary
+
+
+def training_texts(pool: Path, one: Subsample) -> Iterator[str]:
+    """Yield the texts to train on; those held out for validation teach the vocabulary nothing."""
+    return chain.from_iterable(iterate_texts(pool, np.sort(one.training_rows)))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: the vocabulary's")
+    parser.add_argument("--pool", type=Path, required=True, help="pool.parquet")
+    parser.add_argument("--subsample", type=Path, required=True, help="Parquet file of the block")
+    parser.add_argument("--vocabulary", type=Path, required=True, help="folder to write")
+    parser.add_argument("--manifest", type=Path, required=True, help="JSON file to write")
+    arguments = parser.parse_args(argv)
+
+    arguments.vocabulary.mkdir(parents=True, exist_ok=True)
+    manifest = {}
+    for one in read_subsamples(arguments.subsample):
+        path = arguments.vocabulary / f"{one.seed}.model"
+        pieces = fit_vocabulary(
+            training_texts(arguments.pool, one), arguments.recipe, one.seed, path
+        )
+        manifest[str(one.seed)] = {"pieces": pieces, "sha256": sha256_file(path)}
+        print(
+            f"seed {one.seed}: {pieces:,} pieces from {len(one.training_rows):,} texts", flush=True
+        )
+    write_json(arguments.manifest, manifest)
+
+
+if __name__ == "__main__":
+    run(main)

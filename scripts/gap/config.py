@@ -1,0 +1,407 @@
+"""Checks a study's config, fills in defaults, and says in plain words what is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError, validators
+
+from gap.cli import UserError, read_json
+from gap.sampling import count_rows, parse_seeds
+from gap.sources import EXTENSIONS, describe_local_source, extension
+
+SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
+
+Config = dict[str, Any]
+
+
+def complete(config: Config) -> None:
+    """Fill in the schema's defaults, in place, and spell sizes and seeds as file names do.
+
+    Raises UserError for the first thing that the schema forbids, in the order of the schema.
+    """
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    # Snakemake's own validate() would do, but its message for a wrong key is a page long.
+    for error in _filling_validator(schema).iter_errors(config):
+        raise UserError(_explain(error))
+    config["sizes"] = _canonical_sizes(config["sizes"])
+    for model in config["model_zoo"].values():
+        model["seeds"] = [str(block) for block in model.get("seeds", config["seeds"])]
+    for name, dataset in config["dataset_zoo"].items():
+        if not isinstance(dataset["test"], dict):
+            dataset["test"] = canonical_size(dataset["test"], f"dataset_zoo.{name}.test")
+
+
+def canonical_size(size: float | str, key: str = "sizes") -> str:
+    """Return the one spelling of a size: 250 is "250"; 0.1, "10%" and "10.0%" are "10%".
+
+    Raises UserError, which names `key`, for a share that is not above 0% and up to 100%.
+    """
+    if isinstance(size, int):
+        return str(size)
+    percent = float(size.removesuffix("%")) if isinstance(size, str) else size * 100
+    percent = round(percent, 6)
+    if not 0 < percent <= 100:
+        raise UserError(f"{key}: found {size}; expected a share above 0% and up to 100%")
+    return f"{percent:.6f}".rstrip("0").rstrip(".") + "%"
+
+
+def _canonical_sizes(sizes: list[Any]) -> list[str]:
+    spelled: dict[str, Any] = {}
+    for size in sizes:
+        canonical = canonical_size(size)
+        if canonical in spelled:
+            raise UserError(
+                f"sizes: {spelled[canonical]} and {size} are the same size, {canonical}; keep one"
+            )
+        spelled[canonical] = size
+    return list(spelled)
+
+
+# ---------------------------------------------------------------- what a schema cannot say
+
+
+def check(config: Config, results: Path) -> None:
+    """Check that names exist, that seeds pair, and that local files hold what they should.
+
+    `results` is the folder of results; what earlier runs found out about a source is used, too.
+    Only what the study names is looked at. Takes about a second per local data set at most.
+    Raises UserError for the first problem found.
+    """
+    _check_names("datasets", config["datasets"], config["dataset_zoo"], "dataset_zoo")
+    _check_names("models", config["models"], config["model_zoo"], "model_zoo")
+    _check_names("reference", [config["reference"]], config["models"], "models")
+    for name in config["models"]:
+        _check_model(config, name)
+        _check_seeds(config, name)
+    _check_titles(config)
+    _check_validation(config)
+    for name in config["datasets"]:
+        _check_dataset(config, name, results)
+
+
+def _check_names(key: str, names: list[str], known: Iterable[str], where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise UserError(f"{key}: {name!r} is not in {where}{_suggest(name, known)}")
+
+
+def _check_model(config: Config, name: str) -> None:
+    model, where = config["model_zoo"][name], f"model_zoo.{name}"
+    sources = [key for key in ("vocabulary", "checkpoint") if key in model]
+    if model["family"] == "lstm" and len(sources) != 1:
+        found = "both" if sources else "neither"
+        raise UserError(f"{where}: found {found} of vocabulary and checkpoint; give it one of them")
+    for key in sources:
+        _check_names(f"{where}.{key}", [model[key]], config[f"{key}_zoo"], f"{key}_zoo")
+    # Both name folders of token ids.
+    if sources == ["vocabulary"] and model["vocabulary"] in config["checkpoint_zoo"]:
+        raise UserError(
+            f"vocabulary_zoo.{model['vocabulary']}: checkpoint_zoo has the same name; rename one"
+        )
+    if sources == ["checkpoint"]:
+        _check_checkpoint(model["checkpoint"], config["checkpoint_zoo"][model["checkpoint"]])
+
+
+def _check_checkpoint(name: str, spec: Config) -> None:
+    if spec["kind"] == "file" and not any(Path(spec["path"]).glob("*.safetensors")):
+        raise UserError(
+            f"checkpoint_zoo.{name}.path: {spec['path']} is no folder with a .safetensors file; "
+            "expected one such as save_pretrained writes, with config.json and tokenizer"
+        )
+
+
+def _check_seeds(config: Config, name: str) -> None:
+    model, reference = config["model_zoo"][name], config["reference"]
+    where, blocks = f"model_zoo.{name}.seeds", ", ".join(model["seeds"])
+    for block in model["seeds"]:
+        if not parse_seeds(block):
+            raise UserError(f"{where}: {block} runs backwards; write the lower seed first")
+    seeds = seeds_of(model)
+    if len(seeds) != len(set(seeds)):
+        raise UserError(f"{where}: a seed stands in two blocks of {blocks}; keep it in one")
+    theirs = config["model_zoo"][reference]
+    if not set(seeds) & set(seeds_of(theirs)):
+        raise UserError(
+            f"{where}: found {blocks}, none of which the reference {reference} has "
+            f"({', '.join(theirs['seeds'])}); gaps pair seeds, so give it one of those"
+        )
+
+
+def seeds_of(model: Config) -> list[int]:
+    """Return all seeds of a model's blocks."""
+    return [seed for block in model["seeds"] for seed in parse_seeds(block)]
+
+
+def _check_titles(config: Config) -> None:
+    owners: dict[str, str] = {}
+    for name in config["models"]:
+        title = config["model_zoo"][name].get("title", name)
+        if title in owners:
+            raise UserError(
+                f"model_zoo.{name}.title: {title!r} is the title of {owners[title]}, too; "
+                "charts need one for each"
+            )
+        owners[title] = name
+
+
+def _check_validation(config: Config) -> None:
+    validation = config["validation"]
+    if validation["min"] > validation["max"]:
+        raise UserError(
+            f"validation: min {validation['min']} is more than max {validation['max']}; "
+            "lower the one or raise the other"
+        )
+    for size in config["sizes"]:
+        if not size.endswith("%"):
+            _check_split(size, int(size), validation)
+
+
+def _check_split(size: str, n: int, validation: Config) -> None:
+    """Raise UserError where `min` takes more rows than are left to train on."""
+    least = validation["min"]
+    if least > max(n / 2, validation["share"] * n):
+        spelled = f"{size} ({n:,} rows)" if size.endswith("%") else size
+        raise UserError(
+            f"sizes: {spelled} is too small for the {least} rows of validation.min and as many to "
+            f"train on; choose {2 * least} rows or more, or lower validation.min"
+        )
+
+
+def _check_dataset(config: Config, name: str, results: Path) -> None:
+    dataset, where = config["dataset_zoo"][name], f"dataset_zoo.{name}"
+    if dataset["text"] == dataset["label"]:
+        raise UserError(f"{where}: text and label are both {dataset['text']!r}; name two columns")
+    rows = _check_source(f"{where}.source", dataset["source"], dataset)
+    if isinstance(dataset["test"], dict):
+        _check_source(f"{where}.test", dataset["test"], dataset)
+    if rows is None:
+        rows = _rows_read_before(dataset["source"], name, results)
+    if rows is not None:
+        _check_sizes(config, name, rows)
+
+
+def _check_source(where: str, spec: Config, dataset: Config) -> int | None:
+    """Check a source of rows; return how many it has where that is quickly told."""
+    file = spec["member"] if "member" in spec else urlparse(spec.get("url", "")).path
+    if file and not file.endswith("/") and extension(Path(file)) is None:
+        raise UserError(f"{where}: {file} must end in one of {', '.join(EXTENSIONS)}")
+    if spec["kind"] != "file":
+        return None
+    columns = (dataset["text"], dataset["label"], dataset.get("delimiter"))
+    try:
+        return describe_local_source(spec, *columns)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    except OSError as error:
+        raise UserError(f"{where}: {spec['path']} cannot be read: {error.strerror}") from None
+
+
+def _rows_read_before(spec: Config, name: str, results: Path) -> int | None:
+    """Return the rows that the same source, fetched and pinned, had in an earlier run."""
+    manifest = results / "sources" / f"dataset-{name}" / "manifest.json"
+    card = results / "datasets" / name / "card.json"
+    if spec["kind"] == "file" or not (manifest.exists() and card.exists()):
+        return None
+    source, described = read_json(manifest), read_json(card)
+    if source["spec"] != spec or source["sha256"] != described["source_sha256"]:
+        return None
+    return int(described["rows_read"]["pool"])
+
+
+def _check_sizes(config: Config, name: str, rows: int) -> None:
+    """Check sizes against the rows of a source: a bound, as repeated rows are merged later."""
+    test = config["dataset_zoo"][name]["test"]
+    held_out = 0 if isinstance(test, dict) else count_rows(test, rows)
+    pool = rows - held_out
+    if pool < 1:
+        raise UserError(
+            f"dataset_zoo.{name}.test: {test} takes {held_out:,} rows, and there are {rows:,}; "
+            "choose fewer, so that there is a pool"
+        )
+    for size in config["sizes"]:
+        n = count_rows(size, pool)
+        if n > pool:
+            raise UserError(
+                f"sizes: {size} is more than the pool of {name} holds: of {rows:,} rows, the test "
+                f"set takes {held_out:,}; choose {pool:,} or less"
+            )
+        _check_split(size, n, config["validation"])
+
+
+# ---------------------------------------------------------------- the schema, in plain words
+
+
+def _filling_validator(schema: Config) -> Any:
+    """Return a validator that also sets defaults, as the jsonschema documentation describes.
+
+    A default that is a mapping completes one that is given. Numbers are finite, and whole ones
+    have no dot: 32.0 would fail where a program counts to it.
+    """
+    check_properties = Draft202012Validator.VALIDATORS["properties"]
+
+    def fill(validator: Any, properties: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        if isinstance(instance, dict):
+            for key, subschema in properties.items():
+                if "default" in subschema:
+                    _set_default(instance, key, subschema["default"])
+        yield from check_properties(validator, properties, instance, schema)
+
+    types = Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"number": lambda _, value: _is_number(value), "integer": lambda _, value: _is_whole(value)}
+    )
+    return validators.extend(Draft202012Validator, {"properties": fill}, type_checker=types)(schema)
+
+
+def _set_default(instance: Config, key: str, default: Any) -> None:
+    given = instance.setdefault(key, default)
+    if isinstance(default, dict) and isinstance(given, dict):
+        instance[key] = default | given
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _explain(error: ValidationError) -> str:
+    """Return one line: which key, what was found, what was expected, what to do."""
+    where, found = _where(error), error.instance
+    if error.validator == "additionalProperties":
+        return where + _unknown_key(found, error.schema)
+    if error.validator == "required":
+        return where + _missing_key(found, error.schema)
+    kinds = str(error.validator_value)
+    if ("number" in kinds or "integer" in kinds) and _spells_number(found):
+        return where + _text_for_number(found)
+    spelled = "nothing" if found is None else _show(found)
+    return f"{where}found {spelled}; expected {_expected(error)}{_advice(error)}"
+
+
+def _where(error: ValidationError) -> str:
+    """Return the key, as in "model_zoo.lstm.seeds, item 2: "; nothing for the config as a whole."""
+    path = ""
+    for part in error.absolute_path:
+        path += f", item {part + 1}" if isinstance(part, int) else f".{part}"
+    if "propertyNames" in error.absolute_schema_path:
+        path += ", a name"
+    return f"{path.lstrip('.')}: " if path else ""
+
+
+def _unknown_key(found: Config, schema: Config) -> str:
+    known = schema["properties"]
+    wrong = next(key for key in found if key not in known)
+    chosen = next((f" with {key}: {found[key]}" for key in ("kind", "family") if key in found), "")
+    suggestion = _suggest(str(wrong), known)
+    if chosen and "did you mean" not in suggestion:
+        suggestion += " (if config.yaml has an entry of this name, it is merged with yours: rename)"
+    return f"unknown key {str(wrong)!r}{chosen}{suggestion}"
+
+
+def _missing_key(found: Config, schema: Config) -> str:
+    known = schema["properties"]
+    missing = next(key for key in schema["required"] if key not in found)
+    others = [str(key) for key in found if key not in known]
+    close = difflib.get_close_matches(missing, others, n=1)
+    advice = f"is {close[0]!r} meant to be it?" if close else "add it"
+    return f"{missing!r} is missing; {advice}{_in_brackets(known[missing].get('description', ''))}"
+
+
+TYPES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "keys with values",
+}
+
+
+def _expected(error: ValidationError) -> str:
+    value, description = error.validator_value, error.schema.get("description", "")
+    bounds = {
+        "minimum": f"{value} or more",
+        "maximum": f"{value} or less",
+        "exclusiveMinimum": f"more than {value}",
+        "exclusiveMaximum": f"less than {value}",
+        "minItems": f"a list of {value} or more",
+        "minProperties": f"{value} key or more",
+        "minLength": "some text",
+        "maxLength": f"{value} characters or fewer",
+        "uniqueItems": "each only once",
+    }
+    if error.validator == "type":
+        names = [value] if isinstance(value, str) else value
+        expected = " or ".join(TYPES[name] for name in names)
+    elif error.validator == "enum":
+        expected = "one of " + ", ".join(value)
+    elif error.validator in bounds:
+        expected = bounds[error.validator]
+    else:
+        # Patterns and alternatives: the description says it better.
+        return _phrase(description)
+    return expected + _in_brackets(description)
+
+
+def _advice(error: ValidationError) -> str:
+    """Return what to write instead, where YAML has read something other than was meant."""
+    found, kinds = error.instance, error.validator_value
+    if error.validator != "type" or found is None or isinstance(found, list | dict):
+        return ""
+    if "string" in kinds and isinstance(found, bool):
+        return "; YAML takes yes, no, on and off for truth values: put the word in quotes"
+    if "string" in kinds:
+        return "; put it in quotes"
+    return f"; put it in brackets: [{found}]" if kinds == "array" else ""
+
+
+def _spells_number(found: object) -> bool:
+    try:
+        return isinstance(found, str) and math.isfinite(float(found))
+    except ValueError:
+        return False
+
+
+def _text_for_number(found: str) -> str:
+    if _is_number(yaml.safe_load(found)):
+        return (
+            f"{found!r} is text, where a number is expected; write it without quotes, and in a "
+            "config file (what follows --config is text)"
+        )
+    # YAML 1.1, which Snakemake reads, wants both a dot and the exponent's sign.
+    spelled = yaml.safe_dump(float(found)).splitlines()[0]
+    spelled = spelled.replace("e-0", "e-").replace("e+0", "e+")
+    return f"{found} is text to YAML, where a number is expected; write {spelled}"
+
+
+def _suggest(wrong: str, known: Iterable[str]) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(wrong, names, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there are: {', '.join(names)}" if names else ", which is empty"
+
+
+def _phrase(description: str) -> str:
+    """Return a description as part of a sentence."""
+    text = description.removesuffix(".")
+    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
+
+
+def _in_brackets(description: str) -> str:
+    return f" ({_phrase(description)})" if description else ""
+
+
+def _show(found: object) -> str:
+    text = repr(found) if isinstance(found, str) else json.dumps(found, default=str)
+    return text if len(text) <= 80 else text[:80] + "..."

@@ -1,0 +1,54 @@
+"""Read prepared data sets: the card, the labels, and texts as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from gap.cli import read_json
+
+
+def read_card(path: str | Path) -> dict[str, Any]:
+    """Return the data card that `prepare` wrote: labels, counts, digests, text lengths."""
+    return dict(read_json(path))
+
+
+def load_labels(path: str | Path) -> NDArray[np.int32]:
+    """Return the label column of a pool or test file, shape (rows,), 4 bytes per row."""
+    with pq.ParquetFile(path) as file:
+        labels = np.empty(file.metadata.num_rows, dtype=np.int32)
+        start = 0
+        for batch in file.iter_batches(columns=["label"]):
+            labels[start : start + len(batch)] = batch.column(0).to_numpy()
+            start += len(batch)
+    return labels
+
+
+def iterate_texts(
+    path: str | Path, rows: NDArray[np.integer[Any]] | None = None, batch_size: int = 1024
+) -> Iterator[list[str]]:
+    """Yield the texts of a pool or test file in row order, in lists of at most `batch_size`.
+
+    `rows`: sorted row numbers, shape (selected,); None means all. Only the row groups that hold
+    them are read, one at a time. Raises ValueError when they are not sorted or beyond the file.
+    """
+    with pq.ParquetFile(path) as file:
+        total = file.metadata.num_rows
+        wanted = np.arange(total) if rows is None else np.asarray(rows)
+        if len(wanted) and (wanted[0] < 0 or wanted[-1] >= total or np.any(np.diff(wanted) < 0)):
+            raise ValueError(f"{path}: rows must be sorted and within 0..{total - 1}")
+        start = 0
+        for group in range(file.num_row_groups):
+            stop = start + file.metadata.row_group(group).num_rows
+            first, last = np.searchsorted(wanted, [start, stop])
+            if last > first:
+                texts = file.read_row_group(group, columns=["text"]).column(0)
+                for cut in range(int(first), int(last), batch_size):
+                    chosen = wanted[cut : min(cut + batch_size, int(last))] - start
+                    yield texts.take(chosen).to_pylist()
+            start = stop

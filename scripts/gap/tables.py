@@ -1,0 +1,52 @@
+"""The CSV tables of a study: how their rows are ordered, written and read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+TEXTS = {"dataset", "model", "reference", "size", "seed_list", "within_margin"}
+
+
+def study_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows, data sets and models in order of first appearance, then by n and seed."""
+    rows = list(rows)
+    datasets = {name: place for place, name in enumerate(_names(rows, "dataset"))}
+    models = {name: place for place, name in enumerate(_names(rows, "model"))}
+    return sorted(
+        rows,
+        key=lambda row: (
+            datasets[row["dataset"]],
+            models[row["model"]],
+            row["n"],
+            row["size"],
+            row.get("seed", 0),
+        ),
+    )
+
+
+def write_table(
+    path: str | Path, columns: Sequence[str], rows: Iterable[dict[str, Any]], decimals: int
+) -> None:
+    """Write the rows as CSV in one step, fractions with a fixed number of decimals."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".partial")
+    table = pd.DataFrame(list(rows), columns=list(columns))
+    table.to_csv(partial, index=False, float_format=f"%.{decimals}f", lineterminator="\n")
+    os.replace(partial, target)
+
+
+def read_table(path: str | Path) -> list[dict[str, Any]]:
+    """Return the rows of a study's table: texts, whole numbers and fractions as such."""
+    # A model may be called "10" or "NA": names are texts, whatever they look like.
+    table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False)
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def _names(rows: Sequence[dict[str, Any]], key: str) -> list[str]:
+    return list(dict.fromkeys(row[key] for row in rows))

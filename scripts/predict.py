@@ -1,0 +1,45 @@
+"""Score the test texts with the trained models of a block of seeds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from gap.cli import read_json, run
+from gap.data import load_labels
+from gap.families import Job, family_of
+from gap.predictions import write_predictions
+from gap.pretrained import checkpoint_folder
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: the model's")
+    parser.add_argument("--cell", type=json.loads, required=True, help="JSON: dataset, model, size")
+    parser.add_argument("--manifest", type=Path, required=True, help="test.json, for the labels")
+    parser.add_argument("--test", type=Path, required=True, help="test.parquet")
+    parser.add_argument("--ids", type=Path, help="folder of encoded texts")
+    parser.add_argument("--texts", type=Path, help="test.parquet, for models that read words")
+    parser.add_argument("--checkpoint", type=Path, help="manifest of a pretrained checkpoint")
+    parser.add_argument("--training", type=Path, required=True, help="JSON file of the training")
+    parser.add_argument("--weights", type=Path, required=True, help="folder of the training")
+    parser.add_argument("--predictions", type=Path, required=True, help="Parquet file to write")
+    arguments = parser.parse_args(argv)
+
+    checkpoint = arguments.checkpoint and checkpoint_folder(arguments.checkpoint)
+    labels = read_json(arguments.manifest)["labels"]
+    family = family_of(Job(arguments.recipe, labels, arguments.ids, arguments.texts, checkpoint))
+    training = read_json(arguments.training)
+    scores = {
+        int(seed): family.log_scores(arguments.weights / seed, int(seed))
+        for seed in training["seeds"]
+    }
+    cell = arguments.cell | {"n": training["n"]}
+    write_predictions(arguments.predictions, cell, scores, load_labels(arguments.test))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,88 @@
+"""Compute accuracy, macro-F1, log loss and calibration error from the predictions of one job."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from gap.cli import UserError, run, write_json
+from gap.predictions import Block, read_cell, read_predictions
+from numpy.typing import NDArray
+
+BINS = 15
+# Of the smallest normal float32: a probability that came to nought costs much, not infinity.
+LOWEST_LOG_PROBABILITY = float(np.log(np.finfo(np.float32).tiny))
+
+
+@dataclass
+class Tally:
+    """Sums over the test rows of one seed, from which every score follows."""
+
+    confusion: NDArray[np.int64]
+    loss: float = 0.0
+    confidence: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
+    correct: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
+
+    def add(self, block: Block) -> None:
+        """Count a block of rows. Raises UserError where a score is not a number."""
+        if np.isnan(block.scores).any():
+            raise UserError(
+                f"seed {block.seed}: scores that are not numbers (NaN); expected "
+                "log-probabilities; training probably diverged: lower the model's lr, train again"
+            )
+        scores = np.maximum(block.scores.astype(np.float64), LOWEST_LOG_PROBABILITY)
+        top = block.scores.argmax(axis=1)
+        labels = self.confusion.shape[0]
+        pairs = np.bincount(block.labels * labels + top, minlength=labels**2)
+        self.confusion += pairs.reshape(labels, labels)
+        self.loss -= float(scores[np.arange(len(scores)), block.labels].sum())
+        confidence = np.exp(scores.max(axis=1))
+        bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+        self.confidence += np.bincount(bins, weights=confidence, minlength=BINS)
+        self.correct += np.bincount(bins, weights=block.correct, minlength=BINS)
+
+    def scores(self) -> dict[str, int | float]:
+        """Return rows, and as shares accuracy, macro_f1 and calibration_error; log_loss in nats.
+
+        Macro-F1 is the plain mean of F1 over the labels that occur among truths or predictions.
+        The calibration error is the expected calibration error over 15 equal-width bins of the
+        top label's probability (Guo et al. 2017, On Calibration of Modern Neural Networks, eq. 3).
+        """
+        rows = int(self.confusion.sum())
+        right = np.diag(self.confusion)
+        occurrences = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
+        seen = occurrences > 0
+        return {
+            "rows": rows,
+            "accuracy": float(right.sum() / rows),
+            "macro_f1": float((2 * right[seen] / occurrences[seen]).mean()),
+            "log_loss": self.loss / rows,
+            "calibration_error": float(abs(self.confidence - self.correct).sum() / rows),
+        }
+
+
+def score(path: str) -> list[dict[str, Any]]:
+    """Return one object of scores per seed of a predictions file, seeds ascending."""
+    tallies: dict[int, Tally] = {}
+    for block in read_predictions(path):
+        labels = block.scores.shape[1]
+        tally = tallies.setdefault(block.seed, Tally(np.zeros((labels, labels), dtype=np.int64)))
+        tally.add(block)
+    cell = asdict(read_cell(path))
+    return [cell | {"seed": seed} | tally.scores() for seed, tally in sorted(tallies.items())]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--predictions", required=True, help="Parquet file that predict.py wrote")
+    parser.add_argument("--scores", required=True, help="JSON file to write, one object per seed")
+    arguments = parser.parse_args(argv)
+    write_json(arguments.scores, score(arguments.predictions))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,251 @@
+"""The benchmarks run on made-up data, compare like with like, and add up; never how fast."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from gap.batching import pad
+from gap.cli import UserError
+from gap.models.lstm import LstmConfig, LstmForSequenceClassification
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+common = importlib.import_module("common")
+fine_tuning = importlib.import_module("fine_tuning")
+lstm_training = importlib.import_module("lstm_training")
+study_overhead = importlib.import_module("study_overhead")
+Timing = common.Timing
+
+
+@pytest.fixture
+def study(tmp_path, tiny_bert, monkeypatch):
+    """A study of made-up reviews, as the options that name it; the tiny model reads 64 tokens."""
+    monkeypatch.setattr(common, "LONGEST", 32)
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    words = ["a", "the", "was", "film", "book", "plot", "good", "great", "bad", "poor", "not"]
+    texts = [" ".join(random.choice(words, random.integers(5, 40))) for _ in range(300)]
+    rows = [f"{text} {row},{['no', 'yes'][row % 2]}" for row, text in enumerate(texts)]
+    (tmp_path / "reviews.csv").write_text("\n".join(["words,liked", *rows]))
+    config = {
+        "datasets": ["reviews"],
+        "models": ["bert", "lstm"],
+        "reference": "bert",
+        "sizes": [40],
+        "seeds": [1],
+        "dataset_zoo": {
+            "reviews": {
+                "source": {"kind": "file", "path": "reviews.csv"},
+                "text": "words",
+                "label": "liked",
+            }
+        },
+        "checkpoint_zoo": {"tiny": {"kind": "file", "path": str(tiny_bert)}},
+        "vocabulary_zoo": {"pieces": {"algorithm": "unigram", "size": 40}},
+        "model_zoo": {
+            "bert": {"family": "transformer", "checkpoint": "tiny"},
+            "lstm": {"family": "lstm", "vocabulary": "pieces", "embedding_size": 8, "width": 8},
+        },
+    }
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
+    options = ["--config=study.yaml", "--page=page.md", "--texts=128", "--rounds=2", "--steps=1"]
+    return tmp_path, options
+
+
+def rows_of(page, name):
+    """The cells of the page's table rows that begin with a name."""
+    lines = [line.strip("| ").split(" | ") for line in page.read_text().splitlines()]
+    return [line for line in lines if line[0] == name]
+
+
+def test_fine_tuning_is_compared_with_the_default_trainer(study):
+    folder, options = study
+    accuracy = ["--accuracy-seeds=2", "--accuracy-texts=64", "--test-texts=30"]
+    fine_tuning.main([*options, *accuracy])
+    page = folder / "page.md"
+    (peer,) = rows_of(page, fine_tuning.PEER)
+    assert peer[3].count(" / ") == peer[4].count(" / ") == 2
+    assert peer[5].startswith("≥ 4: ")
+    assert len(rows_of(page, fine_tuning.OURS)) == 1
+    assert "on 30 test texts after the same steps, one epoch of 64 texts" in page.read_text()
+    assert not any(path.name.startswith("checkpoint-") for path in folder.iterdir())
+
+
+def test_the_default_trainer_differs_in_what_is_measured_only(study, tiny_bert, monkeypatch):
+    folder, options = study
+    monkeypatch.setattr("gap.training.native_bf16", lambda: True)
+    given = fine_tuning.parse(options)
+    config = common.load_config(given.config)
+    recipe = config["model_zoo"]["bert"]["optimisation"]
+    labels = common.prepare_texts(config, Path("results"), folder, 20)
+    words = [["good", "bad", "plot"][row % 3] + " film" * (row % 7) for row in range(64)]
+    from gap.vocabulary import PretrainedVocabulary
+
+    texts = common.mixed_texts(
+        words, np.arange(64, dtype=np.int32) % 2, PretrainedVocabulary(tiny_bert), 0
+    )
+    made = fine_tuning.makers(tiny_bert, labels, recipe, folder)
+    ours, peer = made[fine_tuning.OURS](texts, 4, 1), made[fine_tuning.PEER](texts, 4, 1)
+    for name, value in ours.model.state_dict().items():
+        assert torch.equal(value, peer.model.state_dict()[name]), name
+    same = "learning_rate lr_scheduler_type warmup_steps weight_decay max_grad_norm optim max_steps"
+    for name in [*same.split(), "per_device_train_batch_size", "eval_strategy", "save_strategy"]:
+        assert getattr(ours.args, name) == getattr(peer.args, name), name
+    assert (ours.args.bf16, peer.args.bf16) == (True, False)
+    padding = [
+        [
+            float((batch["attention_mask"] == 0).float().mean())
+            for batch in one.get_train_dataloader()
+        ]
+        for one in (ours, peer)
+    ]
+    assert np.mean(padding[0]) < np.mean(padding[1])
+
+
+def test_lstm_training_is_compared_with_padding_and_packing(study):
+    folder, options = study
+    lstm_training.main([*options, "--sizes", "1x4", "2x8"])
+    for name in lstm_training.GOALS:
+        rows = rows_of(folder / "page.md", name)
+        assert len(rows) == 2
+        assert all(row[3].count(" / ") == 2 for row in rows)
+    assert "2 layer(s) of 8 units" in (folder / "page.md").read_text()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_peers_of_lstm_training_compute_the_same_but_for_padding(packed):
+    torch.manual_seed(1)
+    sizes = LstmConfig(vocab_size=30, embedding_size=8, width=6, layers=2, num_labels=2)
+    ours = LstmForSequenceClassification(sizes).eval()
+    peer = lstm_training.PlainLstm(sizes, packed).eval()
+    weights = {f"embeddings.{k}": v for k, v in ours.embeddings.state_dict().items()}
+    weights |= {f"classifier.{k}": v for k, v in ours.classifier.state_dict().items()}
+    for number, layer in enumerate(ours.layers):
+        for direction, suffix in ((layer.forwards, ""), (layer.backwards, "_reverse")):
+            for name, value in direction.state_dict().items():
+                weights[f"lstm.{name.removesuffix('_l0')}_l{number}{suffix}"] = value
+    peer.load_state_dict(weights)
+    batch = pad([np.arange(1, 9), np.arange(4, 7)], 0)
+    logits, theirs = ours(**batch).logits, peer(**batch)
+    torch.testing.assert_close(theirs[0], logits[0])
+    assert torch.allclose(theirs[1], logits[1], atol=1e-6) == packed
+
+
+def test_lengths_of_mixed_texts_vary_up_to_the_longest():
+    class Words:
+        size, pad_id, prefix, suffix = 1000, 0, [1], [2]
+
+        def encode(self, texts):
+            return [list(range(3, 3 + len(text.split()))) for text in texts]
+
+    texts = common.mixed_texts(["word " * 200] * 2000, np.zeros(2000, np.int32), Words(), 0)
+    assert 60 < texts.lengths.mean() < 64
+    assert texts.lengths.max() == common.LONGEST == 128
+    first = texts[0]["input_ids"]
+    assert (first[0], first[-1], first[1]) == (1, 2, 3)
+
+
+def test_rounds_alternate_after_one_that_warms_up():
+    calls = []
+
+    def contestant(name):
+        def make_ready(number):
+            calls.append((number, name))
+            return lambda: 100 + number
+
+        return make_ready
+
+    timings = common.interleave({"a": contestant("a"), "b": contestant("b")}, 2)
+    assert calls == [(0, "a"), (0, "b"), (1, "b"), (1, "a"), (2, "a"), (2, "b")]
+    assert [timing.tokens for timing in timings["a"]] == [101, 102]
+
+
+def test_ratios_are_of_the_same_round():
+    timings = {
+        "peer": [Timing(100, 1.0, 2.0), Timing(100, 4.0, 4.0), Timing(100, 2.0, 2.0)],
+        "ours": [Timing(300, 1.0, 1.0), Timing(300, 2.0, 2.0), Timing(300, 1.2, 3.0)],
+    }
+    table = common.comparison(timings, "ours", {"peer": 4.5}).splitlines()
+    assert table[2] == (
+        "| peer | 50 | 50 | 3.00 / 5.00 / 6.00 | 2.00 / 6.00 / 6.00 | ≥ 4.5: reached |"
+    )
+    assert "**missed**" in common.comparison(timings, "ours", {"peer": 5.5})
+
+
+def test_a_section_replaces_the_one_of_its_title_alone(tmp_path):
+    page = tmp_path / "page.md"
+    for title, body in [("A", "one"), ("B", "two"), ("A", "three\n"), ("A B", "four")]:
+        common.write_section(page, title, body)
+    text = page.read_text()
+    assert text.startswith("# Results")
+    assert text[text.index("## ") :] == "## A\n\nthree\n\n## B\n\ntwo\n\n## A B\n\nfour\n"
+
+
+BURN = "import time\nend = time.process_time() + {}\nwhile time.process_time() < end: pass\n"
+
+
+@pytest.fixture
+def clocked(tmp_path):
+    """A made-up study: a process that starts a program, which imports for 0.3 s and works 0.2 s."""
+    (tmp_path / "slow.py").write_text(BURN.format(0.3))
+    (tmp_path / "program.py").write_text(
+        f"def main():\n    import slow\nmain()\n{BURN.format(0.2)}import slow\n"
+    )
+    code = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, sys.argv[1]]))"
+    command = [sys.executable, "-c", code, "program.py"]
+    return study_overhead.run_timed(command, tmp_path, tmp_path / "records", 2)
+
+
+def test_the_clock_tells_imports_from_work(clocked):
+    (program,) = clocked.programs
+    assert program["program"] == "program.py"
+    assert program["imports"] > 0.3
+    assert 0.2 <= program["cpu"] - program["imports"] < 0.3
+
+
+def test_parts_of_a_study_add_up_to_its_core_seconds(clocked):
+    parts = study_overhead.divide(clocked)
+    assert sum(parts.values()) == pytest.approx(2 * clocked.wall_seconds)
+    assert min(parts.values()) > 0
+    seconds = study_overhead.side_by_side(clocked)
+    assert set(seconds) == {0, 1}
+    record = clocked.snakemake
+    assert sum(seconds.values()) == pytest.approx(record["end"] - record["begin"])
+    assert "| program.py | 1 | " in study_overhead.describe(clocked)
+
+
+def test_a_study_that_fails_is_an_error(tmp_path):
+    command = [sys.executable, "-c", "import sys; sys.exit(3)"]
+    with pytest.raises(UserError, match="exit status 3"):
+        study_overhead.run_timed(command, tmp_path, tmp_path / "records", 1)
+    with pytest.raises(UserError, match="name a new folder"):
+        study_overhead.main([f"--folder={tmp_path}"])
+
+
+def test_the_study_is_run_in_a_copy_without_results(tmp_path):
+    (tmp_path / "results" / "sources" / "dataset-x").mkdir(parents=True)
+    (tmp_path / "results" / "scores.csv").write_text("")
+    study_overhead.copy_repository(tmp_path / "copy", tmp_path / "results")
+    assert (tmp_path / "copy" / "Snakefile").exists()
+    assert sorted(os.listdir(tmp_path / "copy" / "results")) == ["sources"]
+    assert not (tmp_path / "copy" / ".venv").exists()
+
+
+@pytest.mark.workflow
+def test_the_overhead_of_a_tiny_study(study):
+    folder, _ = study
+    config = yaml.safe_load((folder / "study.yaml").read_text())
+    config |= {"models": ["words", "phrases"], "reference": "words"}
+    config["model_zoo"] = {name: {"family": "linear"} for name in config["models"]}
+    config["dataset_zoo"]["reviews"]["source"]["path"] = str(folder / "reviews.csv")
+    (folder / "words.yaml").write_text(yaml.safe_dump(config))
+    study_overhead.main(["--configfile=words.yaml", "--page=page.md", "--cores=2"])
+    page = folder / "page.md"
+    assert "**missed**" in page.read_text()
+    (train,) = rows_of(page, "train.py")
+    assert train[1] == "2"
+    assert not rows_of(page, "download.py")

@@ -1,0 +1,253 @@
+"""The chart: what is on it, where the labels stand, and the files."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import chart_gap
+import estimate_gap
+import pytest
+from gap.charts import CHART_WIDTH, nice_ticks, spread, study_chart
+from gap.cli import UserError
+from gap.tables import write_table
+from hypothesis import given
+from hypothesis import strategies as st
+
+RECIPE = {"reference": "big", "margin": 1.0, "confidence": 0.95, "titles": {"big": "Big | one"}}
+MODELS = ("big", "frozen", "lstm", "lstm-pretrained", "linear")
+
+
+def study(
+    datasets: tuple[str, ...] = ("films",),
+    sizes: tuple[int, ...] = (250, 1000, 4000),
+    models: tuple[str, ...] = MODELS,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    accuracies, gaps = [], []
+    for dataset in datasets:
+        for place, model in enumerate(models):
+            for step, n in enumerate(sizes):
+                cell: dict[str, Any] = {"dataset": dataset, "model": model, "size": str(n), "n": n}
+                value = 80.0 - 5 * place + (1 + place) * step
+                ends = {"accuracy_low": value - 2, "accuracy_high": value + 2}
+                seeds = {"seeds": 2, "seed_list": "1 2"}
+                accuracies.append(cell | {"accuracy": value} | ends | seeds)
+                if place:
+                    lag = 5.0 * place - place * step
+                    ends = {"gap_low": lag - 2, "gap_high": lag + 2}
+                    texts = {"reference": models[0], "within_margin": "no"}
+                    gaps.append(cell | {"gap": lag} | ends | seeds | texts)
+    return accuracies, gaps
+
+
+def marks(spec: dict[str, Any]) -> list[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
+    """Return (mark, layer, its rows) of every layer of every panel."""
+    return [
+        (layer["mark"]["type"], layer, spec["datasets"][layer["data"]["name"]])
+        for panel in spec["concat"]
+        for layer in panel["layer"]
+    ]
+
+
+def labels(spec: dict[str, Any]) -> list[list[str]]:
+    return [
+        [row["label"].replace("\n", " ") for row in rows]
+        for mark, _, rows in marks(spec)
+        if mark == "text"
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.floats(-50, 350), st.sampled_from([16.0, 30.0])), max_size=9),
+    st.just((0.0, 300.0)),
+)
+def test_spread_keeps_boxes_apart_and_inside(boxes, bounds) -> None:
+    wanted, heights = [box[0] for box in boxes], [box[1] for box in boxes]
+    centres = spread(wanted, heights, bounds)
+    placed = sorted(zip(centres, heights, strict=True))
+    for (above, tall), (below, low) in itertools.pairwise(placed):
+        assert below - above >= (tall + low) / 2 - 1e-6
+    for centre, height in placed:
+        assert bounds[0] - 1e-6 <= centre - height / 2 <= centre + height / 2 <= bounds[1] + 1e-6
+    order = sorted(range(len(boxes)), key=lambda place: (wanted[place], place))
+    assert [centres[place] for place in order] == sorted(centres)
+
+
+def test_spread_leaves_alone_what_does_not_collide() -> None:
+    assert spread([200, 30, 100], [16, 30, 16], (0, 300)) == pytest.approx([200, 30, 100])
+
+
+def test_spread_shares_the_way_between_two_that_collide() -> None:
+    assert spread([100, 100], [20, 20], (0, 300)) == pytest.approx([90, 110])
+
+
+def test_spread_starts_at_the_top_where_boxes_do_not_fit() -> None:
+    assert spread([5, 5, 5], [20, 20, 20], (0, 30)) == pytest.approx([10, 30, 50])
+
+
+@given(st.floats(-100, 100), st.floats(0.01, 150))
+def test_ticks_are_few_round_and_take_in_the_range(low: float, span: float) -> None:
+    ticks = nice_ticks(low, low + span)
+    assert ticks[0] <= low + 1e-6
+    assert ticks[-1] >= low + span - 1e-6
+    assert 2 <= len(ticks) <= 11
+
+
+def test_ticks_by_hand() -> None:
+    assert nice_ticks(56.9, 87.1) == [55, 60, 65, 70, 75, 80, 85, 90]
+    assert nice_ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert nice_ticks(80, 80)[0] <= 80 <= nice_ticks(80, 80)[-1]
+
+
+def test_every_model_is_labelled_and_the_margin_marked() -> None:
+    spec = study_chart(*study(), RECIPE).to_dict()
+    names = ["Big | one", "frozen", "lstm", "lstm-pretrained", "linear"]
+    assert labels(spec) == [names, [*names[1:], "margin: 1 point"]]
+    levels = [rows[0]["value"] for mark, _, rows in marks(spec) if mark == "rule" and len(rows) < 2]
+    assert levels == [0.0, 1.0]
+    (dashed,) = (layer for _, layer, _ in marks(spec) if layer["mark"].get("strokeDash") == [5, 3])
+    assert dashed["encoding"]["y"]["field"] == "value"
+
+
+def test_labels_do_not_overlap_where_lines_end_together() -> None:
+    accuracies, gaps = study(sizes=(250, 1000))
+    for row in accuracies:
+        row["accuracy"] = 80.0
+    spec = study_chart(accuracies, gaps, RECIPE).to_dict()
+    panel = spec["concat"][0]
+    low, high = panel["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    rows = next(rows for mark, _, rows in marks(spec) if mark == "text")
+    px = sorted((high - row["y"]) / (high - low) * panel["height"] for row in rows)
+    assert min(b - a for a, b in itertools.pairwise(px)) >= 14
+
+
+def test_models_differ_in_colour_and_symbol_and_the_reference_is_dark() -> None:
+    spec = study_chart(*study(models=("big", *map(str, range(20)))), RECIPE).to_dict()
+    encoding = next(x["encoding"] for mark, x, _ in marks(spec) if mark == "point")
+    pairs = list(
+        zip(encoding["color"]["scale"]["range"], encoding["shape"]["scale"]["range"], strict=True)
+    )
+    assert pairs[0] == ("#222222", "circle")
+    assert len(set(pairs)) == len(pairs) == 21
+
+
+def test_sizes_are_the_ticks_and_shortened_where_they_are_many() -> None:
+    def axis(sizes: tuple[int, ...]) -> dict[str, Any]:
+        spec = study_chart(*study(sizes=sizes), RECIPE).to_dict()
+        found = next(x["encoding"]["x"] for mark, x, _ in marks(spec) if mark == "line")
+        assert found["scale"]["type"] == "log"
+        return found["axis"]
+
+    assert axis((250, 1000, 4000))["values"] == [250, 1000, 4000]
+    assert axis((250, 1000, 4000))["format"] == ","
+    assert axis(tuple(250 * 4**k for k in range(7)))["format"] == "~s"
+
+
+def test_tooltips_tell_the_true_n_and_the_interval() -> None:
+    spec = study_chart(*study(), RECIPE).to_dict()
+    layer, rows = next((x, rows) for mark, x, rows in marks(spec) if mark == "point")
+    assert {tip["title"] for tip in layer["encoding"]["tooltip"]} >= {
+        "labelled examples",
+        "size",
+        "seeds",
+        "interval",
+    }
+    assert (rows[0]["n"], rows[0]["interval"], rows[0]["seeds"]) == (
+        250,
+        "78.0 to 82.0",
+        "2 (1, 2)",
+    )
+
+
+@pytest.mark.parametrize("sizes", [(250,), (250, 251), tuple(2**k for k in range(5, 21))])
+def test_everything_drawn_lies_within_the_axes(sizes: tuple[int, ...]) -> None:
+    spec = study_chart(*study(sizes=sizes), RECIPE).to_dict()
+    for mark, layer, rows in marks(spec):
+        if mark == "line":
+            x, y = (layer["encoding"][name]["scale"]["domain"] for name in "xy")
+            assert all(x[0] < row["x"] < x[1] for row in rows)
+            assert all(y[0] <= row["low"] <= row["high"] <= y[1] for row in rows)
+            groups = [[row["x"] for row in rows if row["n"] == n] for n in sizes]
+            assert all(max(one) < min(more) for one, more in itertools.pairwise(groups))
+
+
+def test_the_margin_is_on_the_axis_where_all_gaps_are_below_it() -> None:
+    accuracies, gaps = study()
+    for row in gaps:
+        row |= {"gap": -9.0, "gap_low": -10.0, "gap_high": -8.0}
+    spec = study_chart(accuracies, gaps, RECIPE | {"margin": 3.0}).to_dict()
+    low, high = spec["concat"][1]["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    assert (low <= -10, high >= 3) == (True, True)
+    assert labels(spec)[1][-1] == "margin: 3 points"
+
+
+def test_long_titles_are_broken_and_leave_the_plot_its_width() -> None:
+    title = "a transformer that was tuned on everything"
+    spec = study_chart(*study(), RECIPE | {"titles": {"big": title}}).to_dict()
+    assert title in labels(spec)[0]
+    assert spec["concat"][0]["width"] >= 200
+
+
+def test_data_sets_have_a_row_of_panels_each() -> None:
+    spec = study_chart(*study(datasets=("films", "rentals")), RECIPE).to_dict()
+    assert spec["columns"] == 2
+    assert [panel["title"]["text"] for panel in spec["concat"]] == [
+        ["films: Accuracy (%)"],
+        ["films: Gap to Big | one (points)"],
+        ["rentals: Accuracy (%)"],
+        ["rentals: Gap to Big | one (points)"],
+    ]
+
+
+def test_the_reference_alone_has_one_panel() -> None:
+    spec = study_chart(*study(models=("big",)), RECIPE).to_dict()
+    assert len(spec["concat"]) == 1
+
+
+class References(HTMLParser):
+    """Collects what an HTML page would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [f"{tag} {key}={value}" for key, value in attrs if key in ("src", "href")]
+
+
+def draw(folder: Path, tables: Any = None) -> dict[str, Path]:
+    folder.mkdir(exist_ok=True)
+    accuracies, gaps = tables or study()
+    write_table(folder / "a.csv", estimate_gap.ACCURACY_COLUMNS, accuracies, decimals=4)
+    write_table(folder / "g.csv", estimate_gap.GAP_COLUMNS, gaps, decimals=4)
+    files = {name: folder / f"gap.{name}" for name in ("html", "svg", "png", "spec")}
+    options = [text for name, path in files.items() for text in (f"--{name}", str(path))]
+    inputs = ["--accuracies", str(folder / "a.csv"), "--gaps", str(folder / "g.csv")]
+    chart_gap.main(["--recipe", json.dumps(RECIPE), *inputs, *options])
+    return files
+
+
+def test_files_work_offline_fit_the_page_and_are_the_same_again(tmp_path: Path) -> None:
+    files, again = draw(tmp_path / "one"), draw(tmp_path / "two")
+    assert all(files[name].read_bytes() == again[name].read_bytes() for name in files)
+    html = files["html"].read_text(encoding="utf-8")
+    references = References()
+    references.feed(html)
+    assert references.found == []
+    assert "lstm-pretrained" in html
+    svg = files["svg"].read_text(encoding="utf-8")
+    found = re.search(r'<svg[^>]* width="([\d.]+)"', svg)
+    assert found is not None
+    assert 0.8 * CHART_WIDTH < float(found[1]) <= CHART_WIDTH
+    assert min(float(size) for size in re.findall(r'font-size="([\d.]+)px"', svg)) >= 11
+    assert files["png"].read_bytes().startswith(b"\x89PNG")
+    assert json.loads(files["spec"].read_text(encoding="utf-8"))["concat"]
+
+
+def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a\.csv: no rows, nothing to draw"):
+        draw(tmp_path, tables=([], [{"model": "lstm"}]))

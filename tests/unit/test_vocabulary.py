@@ -1,0 +1,94 @@
+"""Texts become ids and come back from the file as they were; vocabularies adapt to few texts."""
+
+import numpy as np
+import pytest
+from gap.vocabulary import (
+    EncodedTexts,
+    FittedVocabulary,
+    PretrainedVocabulary,
+    cut,
+    fit_vocabulary,
+    write_encoded,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+TEXTS = [f"text number {i} is about a {word} film" for i, word in enumerate(["good", "bad"] * 30)]
+RECIPE = {"algorithm": "unigram", "size": 60, "character_coverage": 1.0, "sample_texts": 1000}
+
+
+@given(st.lists(st.integers(0, 99), max_size=40), st.integers(1, 30))
+def test_cutting_keeps_head_and_tail(ids, room):
+    assert cut(ids, room, "head") == ids[:room]
+    both = cut(ids, room, "head_and_tail")
+    assert len(both) == min(room, len(ids))
+    if len(ids) > room > 4:
+        assert both[0] == ids[0]
+        assert both[-1] == ids[-1]
+    if len(ids) <= room:
+        assert both == ids
+
+
+class Letters:
+    """A vocabulary of letters, with a mark before and after each text."""
+
+    size, pad_id, prefix, suffix = 200, 0, [1], [2]
+
+    def encode(self, texts):
+        return [[ord(letter) for letter in text] for text in texts]
+
+
+def test_written_ids_are_read_back(tmp_path):
+    batches = [["abc", ""], ["abcdefgh"]]
+    facts = write_encoded(iter(batches), Letters(), 6, "head", tmp_path / "pool")
+    texts = EncodedTexts.open(tmp_path / "pool")
+    assert [texts[i].tolist() for i in range(3)] == [
+        [1, 97, 98, 99, 2],
+        [1, 2],
+        [1, 97, 98, 99, 100, 2],
+    ]
+    assert texts.lengths.tolist() == [5, 2, 6]
+    assert (facts["rows"], facts["tokens"], facts["shortened"]) == (3, 13, 1)
+    assert isinstance(texts.ids, np.memmap)
+    assert texts.ids.dtype == np.uint16
+
+
+def test_a_part_of_a_data_set_is_found_by_its_rows(tmp_path):
+    rows = np.array([3, 5, 9])
+    write_encoded(iter([["a", "bb", "ccc"]]), Letters(), 9, "head", tmp_path / "pool", rows)
+    texts = EncodedTexts.open(tmp_path / "pool")
+    assert texts.lengths[texts.positions(np.array([9, 3]))].tolist() == [5, 3]
+
+
+def test_a_text_of_no_ids_becomes_padding(tmp_path):
+    class Bare(Letters):
+        prefix, suffix = [], []
+
+    write_encoded(iter([["", "a"]]), Bare(), 9, "head", tmp_path / "pool")
+    assert EncodedTexts.open(tmp_path / "pool")[0].tolist() == [Bare.pad_id]
+
+
+@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+def test_a_vocabulary_fits_texts_too_few_for_its_size(tmp_path, algorithm):
+    recipe = RECIPE | {"algorithm": algorithm, "size": 8000}
+    pieces = fit_vocabulary(iter(TEXTS), recipe, seed=1, path=tmp_path / "model")
+    assert 20 < pieces < 8000
+    vocabulary = FittedVocabulary(tmp_path / "model")
+    ids = vocabulary.encode(["a good film", "a good film"])
+    assert ids[0] == ids[1]
+    assert vocabulary.pad_id not in ids[0]
+
+
+def test_fitting_twice_gives_the_same_vocabulary(tmp_path):
+    for name in ("first", "second"):
+        fit_vocabulary(iter(TEXTS), RECIPE, seed=1, path=tmp_path / name)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+
+
+def test_a_pretrained_vocabulary_puts_its_special_tokens_around(tiny_bert):
+    vocabulary = PretrainedVocabulary(tiny_bert)
+    (ids,) = vocabulary.encode(["good film"])
+    assert vocabulary.prefix == [2]
+    assert vocabulary.suffix == [3]
+    assert not {0, 2, 3} & set(ids)
+    assert vocabulary.pad_id == 0
