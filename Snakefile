@@ -21,7 +21,12 @@ rule all:
         "<results>/scores.csv",
         "<results>/gaps.csv",
         "<results>/summary.md",
+        "<results>/provenance.json",
 
 
 onsuccess:
     print_answer()
+
+
+onerror:
+    print_failures()

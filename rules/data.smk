@@ -16,7 +16,8 @@ rule download:
     params:
         role=lambda wildcards: wildcards.source.partition("-")[0],
         recipe=lambda wildcards: canonical_json(source_spec(wildcards)),
-        code=code_digest("download.py"),
+        content=local_content,
+        provenance=provenance("download.py"),
     message:
         "Fetching {wildcards.source}"
     shell:
@@ -45,7 +46,7 @@ rule prepare:
         test=lambda wildcards, input: options(
             {"test-source": input.test_source} if "test_source" in input.keys() else {}
         ),
-        code=code_digest("prepare.py"),
+        provenance=provenance("prepare.py"),
     message:
         "Preparing the pool and the test set of {wildcards.dataset}"
     shell:
@@ -71,7 +72,7 @@ rule subsample:
         recipe=lambda wildcards: canonical_json(
             {"size": wildcards.size, "validation": config["validation"]}
         ),
-        code=code_digest("subsample.py"),
+        provenance=provenance("subsample.py"),
     message:
         "Drawing {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
     shell:

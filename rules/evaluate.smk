@@ -20,11 +20,12 @@ rule predict:
             pick(dict(wildcards.items()), "dataset", "model", "size")
         ),
         recipe=lambda wildcards: canonical_json(recipe_of(wildcards)),
-        code=code_digest("predict.py"),
+        provenance=provenance("predict.py"),
     message:
-        "Scoring the test texts with {wildcards.model} of {wildcards.size}, seeds {wildcards.seeds}"
+        "Scoring the test texts of {wildcards.dataset} with {wildcards.model} of {wildcards.size}, seeds {wildcards.seeds}"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --cell {params.cell:q} {params.options}"
+        "python {input.script} --recipe {params.recipe:q} --provenance {params.provenance:q}"
+        " --cell {params.cell:q} {params.options}"
         " --manifest {input.manifest} --test {input.test}"
         " --training {input.training} --weights {input.weights}"
         " --predictions {output.predictions} > {log} 2>&1"
@@ -41,7 +42,7 @@ rule score:
     conda:
         "../envs/summary.yaml"
     params:
-        code=code_digest("score.py"),
+        provenance=provenance("score.py"),
     message:
         "Metrics of {wildcards.model} of {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
     shell:
@@ -59,7 +60,7 @@ rule gather:
     conda:
         "../envs/summary.yaml"
     params:
-        code=code_digest("gather.py"),
+        provenance=provenance("gather.py"),
     message:
         "Gathering the metrics of all runs"
     shell:
@@ -81,7 +82,7 @@ rule estimate_gap:
         "../envs/summary.yaml"
     params:
         recipe=canonical_json({"reference": config["reference"], "seed": 0} | config["gap"]),
-        code=code_digest("estimate_gap.py"),
+        provenance=provenance("estimate_gap.py"),
     message:
         "Estimating gaps to {config[reference]}"
     shell:

@@ -19,11 +19,12 @@ rule train:
         state=subpath(output.training, parent=True),
         options=model_options,
         recipe=lambda wildcards: canonical_json(recipe_of(wildcards)),
-        code=code_digest("train.py"),
+        provenance=provenance("train.py"),
     message:
         "Training {wildcards.model} on {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
     shell:
-        "python {input.script} --recipe {params.recipe:q} {params.options}"
+        "python {input.script} --recipe {params.recipe:q} --provenance {params.provenance:q}"
+        " {params.options}"
         " --manifest {input.manifest} --subsample {input.subsample}"
         " --state {params.state} --weights {output.weights} --training {output.training}"
         " > {log} 2>&1"

@@ -16,11 +16,12 @@ rule fit_vocabulary:
         "../envs/data.yaml"
     params:
         recipe=lambda wildcards: canonical_json(config["vocabulary_zoo"][wildcards.vocabulary]),
-        code=code_digest("fit_vocabulary.py"),
+        provenance=provenance("fit_vocabulary.py"),
     message:
         "Fitting {wildcards.vocabulary} on {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --pool {input.pool}"
+        "python {input.script} --recipe {params.recipe:q}"
+        " --provenance {params.provenance:q} --pool {input.pool}"
         " --subsample {input.subsample} --vocabulary {output.vocabulary}"
         " --manifest {output.manifest} > {log} 2>&1"
 
@@ -46,12 +47,12 @@ rule encode:
     threads: 2
     params:
         recipe=lambda wildcards: canonical_json(pick(dataset_of(wildcards), "max_tokens", "keep")),
-        code=code_digest("encode.py"),
+        provenance=provenance("encode.py"),
     message:
         "Encoding {wildcards.dataset} with the tokenizer of {wildcards.checkpoint}"
     shell:
         "RAYON_NUM_THREADS={threads} python {input.script} --recipe {params.recipe:q}"
-        " --checkpoint {input.checkpoint} --pool {input.pool} --test {input.test}"
+        " --provenance {params.provenance:q} --checkpoint {input.checkpoint} --pool {input.pool} --test {input.test}"
         " --ids {output.ids} --pool-manifest {output.pool} --test-manifest {output.test}"
         " > {log} 2>&1"
 
@@ -78,11 +79,12 @@ rule encode_subsample:
         "../envs/data.yaml"
     params:
         recipe=lambda wildcards: canonical_json(pick(dataset_of(wildcards), "max_tokens", "keep")),
-        code=code_digest("encode.py"),
+        provenance=provenance("encode.py"),
     message:
         "Encoding {wildcards.size} of {wildcards.dataset} with {wildcards.vocabulary}, seeds {wildcards.seeds}"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --vocabulary {input.vocabulary}"
+        "python {input.script} --recipe {params.recipe:q}"
+        " --provenance {params.provenance:q} --vocabulary {input.vocabulary}"
         " --subsample {input.subsample} --pool {input.pool} --test {input.test}"
         " --ids {output.ids} --pool-manifest {output.pool} --test-manifest {output.test}"
         " > {log} 2>&1"

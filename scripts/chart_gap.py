@@ -9,23 +9,30 @@ from pathlib import Path
 
 from gap.charts import study_chart
 from gap.cli import UserError, run, write_json
-from gap.tables import read_table
+from gap.tables import read_table, study_order
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__)
-    recipe = "JSON: reference, margin (points), confidence (0..1), optional titles {name: text}"
-    parser.add_argument("--recipe", required=True, type=json.loads, help=recipe)
+    keys = (
+        "JSON: reference, margin (points), confidence (0..1), and optionally datasets and models, "
+        "lists of names in order, titles {name: text}, and missing, a list of {dataset, model, "
+        "size, seeds}: the runs that are not done"
+    )
+    parser.add_argument("--recipe", required=True, type=json.loads, help=keys)
     parser.add_argument("--accuracies", required=True, help="CSV of estimate_gap.py")
     parser.add_argument("--gaps", required=True, help="CSV of estimate_gap.py")
     for name in ("html", "svg", "png", "spec"):
         parser.add_argument(f"--{name}", required=True, help="file to write")
     arguments = parser.parse_args(argv)
-    accuracies = read_table(arguments.accuracies)
+    recipe = arguments.recipe
+    accuracies, gaps = (
+        study_order(read_table(path), recipe) for path in (arguments.accuracies, arguments.gaps)
+    )
     if not accuracies:
         raise UserError(f"{arguments.accuracies}: no rows, nothing to draw; run estimate_gap again")
-    chart = study_chart(accuracies, read_table(arguments.gaps), arguments.recipe)
+    chart = study_chart(accuracies, gaps, recipe)
     for path in (arguments.html, arguments.svg, arguments.png):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     actions = {"export": True, "source": False, "compiled": False, "editor": False}

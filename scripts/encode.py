@@ -15,6 +15,7 @@ from typing import Any
 from gap.cli import progress, run, write_json
 from gap.data import iterate_texts
 from gap.pretrained import checkpoint_folder
+from gap.runstate import keep, restore, state_folder
 from gap.sampling import Rows, read_subsamples
 from gap.vocabulary import FittedVocabulary, PretrainedVocabulary, Vocabulary, write_encoded
 
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: max_tokens, keep")
+    parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--pool", type=Path, required=True, help="pool.parquet")
     parser.add_argument("--test", type=Path, required=True, help="test.parquet")
     parser.add_argument("--checkpoint", type=Path, help="manifest of a pretrained checkpoint")
@@ -51,6 +53,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     recipe, ids = arguments.recipe, arguments.ids
+    made_from = [arguments.checkpoint, arguments.vocabulary, arguments.subsample]
+    made_from = [arguments.pool, arguments.test, *filter(None, made_from)]
+    state = state_folder(ids.parent, "encode", [recipe, arguments.provenance], made_from)
+    outputs = [ids, arguments.pool_manifest, arguments.test_manifest]
+    if restore(state, outputs):
+        return
     vocabulary: Vocabulary
     if arguments.checkpoint:
         vocabulary = PretrainedVocabulary(checkpoint_folder(arguments.checkpoint))
@@ -67,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             test[seed] = encode_file(arguments.test, vocabulary, recipe, ids / seed / "test")
     write_json(arguments.pool_manifest, pool)
     write_json(arguments.test_manifest, test)
+    keep(state, outputs)
 
 
 if __name__ == "__main__":

@@ -37,32 +37,31 @@ def estimate(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the rows of the accuracies and of the gaps: data sets and models as given, then by n.
 
-    A size that the reference was not run at has accuracies and no gap. Memory holds two models of
-    one data set and size at a time. Raises UserError where the reference was not run on a data
-    set at all, or shares no seed with a model.
+    A model that shares no seed with the reference at a size, or meets no reference there, has an
+    accuracy and no gap. Memory holds two models of one data set and size at a time. Raises
+    UserError where that leaves no gap at all.
     """
-    _check_reference(cells, recipe["reference"])
     accuracies: list[dict[str, Any]] = []
     gaps: list[dict[str, Any]] = []
+    alone: list[Cell] = []
     for group in progress(_groups(cells), "sizes"):
         reference = next((cell for cell in group if cell.model == recipe["reference"]), None)
         reference_correct = read_correct(cells[reference]) if reference else {}
         for cell in group:
             correct = reference_correct if cell == reference else read_correct(cells[cell])
             accuracies.append(_accuracy_row(cell, correct, recipe))
-            if reference and cell != reference:
+            if reference and cell != reference and reference_correct.keys() & correct.keys():
                 gaps.append(_gap_row(reference, cell, reference_correct, correct, recipe))
+            elif cell != reference:
+                alone.append(cell)
+    if alone and not gaps:
+        others = ", ".join(dict.fromkeys(cell.model for cell in alone))
+        raise UserError(
+            f"nothing can be compared: no run of the reference {recipe['reference']} has the data "
+            f"set, size and seed of a run of another model ({others}); run more of them, or make "
+            "another model the reference"
+        )
     return study_order(accuracies), study_order(gaps)
-
-
-def _check_reference(cells: Paths, reference: str) -> None:
-    for dataset in dict.fromkeys(cell.dataset for cell in cells):
-        models = list(dict.fromkeys(cell.model for cell in cells if cell.dataset == dataset))
-        if reference not in models:
-            raise UserError(
-                f"data set {dataset}: no predictions of the reference {reference}, only of "
-                f"{', '.join(models)}; set the reference to one of these, or run it"
-            )
 
 
 def _groups(cells: Paths) -> list[list[Cell]]:
@@ -118,8 +117,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--recipe", required=True, type=json.loads, help=recipe)
     parser.add_argument("--accuracies", required=True, help="CSV file to write")
     parser.add_argument("--gaps", required=True, help="CSV file to write")
-    parser.add_argument("predictions", nargs="+", help="Parquet files, or @FILE that lists them")
+    parser.add_argument("predictions", nargs="*", help="Parquet files, or @FILE that lists them")
     arguments = parser.parse_args(argv)
+    if not arguments.predictions:
+        raise UserError("no predictions to read, as no run is finished; run at least one")
     accuracies, gaps = estimate(index(arguments.predictions), arguments.recipe)
     write_table(arguments.accuracies, ACCURACY_COLUMNS, accuracies, decimals=4)
     write_table(arguments.gaps, GAP_COLUMNS, gaps, decimals=4)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from gap.cli import run, sha256_file, write_json
 from gap.data import iterate_texts
+from gap.runstate import keep, restore, state_folder
 from gap.sampling import Subsample, read_subsamples
 from gap.vocabulary import fit_vocabulary
 
@@ -24,12 +25,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: the vocabulary's")
+    parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--pool", type=Path, required=True, help="pool.parquet")
     parser.add_argument("--subsample", type=Path, required=True, help="Parquet file of the block")
     parser.add_argument("--vocabulary", type=Path, required=True, help="folder to write")
     parser.add_argument("--manifest", type=Path, required=True, help="JSON file to write")
     arguments = parser.parse_args(argv)
 
+    facts = [arguments.recipe, arguments.provenance]
+    made_from = [arguments.pool, arguments.subsample]
+    state = state_folder(arguments.vocabulary.parent, arguments.vocabulary.name, facts, made_from)
+    outputs = [arguments.vocabulary, arguments.manifest]
+    if restore(state, outputs):
+        return
     arguments.vocabulary.mkdir(parents=True, exist_ok=True)
     manifest = {}
     for one in read_subsamples(arguments.subsample):
@@ -42,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"seed {one.seed}: {pieces:,} pieces from {len(one.training_rows):,} texts", flush=True
         )
     write_json(arguments.manifest, manifest)
+    keep(state, outputs)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,10 @@ COLUMNS = (
 def gather(paths: Sequence[str]) -> list[dict[str, Any]]:
     """Return the scores of all files, data sets and models in the order given, then by n and seed.
 
-    Raises UserError where a run stands in two files.
+    Raises UserError where a run stands in two files, or there is none.
     """
+    if not paths:
+        raise UserError("no scores to read, as no run is finished; run at least one")
     runs: dict[tuple[str, str, str, int], dict[str, Any]] = {}
     for path in paths:
         for scores in read_json(path):
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--table", required=True, help="CSV file to write")
-    parser.add_argument("scores", nargs="+", help="files of score.py, or @FILE that lists them")
+    parser.add_argument("scores", nargs="*", help="files of score.py, or @FILE that lists them")
     arguments = parser.parse_args(argv)
     write_table(arguments.table, COLUMNS, gather(arguments.scores), decimals=6)
 

@@ -12,12 +12,14 @@ from gap.data import load_labels
 from gap.families import Job, family_of
 from gap.predictions import write_predictions
 from gap.pretrained import checkpoint_folder
+from gap.runstate import keep, restore, state_folder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: the model's")
+    parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--cell", type=json.loads, required=True, help="JSON: dataset, model, size")
     parser.add_argument("--manifest", type=Path, required=True, help="test.json, for the labels")
     parser.add_argument("--test", type=Path, required=True, help="test.parquet")
@@ -29,16 +31,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--predictions", type=Path, required=True, help="Parquet file to write")
     arguments = parser.parse_args(argv)
 
+    training = read_json(arguments.training)
+    # Not the whole of training.json: it also tells how long the training took.
+    digests = {seed: one["sha256"] for seed, one in training["seeds"].items()}
+    facts = [arguments.recipe, arguments.provenance, arguments.cell, training["n"], digests]
+    made_from = [arguments.manifest, *filter(None, [arguments.checkpoint])]
+    if arguments.ids:
+        # The manifests of the encoded texts, one or one per seed.
+        made_from += sorted(arguments.ids.rglob("test.json"))
+    state = state_folder(arguments.predictions.parent, "predict", facts, made_from)
+    if restore(state, [arguments.predictions]):
+        return
     checkpoint = arguments.checkpoint and checkpoint_folder(arguments.checkpoint)
     labels = read_json(arguments.manifest)["labels"]
     family = family_of(Job(arguments.recipe, labels, arguments.ids, arguments.texts, checkpoint))
-    training = read_json(arguments.training)
     scores = {
         int(seed): family.log_scores(arguments.weights / seed, int(seed))
         for seed in training["seeds"]
     }
     cell = arguments.cell | {"n": training["n"]}
     write_predictions(arguments.predictions, cell, scores, load_labels(arguments.test))
+    keep(state, [arguments.predictions])
 
 
 if __name__ == "__main__":

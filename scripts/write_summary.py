@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gap.cli import read_json, run
-from gap.tables import read_table
+from gap.missing import count_missing, name_unpaired, spell_size
+from gap.tables import read_table, study_order
 
 Row = Mapping[str, Any]
 WIDTH = 100
@@ -50,13 +51,20 @@ class Study:
         return f"{100 * self.recipe['confidence']:g} % interval"
 
     @property
+    def missing(self) -> Sequence[Row]:
+        return self.recipe.get("missing") or []
+
+    @property
     def datasets(self) -> list[str]:
         return list(dict.fromkeys(row["dataset"] for row in self.accuracies))
 
 
 def summary(study: Study) -> str:
-    """Return the summary as Markdown; its first line is the answer in one sentence."""
-    parts = [answer(study), _explanation(study)]
+    """Return the summary as Markdown; its first paragraph is the answer in one sentence.
+
+    Where runs are missing, a line before that sentence says so.
+    """
+    parts = [_notice(study) + answer(study), _explanation(study)]
     if others := _other_comparisons(study):
         parts.append("The other comparisons:\n\n" + "\n".join(others))
     if study.gaps:
@@ -64,6 +72,8 @@ def summary(study: Study) -> str:
     parts.append(f"## Accuracy on the test set\n\n{SCALES}\n\n{_accuracy_table(study)}")
     if study.cards:
         parts.append(f"## Data\n\n{_data_table(study)}")
+    if study.missing or _unpaired(study):
+        parts.append(f"## What is missing\n\n{_missing(study)}")
     parts.append(f"## How the intervals were made\n\n{_method(study)}")
     return "\n\n".join(parts) + "\n"
 
@@ -260,6 +270,34 @@ def _data_table(study: Study) -> str:
     return "\n\n".join([markdown_table(header, rows, right={1, 2, 3, 4}), *origins])
 
 
+def _notice(study: Study) -> str:
+    if not study.missing:
+        return ""
+    count = count_missing(study.missing, study.accuracies)
+    return f'Preliminary, as {count} (listed under "What is missing").\n'
+
+
+def _missing(study: Study) -> str:
+    """Return a table of the runs that are missing, and what has no gap for that."""
+    blocks: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for row in study.missing:
+        blocks[row["dataset"], row["model"], row["size"]].append(row["seeds"])
+    rows = [
+        [study.title(dataset), study.title(model), spell_size(size), ", ".join(seeds)]
+        for (dataset, model, size), seeds in blocks.items()
+    ]
+    header = ["Data set", "Model", "Labels", "Seeds"]
+    parts = [markdown_table(header, rows, right={2})] if rows else []
+    if unpaired := _unpaired(study):
+        text = f"No gap, as {study.reference} has no run with the same seed: {'; '.join(unpaired)}."
+        parts.append(textwrap.fill(text, WIDTH, break_on_hyphens=False))
+    return "\n\n".join(parts)
+
+
+def _unpaired(study: Study) -> list[str]:
+    return name_unpaired(study.accuracies, study.gaps, study.recipe)
+
+
 def _method(study: Study) -> str:
     recipe = study.recipe
     text = (
@@ -310,7 +348,7 @@ def _by_dataset(
         pairs = zip(source, rows, strict=True)
         ours = [cells for row, cells in pairs if row["dataset"] == dataset]
         heading = f"### {study.title(dataset)}\n\n" if len(study.datasets) > 1 else ""
-        tables.append(heading + markdown_table(header, ours, right))
+        tables.append(heading + (markdown_table(header, ours, right) if ours else "None yet."))
     return "\n\n".join(tables)
 
 
@@ -357,11 +395,13 @@ def _sentence(text: str) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__)
-    recipe = (
-        "JSON: reference, margin (points), confidence (0..1), resamples, and optionally titles "
-        "{name: text} and compared, the model that the first sentence is about"
+    keys = (
+        "JSON: reference, margin (points), confidence (0..1), resamples, and optionally datasets "
+        "and models, lists of names in order, titles {name: text}, compared, the model that the "
+        "first sentence is about, and missing, a list of {dataset, model, size, seeds}: the runs "
+        "that are not done"
     )
-    parser.add_argument("--recipe", required=True, type=json.loads, help=recipe)
+    parser.add_argument("--recipe", required=True, type=json.loads, help=keys)
     parser.add_argument("--scores", required=True, help="CSV of gather.py")
     parser.add_argument("--accuracies", required=True, help="CSV of estimate_gap.py")
     parser.add_argument("--gaps", required=True, help="CSV of estimate_gap.py")
@@ -370,7 +410,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     tables = (arguments.scores, arguments.accuracies, arguments.gaps)
     cards = [read_json(path) for path in arguments.cards]
-    scores, accuracies, gaps = (read_table(table) for table in tables)
+    scores, accuracies, gaps = (
+        study_order(read_table(table), arguments.recipe) for table in tables
+    )
     study = Study(arguments.recipe, scores, accuracies, gaps, cards)
     target = Path(arguments.summary)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,8 @@ import altair as alt
 import numpy as np
 from scipy.optimize import isotonic_regression
 
+from gap.missing import count_missing, name_missing, name_unpaired
+
 Row = Mapping[str, Any]
 Panel = alt.LayerChart | alt.FacetChart
 
@@ -25,6 +27,7 @@ LINE_HEIGHT = 14
 SIDE = 20  # from the plot's edge to the first and to the last size
 FONT_SIZE = 12
 INK, QUIET = "#222222", "#767676"
+LONGEST_LIST = 200  # characters of the list of what is missing
 # Okabe and Ito, Color Universal Design (2008), without yellow, which is too pale on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SHAPES = ("square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right")
@@ -45,6 +48,7 @@ class Axes:
     """The scales that both panels of a data set share or own, and the plot's size in px."""
 
     n: tuple[float, float]
+    last: float
     y: tuple[float, float]
     ticks: list[float]
     width: int
@@ -57,7 +61,9 @@ def study_chart(
     """Return the chart of a study, one row of panels per data set, about 800 px wide.
 
     `accuracies` and `gaps` are the rows of estimate_gap's tables with numbers as numbers. `recipe`
-    holds reference, margin (points), confidence (0..1), and optionally titles {name: text}.
+    holds reference, margin (points), confidence (0..1), and optionally titles {name: text} and
+    missing, rows of dataset, model, size and seeds: the runs that are not done, which the chart
+    names.
     """
     styles = model_styles(accuracies, recipe)
     titles = recipe.get("titles", {})
@@ -67,13 +73,17 @@ def study_chart(
         prefix = f"{titles.get(dataset, dataset)}: " if len(datasets) > 1 else ""
         ours = [row for row in accuracies if row["dataset"] == dataset]
         panels.append(accuracy_panel(ours, styles, prefix))
-        differences = [row for row in gaps if row["dataset"] == dataset]
-        if differences:
+        if gaps:
+            differences = [row for row in gaps if row["dataset"] == dataset]
             panels.append(gap_panel(differences, ours, styles, recipe, prefix))
-    reference = styles[recipe["reference"]].title
+    reference = titles.get(recipe["reference"], recipe["reference"])
+    question = f"How far is {reference} ahead, by number of labelled examples?"
     title = alt.Title(
-        textwrap.wrap(f"How far is {reference} ahead, by number of labelled examples?", 90),
-        subtitle=_subtitle(accuracies, [titles.get(name, name) for name in datasets], recipe),
+        textwrap.wrap(f"Preliminary: {question}" if recipe.get("missing") else question, 90),
+        subtitle=[
+            *_subtitle(accuracies, [titles.get(name, name) for name in datasets], recipe),
+            *_gaps_in_the_study(accuracies, gaps, recipe),
+        ],
         anchor="start",
         fontSize=15,
         subtitlePadding=5,
@@ -84,8 +94,12 @@ def study_chart(
 
 
 def model_styles(accuracies: Sequence[Row], recipe: Mapping[str, Any]) -> dict[str, Style]:
-    """Return {model: style}: the reference dark and round, the others told apart by both."""
-    models = list(dict.fromkeys(str(row["model"]) for row in accuracies))
+    """Return {model: style}: the reference dark and round, the others told apart by both.
+
+    A model looks the same while those that the recipe lists before it are not there yet.
+    """
+    there = dict.fromkeys(str(row["model"]) for row in accuracies)
+    models = list(dict.fromkeys([*recipe.get("models", []), *there]))
     others = [model for model in models if model != recipe["reference"]]
     titles = recipe.get("titles", {})
     styles = {}
@@ -97,7 +111,7 @@ def model_styles(accuracies: Sequence[Row], recipe: Mapping[str, Any]) -> dict[s
             # The symbols shift by one per round of colours, so that no pair comes twice.
             shape = SHAPES[(place + place // len(COLOURS)) % len(SHAPES)]
         styles[model] = Style(titles.get(model, model), colour, shape, order)
-    return styles
+    return {model: style for model, style in styles.items() if model in there}
 
 
 def accuracy_panel(rows: Sequence[Row], styles: Mapping[str, Style], prefix: str) -> Panel:
@@ -119,11 +133,12 @@ def gap_panel(
 ) -> Panel:
     """Return the gap to the reference (points) by n for one data set, with the margin marked.
 
-    `accuracies` gives the sizes, so that both panels have one x axis.
+    `accuracies` gives the sizes, so that both panels have one x axis. Where `rows` is empty,
+    the panel says so, and keeps the place beside the other one.
     """
     margin = float(recipe["margin"])
     lows, highs = _ends(rows, "gap")
-    axes = _axes(accuracies, styles, (min(0.0, *lows), max(margin, *highs)))
+    axes = _axes(accuracies, styles, (min([0.0, *lows]), max([margin, *highs])))
     points = _points(rows, "gap", styles, axes)
     unit = "point" if margin == 1 else "points"
     marks = [
@@ -136,7 +151,9 @@ def gap_panel(
         *_lines(points, styles, axes, "points"),
         *_label_layers(labels, styles, axes),
     ]
-    reference = styles[recipe["reference"]].title
+    if not rows:
+        layers.append(_nothing_to_compare(axes))
+    reference = recipe.get("titles", {}).get(recipe["reference"], recipe["reference"])
     return _panel(layers, axes, f"{prefix}Gap to {reference} (points)")
 
 
@@ -188,7 +205,7 @@ def _axes(rows: Sequence[Row], styles: Mapping[str, Style], values: tuple[float,
     pad = (high / low) ** (SIDE / (width - 2 * SIDE)) if high > low else 2.0
     ticks = nice_ticks(*values)
     height = max(PLOT_HEIGHT, boxes + 2 * LINE_HEIGHT)
-    return Axes((low / pad, high * pad), (ticks[0], ticks[-1]), ticks, width, height)
+    return Axes((low / pad, high * pad), high, (ticks[0], ticks[-1]), ticks, width, height)
 
 
 def _points(
@@ -230,6 +247,7 @@ def _labels(
             ends[point["model"]] = point
     labels = [
         {"model": model, "label": styles[model].title, "end": point["x"], "value": point["value"]}
+        | ({"early": True} if point["n"] < axes.last else {})
         for model, point in ends.items()
     ] + [dict(mark) for mark in marks]
     bottom, top = axes.y
@@ -271,7 +289,11 @@ def _label_layers(
 ) -> list[alt.Chart]:
     ours = [label for label in labels if label["model"]]
     shape = alt.Shape("model:N", legend=None)
-    leader = {"x2": alt.value(axes.width + 11), "y": "value:Q", "y2": "y:Q"}
+    leader: dict[str, Any] = {"x2": alt.value(axes.width + 11), "y": "value:Q", "y2": "y:Q"}
+    if any("early" in label for label in labels):
+        # On its long way, a leader could be taken for the model's line.
+        dotted = alt.when("datum.early").then(alt.value([1, 4])).otherwise(alt.value([1, 0]))
+        leader["strokeDash"] = dotted
     every = alt.Chart(alt.InlineData(values=labels))
     colour = _colour(styles)
     return [
@@ -307,6 +329,12 @@ def _level(
         .mark_rule(strokeDash=list(dash), strokeWidth=thickness)
         .encode(x=alt.value(0), x2=alt.value(axes.width), y="value:Q", color=colour)
     )
+
+
+def _nothing_to_compare(axes: Axes) -> alt.Chart:
+    data = alt.InlineData(values=[{"text": "no runs to compare yet", "value": sum(axes.y) / 2}])
+    words = alt.Chart(data).mark_text(fontSize=FONT_SIZE, color=QUIET)
+    return words.encode(x=alt.value(axes.width / 2), y="value:Q", text="text:N")
 
 
 def _panel(layers: Sequence[alt.Chart], axes: Axes, title: str) -> Panel:
@@ -371,6 +399,29 @@ def _subtitle(
         f"{100 * recipe['confidence']:g} % intervals over {over} · gaps paired by seed"
     )
     return textwrap.wrap(text, 120)
+
+
+def _gaps_in_the_study(
+    accuracies: Sequence[Row], gaps: Sequence[Row], recipe: Mapping[str, Any]
+) -> list[str]:
+    """Return the lines on what is not in the chart; none where it is whole."""
+    missing = recipe.get("missing", [])
+    lines = []
+    if missing:
+        names = name_missing(missing, accuracies, recipe.get("titles", {}))
+        lines += [f"{count_missing(missing, accuracies)}: {_shortened(names)}"]
+    if unpaired := name_unpaired(accuracies, gaps, recipe):
+        lines += [f"No gap, for want of a run of the reference: {_shortened(unpaired)}"]
+    return [part for line in lines for part in textwrap.wrap(line, 120)]
+
+
+def _shortened(names: Sequence[str]) -> str:
+    """Return the names in a row, as many as are read at a glance, and the number of the others."""
+    shown = [
+        name for place, name in enumerate(names) if len("; ".join(names[:place])) < LONGEST_LIST
+    ]
+    others = len(names) - len(shown)
+    return "; ".join(shown) + (f"; and {others} more" if others else "")
 
 
 def _configured(chart: alt.ConcatChart) -> alt.ConcatChart:

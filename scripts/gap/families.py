@@ -7,6 +7,7 @@ A family is made once per job with what all seeds of the job share. To add one, 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,15 @@ import numpy.typing as npt
 
 from gap.cli import UserError, read_json, write_json
 from gap.data import iterate_texts
+from gap.durable import flush
 from gap.sampling import Subsample
 from gap.vocabulary import EncodedTexts
 
 Matrix = npt.NDArray[np.float32]
 History = list[dict[str, float]]
+
+# Texts whose features are computed and kept at a time: what a killed job loses at most.
+PIECE = 10_000
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Family(Protocol):
     def train(self, subsample: Subsample, state: Path, weights: Path) -> History:
         """Train on the subsample, write the best weights, and return what validation said.
 
-        `state` is a folder for checkpoints, from which a killed training goes on.
+        `state` is a folder for unfinished work, from which a killed training goes on.
         """
         ...
 
@@ -194,9 +199,25 @@ class Frozen:
     def train(self, subsample: Subsample, state: Path, weights: Path) -> History:
         """See Family.train."""
         texts = self.job.encoded("pool", subsample.seed)
-        training = self.features(texts, subsample.training_rows)
-        validation = self.features(texts, subsample.validation_rows)
+        rows = np.concatenate([subsample.training_rows, subsample.validation_rows])
+        features = self.kept_features(texts, rows, state)
+        training, validation = np.split(features, [len(subsample.training_rows)])
         return _train_linear(self.job, subsample, training, validation, weights)
+
+    def kept_features(
+        self, texts: EncodedTexts, rows: npt.NDArray[np.int64], state: Path
+    ) -> Matrix:
+        """Return what `features` does, in pieces, each of which is kept in the folder `state`."""
+        state.mkdir(parents=True, exist_ok=True)
+        pieces = []
+        for start in range(0, len(rows), PIECE):
+            path, partial = state / f"{start}.npy", state / "partial.npy"
+            if not path.exists():
+                np.save(partial, self.features(texts, rows[start : start + PIECE]))
+                flush(partial)
+                os.replace(partial, path)
+            pieces.append(np.load(path))
+        return np.concatenate(pieces)
 
     @functools.cached_property
     def test_features(self) -> Matrix:

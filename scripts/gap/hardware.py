@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import platform
+import re
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -35,3 +39,26 @@ def attention() -> str:
     On CPUs the plain one trained MiniLM, whose heads are narrow, a seventh faster than sdpa.
     """
     return "sdpa" if torch.cuda.is_available() else "eager"
+
+
+def describe_hardware(network: bool = True) -> dict[str, Any]:
+    """Return what a training computes on, as {"device", "processor", "precision", "threads"}.
+
+    `precision` is that of matrix products: under "bf16" weights and their optimisation are fp32
+    still. Without a `network`, as in TF-IDF, all is done on the CPU in fp32.
+    """
+    on_gpu = network and torch.cuda.is_available()
+    return {
+        "device": "cuda" if on_gpu else "cpu",
+        "processor": torch.cuda.get_device_name() if on_gpu else _cpu_name(),
+        "precision": precision() if network else "fp32",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _cpu_name(facts: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the CPU's name and the instructions that torch chose its kernels for."""
+    text = facts.read_text(encoding="utf-8") if facts.exists() else ""
+    found = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    name = found[1].strip() if found else platform.processor() or platform.machine()
+    return f"{name} ({torch.backends.cpu.get_cpu_capability()})"

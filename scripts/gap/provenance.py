@@ -1,14 +1,101 @@
-"""What a result was made from: digests of code, and folders named after all that decides a run."""
+"""What a result was made from: digests of code and of people's files, versions of packages."""
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+from gap.cli import canonical_json, read_json, sha256_file, write_json
 
 SCRIPTS = Path(__file__).resolve().parent.parent
+# By the name that is imported: the packages whose version can change a number. Those that read,
+# write, draw or report are not among them; DuckDB is, as it puts rows in order.
+DECIDING = {
+    "duckdb": ["duckdb"],
+    "numpy": ["numpy"],
+    "scipy": ["scipy"],
+    "sentencepiece": ["sentencepiece"],
+    "sklearn": ["scikit-learn", "scipy"],
+    "torch": ["torch"],
+    "transformers": ["tokenizers", "transformers"],
+}
+
+
+def provenance_of(program: str, granularity: str | bool, versions: Mapping[str, str]) -> str:
+    """Return what makes a program's results, apart from recipe and inputs, as canonical JSON.
+
+    {"code": digest, "packages": {name: version}}, of the packages that decide a result and that the
+    program or one of its modules imports. `granularity` is "exact" (2.13.1+cpu), "minor" (2.13) or
+    "off" (no packages; also False, as YAML reads it).
+    """
+    names = frozenset() if granularity in ("off", False) else deciding_packages(program)
+    packages = {name: versions.get(name, "none") for name in names}
+    if granularity == "minor":
+        packages = {name: _minor(version) for name, version in packages.items()}
+    return canonical_json({"code": code_digest(program), "packages": packages})
+
+
+def installed_packages() -> dict[str, str]:
+    """Return the exact versions of the packages that decide results, those that are installed."""
+    names = {name for group in DECIDING.values() for name in group}
+    return {name: version for name in sorted(names) if (version := _installed(name))}
+
+
+def locked_packages(lock: str | Path) -> dict[str, str]:
+    """Return the versions that a requirements file pins."""
+    pins = re.findall(
+        r"^([\w.-]+)==([^\s;\\]+)", Path(lock).read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return dict(pins)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split("+")[0].split(".")[:2])
+
+
+@cache
+def deciding_packages(program: str) -> frozenset[str]:
+    """Return the packages, of those that can change a number, that a program's modules import."""
+    imported = {
+        name.partition(".")[0]
+        for path in _with_imports(SCRIPTS / program)
+        for name in _imported_names(path)
+    }
+    return frozenset(name for key in imported for name in DECIDING.get(key, []))
+
+
+def file_digests(files: Iterable[str], known: Path) -> dict[str, str]:
+    """Return the sha256 of each file, by its path.
+
+    Those whose size and time of change are as `known`, a JSON file, has them from the last call are
+    not read again.
+    """
+    before: dict[str, dict[str, Any]] = read_json(known) if known.exists() else {}
+    now: dict[str, dict[str, Any]] = {}
+    for path in files:
+        status = Path(path).stat()
+        now[path] = {"bytes": status.st_size, "changed": status.st_mtime_ns}
+        same = {key: before.get(path, {}).get(key) for key in now[path]} == now[path]
+        now[path]["sha256"] = before[path]["sha256"] if same else sha256_file(path)
+    if now != before:
+        # On a full disk, or another person's, they are read again at the next call.
+        with contextlib.suppress(OSError):
+            write_json(known, now)
+    return {path: facts["sha256"] for path, facts in now.items()}
 
 
 @cache
@@ -34,36 +121,45 @@ def _with_imports(program: Path) -> set[Path]:
     return found
 
 
-def _local_imports(path: Path) -> Iterator[Path]:
-    """Yield the files under scripts/ that a file imports, at its top or inside functions."""
+@cache
+def _local_imports(path: Path) -> frozenset[Path]:
+    """Return the files under scripts/ that a file imports, at its top or inside functions."""
+    found: set[Path] = set()
+    for name in _imported_names(path):
+        parts = name.split(".")
+        # Importing a.b.c runs the packages a and a.b too.
+        for depth in range(1, len(parts) + 1):
+            module = SCRIPTS.joinpath(*parts[:depth])
+            for candidate in (module.with_suffix(".py"), module / "__init__.py"):
+                if candidate.is_file():
+                    found.add(candidate)
+    return frozenset(found)
+
+
+@cache
+def _imported_names(path: Path) -> frozenset[str]:
+    """Return the dotted names that a file imports: modules, and perhaps what is in them."""
+    names: set[str] = set()
     for node in ast.walk(_parse(path)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            # Importing a.b.c runs the packages a and a.b too.
-            for depth in range(1, len(parts) + 1):
-                module = SCRIPTS.joinpath(*parts[:depth])
-                for candidate in (module.with_suffix(".py"), module / "__init__.py"):
-                    if candidate.is_file():
-                        yield candidate
+            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+    return frozenset(names)
+
+
+@cache
+def _statements(path: Path) -> str:
+    """Return a file's statements in one spelling."""
+    return ast.unparse(_parse(path))
 
 
 @cache
 def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def _statements(path: Path) -> str:
-    """Return a file's statements in one spelling, without docstrings."""
-    # A tree of its own: the cached one keeps its docstrings.
+    """Return a file's syntax tree without docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for node in ast.walk(tree):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+    return tree

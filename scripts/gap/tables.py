@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,17 @@ import pandas as pd
 TEXTS = {"dataset", "model", "reference", "size", "seed_list", "within_margin"}
 
 
-def study_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows, data sets and models in order of first appearance, then by n and seed."""
-    rows = list(rows)
-    datasets = {name: place for place, name in enumerate(_names(rows, "dataset"))}
-    models = {name: place for place, name in enumerate(_names(rows, "model"))}
+def study_order(
+    rows: Iterable[dict[str, Any]], recipe: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows by data set and model, then by n and seed.
+
+    Data sets and models come as `recipe` lists them under "datasets" and "models", others and
+    without it in order of first appearance.
+    """
+    rows, recipe = list(rows), recipe or {}
+    datasets = _places([*recipe.get("datasets", []), *(row["dataset"] for row in rows)])
+    models = _places([*recipe.get("models", []), *(row["model"] for row in rows)])
     return sorted(
         rows,
         key=lambda row: (
@@ -48,5 +54,5 @@ def read_table(path: str | Path) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
-def _names(rows: Sequence[dict[str, Any]], key: str) -> list[str]:
-    return list(dict.fromkeys(row[key] for row in rows))
+def _places(names: Iterable[str]) -> dict[str, int]:
+    return {name: place for place, name in enumerate(dict.fromkeys(names))}

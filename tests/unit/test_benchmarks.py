@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 common = importlib.import_module("common")
 fine_tuning = importlib.import_module("fine_tuning")
 lstm_training = importlib.import_module("lstm_training")
+planning = importlib.import_module("planning")
 study_overhead = importlib.import_module("study_overhead")
 Timing = common.Timing
 
@@ -249,3 +250,20 @@ def test_the_overhead_of_a_tiny_study(study):
     (train,) = rows_of(page, "train.py")
     assert train[1] == "2"
     assert not rows_of(page, "download.py")
+
+
+@pytest.mark.workflow
+def test_planning_is_compared_with_the_same_graph_of_plain_rules(tmp_path):
+    options = ["--grid", "2", "2", "2", "2", "--rounds=1", f"--page={tmp_path / 'page.md'}"]
+    planning.main([*options, f"--folder={tmp_path / 'both'}"])
+    (ratio,) = rows_of(tmp_path / "page.md", "ratio")
+    assert ratio[1].count(" / ") == ratio[2].count(" / ") == 2
+    ours, peer = (
+        planning.files_of_study(tmp_path / "both" / name, planning.OPTIONS[option])
+        for name, option in [("ours", planning.OURS), ("peer", planning.PEER)]
+    )
+    assert ours == peer
+    assert len([path for path in ours if path.endswith("/training.json")]) == 2**4
+    (tmp_path / "both" / "peer" / "results" / "gap.html").unlink()
+    with pytest.raises(UserError, match="finds something to do"):
+        planning.plan(tmp_path / "both" / "peer", [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def labels(spec: dict[str, Any]) -> list[list[str]]:
     return [
         [row["label"].replace("\n", " ") for row in rows]
         for mark, _, rows in marks(spec)
-        if mark == "text"
+        if mark == "text" and "label" in rows[0]
     ]
 
 
@@ -208,6 +209,93 @@ def test_the_reference_alone_has_one_panel() -> None:
     assert len(spec["concat"]) == 1
 
 
+def partial(
+    absent: list[tuple[str, str, int]], unpaired: Sequence[tuple[str, str, int]] = (), **axes: Any
+) -> dict[str, Any]:
+    """Return the chart, as a specification, of a study without some cells and without some gaps."""
+    accuracies, gaps = study(**axes)
+
+    def key(row: dict[str, Any]) -> tuple[str, str, int]:
+        return row["dataset"], row["model"], row["n"]
+
+    lost = [row for row in accuracies if key(row) in absent]
+    missing = [
+        {name: row[name] for name in ("dataset", "model", "size")} | {"seeds": "1-2"}
+        for row in lost
+    ]
+    accuracies = [row for row in accuracies if row not in lost]
+    gaps = [row for row in gaps if key(row) not in [*absent, *unpaired]]
+    return study_chart(accuracies, gaps, RECIPE | {"missing": missing}).to_dict()
+
+
+def subtitle(spec: dict[str, Any]) -> str:
+    return " ".join(spec["title"]["subtitle"])
+
+
+def test_a_partial_chart_says_what_is_missing() -> None:
+    spec = partial([("films", "lstm", 4000), *(("films", "linear", n) for n in (250, 1000, 4000))])
+    assert spec["title"]["text"][0].startswith("Preliminary: How far is Big | one ahead")
+    end = "gaps paired by seed 8 of 30 runs are missing: lstm at 4,000; all of linear"
+    assert subtitle(spec).endswith(end)
+    assert labels(spec)[0] == ["Big | one", "frozen", "lstm", "lstm-pretrained"]
+
+
+def test_a_whole_chart_says_nothing_of_it() -> None:
+    spec = study_chart(*study(), RECIPE).to_dict()
+    assert spec == study_chart(*study(), RECIPE | {"missing": []}).to_dict()
+    assert "reliminary" not in json.dumps(spec)
+    assert "missing" not in json.dumps(spec)
+    assert "strokeDash" not in json.dumps([x["encoding"] for _, x, _ in marks(spec)])
+
+
+def test_of_much_that_is_missing_the_chart_names_some() -> None:
+    models = ("big", *(f"a model of number {n}" for n in range(40)))
+    spec = partial([("films", model, 250) for model in models[1:]], models=models)
+    assert subtitle(spec).count("a model of number") == 8
+    assert subtitle(spec).endswith("a model of number 7 at 250; and 32 more")
+    assert len(spec["title"]["subtitle"]) <= 4
+
+
+def test_where_the_reference_is_missing_the_chart_says_that_there_is_no_gap() -> None:
+    gone = ("films", "big", 1000)
+    spec = partial([gone], [("films", model, 1000) for model in MODELS])
+    assert "2 of 30 runs are missing: Big | one at 1,000 No gap, for want of" in subtitle(spec)
+    assert subtitle(spec).endswith("a run of the reference: all models at 1,000")
+
+
+def test_seeds_that_do_not_pair_are_told_of() -> None:
+    spec = partial([("films", "linear", 250)], [("films", "lstm", 4000)])
+    assert subtitle(spec).endswith("No gap, for want of a run of the reference: lstm at 4,000")
+
+
+def test_a_data_set_without_gaps_keeps_its_place() -> None:
+    absent = [("rentals", "big", n) for n in (250, 1000, 4000)]
+    unpaired = [("rentals", model, n) for model in MODELS for n in (250, 1000, 4000)]
+    spec = partial(absent, unpaired, datasets=("films", "rentals"))
+    assert [panel["title"]["text"][0].partition(":")[0] for panel in spec["concat"]] == [
+        *("films", "films", "rentals", "rentals")
+    ]
+    assert labels(spec)[2] == list(MODELS[1:])
+    assert labels(spec)[3] == ["margin: 1 point"]
+    text = [rows[0].get("text") for mark, _, rows in marks(spec) if mark == "text"]
+    assert text == [None, None, None, None, "no runs to compare yet"]
+
+
+def test_a_label_far_from_its_line_has_a_dotted_leader() -> None:
+    spec = partial([("films", "lstm", 4000)])
+    layer, rows = next((x, r) for mark, x, r in marks(spec) if mark == "rule" and "end" in r[0])
+    assert layer["encoding"]["strokeDash"]["condition"][0]["test"] == "datum.early"
+    assert [row["model"] for row in rows if row.get("early")] == ["lstm"]
+
+
+def test_a_partial_chart_of_one_size_and_one_pair() -> None:
+    absent = [("films", model, n) for model in MODELS for n in (250, 1000, 4000)]
+    there = [("films", "big", 1000), ("films", "lstm", 1000)]
+    spec = partial([cell for cell in absent if cell not in there])
+    assert labels(spec) == [["Big | one", "lstm"], ["lstm", "margin: 1 point"]]
+    assert "26 of 30 runs are missing: Big | one at 250 and 4,000; all of frozen;" in subtitle(spec)
+
+
 class References(HTMLParser):
     """Collects what an HTML page would fetch."""
 
@@ -219,7 +307,7 @@ class References(HTMLParser):
         self.found += [f"{tag} {key}={value}" for key, value in attrs if key in ("src", "href")]
 
 
-def draw(folder: Path, tables: Any = None) -> dict[str, Path]:
+def draw(folder: Path, tables: Any = None, **recipe: Any) -> dict[str, Path]:
     folder.mkdir(exist_ok=True)
     accuracies, gaps = tables or study()
     write_table(folder / "a.csv", estimate_gap.ACCURACY_COLUMNS, accuracies, decimals=4)
@@ -227,7 +315,7 @@ def draw(folder: Path, tables: Any = None) -> dict[str, Path]:
     files = {name: folder / f"gap.{name}" for name in ("html", "svg", "png", "spec")}
     options = [text for name, path in files.items() for text in (f"--{name}", str(path))]
     inputs = ["--accuracies", str(folder / "a.csv"), "--gaps", str(folder / "g.csv")]
-    chart_gap.main(["--recipe", json.dumps(RECIPE), *inputs, *options])
+    chart_gap.main(["--recipe", json.dumps(RECIPE | recipe), *inputs, *options])
     return files
 
 
@@ -246,6 +334,21 @@ def test_files_work_offline_fit_the_page_and_are_the_same_again(tmp_path: Path) 
     assert min(float(size) for size in re.findall(r'font-size="([\d.]+)px"', svg)) >= 11
     assert files["png"].read_bytes().startswith(b"\x89PNG")
     assert json.loads(files["spec"].read_text(encoding="utf-8"))["concat"]
+
+
+def test_every_file_of_a_partial_chart_says_so(tmp_path: Path) -> None:
+    missing = [{"dataset": "films", "model": "gru", "size": "250", "seeds": "1-2"}]
+    files = draw(tmp_path / "partial", missing=missing)
+    for name in ("html", "svg", "spec"):
+        text = files[name].read_text(encoding="utf-8")
+        assert "Preliminary: " in text
+        assert "2 of 32 runs are missing: all of gru" in text
+    # Both are drawn from one specification; a line more makes the picture higher.
+    heights = [
+        int.from_bytes(one["png"].read_bytes()[20:24], "big")
+        for one in (draw(tmp_path / "whole"), files)
+    ]
+    assert heights[0] < heights[1]
 
 
 def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """The digest of a program follows its statements and those of what it imports, nothing else."""
 
+import json
+import os
+
 import pytest
 from gap import provenance
-from gap.cli import write_json
-from gap.runstate import state_folder
+from gap.cli import sha256_file
 
 PROGRAM = '''"""A program."""
 from tools.parts import double
@@ -22,12 +24,25 @@ def scripts(tmp_path, monkeypatch):
     (tmp_path / "tools" / "other.py").write_text("answer = 1\n")
     (tmp_path / "program.py").write_text(PROGRAM)
     monkeypatch.setattr(provenance, "SCRIPTS", tmp_path)
-    return tmp_path
+    yield tmp_path
+    forget()
+
+
+def forget():
+    """Let files be read again."""
+    for cached in (
+        "code_digest",
+        "deciding_packages",
+        "_imported_names",
+        "_local_imports",
+        "_statements",
+        "_parse",
+    ):
+        getattr(provenance, cached).cache_clear()
 
 
 def digest():
-    provenance.code_digest.cache_clear()
-    provenance._parse.cache_clear()
+    forget()
     return provenance.code_digest("program.py")
 
 
@@ -72,16 +87,64 @@ def test_imports_inside_functions_count(scripts):
     assert digest() != before
 
 
-def test_a_state_is_found_again_by_the_same_job_only(tmp_path, scripts):
-    digest()
-    source = tmp_path / "source.json"
-    write_json(source, {"sha256": "1"})
-    first = state_folder(tmp_path / "run", "program.py", {"lr": 1.0}, [source])
-    (first / "kept").touch()
-    assert state_folder(tmp_path / "run", "program.py", {"lr": 1.0}, [source]) == first
-    assert (first / "kept").exists()
-    other = state_folder(tmp_path / "run", "program.py", {"lr": 2.0}, [source])
-    assert other != first
-    assert not first.exists()
-    write_json(source, {"sha256": "2"})
-    assert state_folder(tmp_path / "run", "program.py", {"lr": 2.0}, [source]) != other
+# ---------------------------------------------------------------- packages
+
+
+def test_only_packages_that_decide_and_are_imported_count(scripts):
+    (scripts / "tools" / "parts.py").write_text("import sklearn.linear_model\nimport altair\n")
+    forget()
+    made = json.loads(provenance.provenance_of("program.py", "exact", VERSIONS))
+    assert made["packages"] == {"scikit-learn": "1.9.1", "scipy": "none"}
+    assert made["code"] == digest()
+
+
+VERSIONS = {"scikit-learn": "1.9.1", "torch": "2.13.0+cpu", "altair": "6.3.0"}
+
+
+@pytest.mark.parametrize(
+    ("granularity", "packages"),
+    [
+        ("exact", {"torch": "2.13.0+cpu"}),
+        ("minor", {"torch": "2.13"}),
+        ("off", {}),
+        (False, {}),
+    ],
+)
+def test_versions_count_as_far_as_the_config_says(scripts, granularity, packages):
+    (scripts / "tools" / "parts.py").write_text("from torch import nn\n")
+    forget()
+    made = json.loads(provenance.provenance_of("program.py", granularity, VERSIONS))
+    assert made["packages"] == packages
+
+
+def test_the_programs_name_the_packages_that_make_their_numbers():
+    forget()
+    assert {"torch", "transformers", "numpy", "scikit-learn"} <= provenance.deciding_packages(
+        "train.py"
+    )
+    assert {"tokenizers", "sentencepiece"} <= provenance.deciding_packages("encode.py")
+    assert "torch" not in provenance.deciding_packages("prepare.py")
+    assert "torch" not in provenance.deciding_packages("estimate_gap.py")
+
+
+def test_a_lock_tells_versions(tmp_path):
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("# made by a tool\ntorch==2.13.0 \\\n    --hash=sha256:1\nnumpy==2.4.6 ; x\n")
+    assert provenance.locked_packages(lock) == {"torch": "2.13.0", "numpy": "2.4.6"}
+
+
+# ---------------------------------------------------------------- people's files
+
+
+def test_a_file_is_read_again_only_where_its_size_or_time_changed(tmp_path, monkeypatch):
+    source, known = tmp_path / "a.csv", tmp_path / "seen.json"
+    source.write_text("text,label\n")
+    first = provenance.file_digests([str(source)], known)
+    assert first == {str(source): sha256_file(source)}
+    read = []
+    monkeypatch.setattr(provenance, "sha256_file", lambda path: [read.append(path), "new"][1])
+    assert provenance.file_digests([str(source)], known) == first
+    assert read == []
+    os.utime(source, ns=(1, 1))
+    assert provenance.file_digests([str(source)], known) == {str(source): "new"}
+    assert read == [str(source)]

@@ -194,3 +194,8 @@ def test_gather_refuses_a_run_given_twice(tmp_path: Path) -> None:
     paths = [run_scores(tmp_path, name) for name in ("a", "b")]
     with pytest.raises(UserError, match=r"b\.json: data set films, model lstm, size 250, seed 1"):
         gather.main(["--table", str(tmp_path / "scores.csv"), *paths])
+
+
+def test_gather_of_no_run_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run is finished"):
+        gather.main(["--table", str(tmp_path / "scores.csv")])

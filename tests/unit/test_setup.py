@@ -23,7 +23,14 @@ LOCKS = ("requirements.txt", "torch-cpu.txt", "torch-cuda.txt")
 PROGRAMS = {
     "data": ["download", "prepare", "subsample", "fit_vocabulary", "encode"],
     "train": ["train", "predict"],
-    "summary": ["score", "gather", "estimate_gap", "chart_gap", "write_summary"],
+    "summary": [
+        "score",
+        "gather",
+        "estimate_gap",
+        "chart_gap",
+        "write_summary",
+        "record_provenance",
+    ],
 }
 LINUX = {"sys_platform": "linux", "platform_machine": "x86_64", "python_version": "3.11"}
 

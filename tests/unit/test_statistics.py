@@ -197,20 +197,50 @@ def test_estimate_gap_gives_equal_bytes_whatever_else_is_in_the_study(tmp_path: 
     assert before.decode().splitlines()[1] == ",".join(more[0].values())
 
 
-def test_estimate_gap_names_the_pair_without_shared_seed(tmp_path: Path) -> None:
+def test_estimate_gap_leaves_out_what_has_no_partner(tmp_path: Path) -> None:
+    paths = [
+        write_cell(tmp_path, "big", 250, 0.8, [1, 2]),
+        write_cell(tmp_path, "big", 4000, 0.9, [1]),
+        write_cell(tmp_path, "small", 250, 0.6, [2]),
+        write_cell(tmp_path, "small", 1000, 0.7, [1]),  # no reference at this size
+        write_cell(tmp_path, "small", 4000, 0.8, [3]),  # no seed in common
+        write_cell(tmp_path, "tiny", 250, 0.5, [1]),
+    ]
+    accuracies, gaps = tables(tmp_path, paths)
+    assert [(row["model"], row["n"]) for row in accuracies] == [
+        *(("big", "250"), ("big", "4000")),
+        *(("small", "250"), ("small", "1000"), ("small", "4000"), ("tiny", "250")),
+    ]
+    assert [(row["model"], row["n"], row["seed_list"]) for row in gaps] == [
+        ("small", "250", "2"),
+        ("tiny", "250", "1"),
+    ]
+
+
+@pytest.mark.parametrize("reference", ["big", "huge"], ids=["no shared seed", "never run"])
+def test_estimate_gap_of_nothing_to_compare_is_an_error(tmp_path: Path, reference: str) -> None:
     paths = [
         write_cell(tmp_path, "big", 250, 0.8, [1, 2]),
         write_cell(tmp_path, "small", 250, 0.6, [3]),
     ]
-    expected = "data set films, size 250, big and small: no seed in common"
+    expected = rf"nothing can be compared: no run of the reference {reference} .*small"
     with pytest.raises(UserError, match=expected):
+        tables(tmp_path, paths, reference=reference)
+    assert not (tmp_path / "gaps.csv").exists()
+
+
+def test_estimate_gap_of_no_run_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run is finished"):
+        tables(tmp_path, [])
+
+
+def test_estimate_gap_says_where_test_sets_differ(tmp_path: Path) -> None:
+    paths = [
+        write_cell(tmp_path, "big", 250, 0.8, [1], rows=100),
+        write_cell(tmp_path, "small", 250, 0.6, [1], rows=90),
+    ]
+    with pytest.raises(UserError, match="films, size 250, big and small: test sets of different"):
         tables(tmp_path, paths)
-
-
-def test_estimate_gap_needs_the_reference(tmp_path: Path) -> None:
-    paths = [write_cell(tmp_path, "big", 250, 0.8, [1])]
-    with pytest.raises(UserError, match="films: no predictions of the reference huge, only of big"):
-        tables(tmp_path, paths, reference="huge")
 
 
 def test_estimate_gap_of_the_reference_alone_has_no_gaps(tmp_path: Path) -> None:

@@ -151,6 +151,49 @@ def test_several_data_sets_share_the_first_line() -> None:
     assert sum(line.startswith("| the LSTM |") for line in text.splitlines()) == 4
 
 
+def test_a_partial_study_is_told_as_preliminary() -> None:
+    rows = gaps((250, 9, 7, 11))
+    missing = [
+        {"dataset": "films", "model": "lstm", "size": "4000", "seeds": seeds}
+        for seeds in ("1-2", "3")
+    ]
+    text = write_summary.summary(make(rows, missing=missing))
+    whole = write_summary.summary(make(rows))
+    notice, rest = text.split("\n", 1)
+    assert notice == 'Preliminary, as 3 of 7 runs are missing (listed under "What is missing").'
+    # The notice and the answer are one paragraph, which is what the end of a run shows.
+    assert rest.startswith("With 250 labels MiniLM is 9.0 points")
+    section = (
+        "## What is missing\n\n"
+        "| Data set | Model    | Labels | Seeds  |\n"
+        "| -------- | -------- | -----: | ------ |\n"
+        "| films    | the LSTM |  4,000 | 1-2, 3 |\n\n"
+    )
+    assert rest.replace(section, "") == whole
+    assert write_summary.summary(make(rows, missing=[])) == whole
+
+
+def test_what_has_no_gap_is_told() -> None:
+    study = make(gaps((250, 9, 7, 11)))
+    alone = dict(study.accuracies[-1]) | {"size": "4000", "n": 4000}
+    study = write_summary.Study(
+        study.recipe,
+        [*study.scores, dict(study.scores[-1]) | {"size": "4000", "n": 4000}],
+        [*study.accuracies, alone],
+        study.gaps,
+        study.cards,
+    )
+    text = write_summary.summary(study)
+    assert "No gap, as MiniLM has no run with the same seed: all models at 4,000." in text
+
+
+def test_a_data_set_without_gaps_has_no_table_of_them() -> None:
+    study = make(gaps((250, 9, 7, 11)) + gaps((250, 9, 7, 11), dataset="rentals"))
+    films = [row for row in study.gaps if row["dataset"] == "films"]
+    study = write_summary.Study(RECIPE, study.scores, study.accuracies, films, study.cards)
+    assert "### rentals\n\nNone yet.\n" in write_summary.summary(study)
+
+
 def test_table_is_aligned_and_escapes_bars() -> None:
     assert write_summary.markdown_table(["Model", "n"], [["a|b", "1"], ["c", "1,000"]], {1}) == (
         "| Model |     n |\n| ----- | ----: |\n| a\\|b  |     1 |\n| c     | 1,000 |"

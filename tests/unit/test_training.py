@@ -1,165 +1,53 @@
 """Each family trains and predicts through its programs; the same job twice, also when broken off,
 ends in the same numbers."""
 
-import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 
-import encode
-import fit_vocabulary
 import numpy as np
-import predict
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import subsample
-import train
 import yaml
 from gap import config as study
-from gap.cli import read_json, write_json
+from gap import families, training
+from gap.cli import Stopped, read_json, write_json
+from gap.families import Job, family_of
 from gap.predictions import read_predictions
-from gap.training import ReportProgress, schedule
-
-WORDS = {"pos": ["good", "great", "fine"], "neg": ["bad", "poor", "dull"]}
-FILLER = ["a", "the", "is", "was", "film", "book", "plot"]
-
-
-def write_texts(path, rows, seed):
-    """Write made-up texts whose label shows in two of their words."""
-    random = np.random.default_rng(seed)
-    labels = np.arange(rows, dtype=np.int32) % 2
-    texts = [
-        " ".join(random.permutation([*random.choice(FILLER, random.integers(2, 12)), *signs]))
-        for signs in (random.choice(WORDS["pos" if label else "neg"], 2) for label in labels)
-    ]
-    numbers = np.arange(rows)
-    columns = {"row": numbers, "text": texts, "label": labels, "source_row": numbers}
-    pq.write_table(pa.table(columns), path)
-    write_json(path.with_suffix(".json"), {"labels": ["neg", "pos"], "rows": rows, "sha256": ""})
+from gap.pretrained import checkpoint_folder
+from gap.sampling import read_subsamples
+from gap.stopping import stop_at_once
+from gap.training import ReportProgress, last_whole_checkpoint, schedule
+from tiny_training import (
+    make_data,
+    make_recipes,
+    model_options,
+    run_prediction,
+    run_training,
+    training_arguments,
+)
 
 
 @pytest.fixture(scope="module")
 def recipes():
-    """Tiny recipes of each family, with the schema's defaults filled in."""
-    steps = {"batch_size": 8, "max_epochs": 2, "min_steps": 24, "evaluations": 4, "patience": 4}
-    source = {"kind": "file", "path": "unused"}
-    config = {
-        "datasets": ["made-up"],
-        "models": ["lstm", "tfidf"],
-        "reference": "lstm",
-        "sizes": [40],
-        "seeds": [1],
-        "dataset_zoo": {"made-up": {"source": source, "text": "text", "label": "label"}},
-        "model_zoo": {
-            "fine-tuned": {
-                "family": "transformer",
-                "checkpoint": "tiny",
-                "optimisation": steps | {"lr": 0.005},
-            },
-            "frozen": {"family": "transformer", "checkpoint": "tiny", "frozen": True},
-            "lstm": {
-                "family": "lstm",
-                "vocabulary": "pieces",
-                "width": 16,
-                "optimisation": steps | {"lr": 0.02},
-            },
-            "lstm-tiny": {
-                "family": "lstm",
-                "checkpoint": "tiny",
-                "width": 16,
-                "optimisation": steps | {"lr": 0.02},
-            },
-            "tfidf": {"family": "linear"},
-        },
-    }
-    study.complete(config)
-    return config["model_zoo"]
+    return make_recipes()
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory, tiny_bert):
     """A folder with everything that training and prediction read."""
-    folder = tmp_path_factory.mktemp("data")
-    write_texts(folder / "pool.parquet", 200, seed=1)
-    write_texts(folder / "test.parquet", 60, seed=2)
-    files = [{"path": str(path)} for path in tiny_bert.iterdir()]
-    write_json(folder / "tiny.json", {"files": files})
-    validation = {"share": 0.25, "min": 4, "max": 50}
-    call(
-        subsample.main,
-        recipe={"size": "80", "validation": validation},
-        seeds="1-2",
-        pool=folder / "pool.parquet",
-        subsample=folder / "subsample.parquet",
-        manifest=folder / "subsample.json",
-    )
-    vocabulary = {"algorithm": "unigram", "size": 100, "character_coverage": 1.0}
-    call(
-        fit_vocabulary.main,
-        recipe=vocabulary | {"sample_texts": 1000},
-        pool=folder / "pool.parquet",
-        subsample=folder / "subsample.parquet",
-        vocabulary=folder / "vocabulary",
-        manifest=folder / "vocabulary.json",
-    )
-    fitted = {"vocabulary": folder / "vocabulary", "subsample": folder / "subsample.parquet"}
-    for name, source in (("fitted", fitted), ("tiny", {"checkpoint": folder / "tiny.json"})):
-        call(
-            encode.main,
-            recipe={"max_tokens": 32, "keep": "head"},
-            pool=folder / "pool.parquet",
-            test=folder / "test.parquet",
-            ids=folder / name,
-            pool_manifest=folder / f"{name}-pool.json",
-            test_manifest=folder / f"{name}-test.json",
-            **source,
-        )
-    return folder
+    return make_data(tmp_path_factory.mktemp("data"), tiny_bert)
 
 
-def call(main, **options):
-    """Call a program as the shell would."""
-    arguments = []
-    for name, value in options.items():
-        text = json.dumps(value) if isinstance(value, dict) else str(value)
-        arguments += [f"--{name.replace('_', '-')}", text]
-    main(arguments)
-
-
-def model_options(data, recipe, part):
-    """Return the options for the texts and the checkpoint that a recipe's model reads."""
-    if recipe["family"] == "linear":
-        return {"texts": data / f"{part}.parquet"}
-    if "vocabulary" in recipe:
-        return {"ids": data / "fitted"}
-    return {"ids": data / "tiny", "checkpoint": data / "tiny.json"}
-
-
-def run_training(data, recipe, folder):
-    call(
-        train.main,
-        recipe=recipe,
-        manifest=data / "pool.json",
-        subsample=data / "subsample.parquet",
-        state=folder,
-        weights=folder / "weights",
-        training=folder / "training.json",
-        **model_options(data, recipe, "pool"),
-    )
-
-
-def run_prediction(data, recipe, folder):
-    call(
-        predict.main,
-        recipe=recipe,
-        cell={"dataset": "made-up", "model": "model", "size": "80"},
-        manifest=data / "test.json",
-        test=data / "test.parquet",
-        training=folder / "training.json",
-        weights=folder / "weights",
-        predictions=folder / "predictions.parquet",
-        **model_options(data, recipe, "test"),
-    )
-    return (folder / "predictions.parquet").read_bytes()
+def train_first_seed(data, recipe, state):
+    """Return the history and the weights of seed 1; what the training kept stays in `state`."""
+    options = model_options(data, recipe, "pool")
+    checkpoint = checkpoint_folder(options["checkpoint"]) if "checkpoint" in options else None
+    family = family_of(Job(recipe, ["neg", "pos"], options["ids"], None, checkpoint))
+    weights = state.with_name(f"{state.name}-weights")
+    history = family.train(next(read_subsamples(data / "subsample.parquet")), state, weights)
+    return history, (weights / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["fine-tuned", "frozen", "lstm", "lstm-tiny", "tfidf"])
@@ -175,10 +63,13 @@ def test_each_family_learns_and_repeats_itself(data, recipes, name, tmp_path):
         np.testing.assert_allclose(np.exp(block.scores).sum(1), 1, atol=1e-3)
         assert block.correct.mean() > 0.75
     assert (blocks[0].scores != blocks[1].scores).any()
-    training = read_json(tmp_path / "first" / "training.json")
-    assert training["n"] == 80
-    assert training["seeds"]["1"]["training_rows"] == 60
-    assert not list((tmp_path / "first").glob("state-*"))
+    report = read_json(tmp_path / "first" / "training.json")
+    assert report["n"] == 80
+    assert report["seeds"]["1"]["training_rows"] == 60
+    assert report["made_with"]["provenance"]["code"] == "0123456789abcdef"
+    assert {"numpy", "torch"} <= set(report["made_with"]["packages"])
+    assert report["made_with"]["hardware"]["threads"] == 1
+    assert not list((tmp_path / "first").rglob("*.checkpoints"))
 
 
 class KilledError(Exception):
@@ -190,40 +81,205 @@ def test_a_broken_training_goes_on_to_the_same_numbers(data, recipes, name, tmp_
     run_training(data, recipes[name], tmp_path / "whole")
     whole = run_prediction(data, recipes[name], tmp_path / "whole")
 
-    steps = []
+    saves = []
 
     def die(self, args, state, control, **_):
-        steps.append(state.global_step)
-        if len(steps) == 3:
+        saves.append(state.global_step)
+        if len(saves) == 3:
             raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(ReportProgress, "on_step_begin", lambda *_, **__: None)
-        patch.setattr(ReportProgress, "on_save", die, raising=False)
+        patch.setattr(ReportProgress, "on_save", die)
         with pytest.raises(KilledError):
             run_training(data, recipes[name], tmp_path / "broken")
-    assert list((tmp_path / "broken").glob("state-*/*.checkpoints/checkpoint-*"))
+    assert list((tmp_path / "broken").glob(".state/train/*/1.checkpoints/checkpoint-*"))
 
-    counted = []
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            ReportProgress, "on_step_end", lambda self, *_, **__: counted.append(1), raising=False
-        )
+    with counted_steps(monkeypatch) as counted:
         run_training(data, recipes[name], tmp_path / "broken")
     # Of seed 1, the steps since its last checkpoint; of seed 2, all.
     assert 24 < len(counted) < 48
     assert run_prediction(data, recipes[name], tmp_path / "broken") == whole
 
 
-def test_a_state_of_another_recipe_is_not_used(data, recipes, tmp_path):
+class counted_steps:  # noqa: N801 - reads as a function
+    """A context whose value is a list that gets an item per step of any training."""
+
+    def __init__(self, monkeypatch):
+        self.monkeypatch = monkeypatch
+
+    def __enter__(self):
+        counted: list[int] = []
+        self.monkeypatch.setattr(
+            ReportProgress, "on_step_end", lambda self, args, state, *_, **__: counted.append(1)
+        )
+        return counted
+
+    def __exit__(self, *_):
+        self.monkeypatch.undo()
+
+
+# With a patience of 1 the training ends before its last step.
+@pytest.mark.parametrize(
+    ("name", "optimisation"),
+    [("fine-tuned", {}), ("lstm", {}), ("lstm", {"patience": 1, "evaluations": 12})],
+)
+def test_it_goes_on_from_any_step_in_any_place(data, name, optimisation, tmp_path, monkeypatch):
+    recipe = make_recipes(**optimisation)[name]
+    never = train_first_seed(data, recipe, tmp_path / "never")
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", -1)
+        patch.setattr(training, "rotate_checkpoints", lambda *_: None)
+        always = train_first_seed(data, recipe, tmp_path / "always")
+    assert always == never
+    steps = len(list((tmp_path / "always").iterdir()))
+    assert steps == 24 if not optimisation else 3 < steps < 24
+
+    (tmp_path / "always").rename(tmp_path / "moved")
+    for step in range(1, steps + 1):
+        newest = tmp_path / "moved" / f"checkpoint-{step}"
+        best = read_json(newest / "trainer_state.json")["best_global_step"]
+        for kept in {step, best} - {None}:
+            copy = tmp_path / f"from-{step}" / f"checkpoint-{kept}"
+            shutil.copytree(tmp_path / "moved" / f"checkpoint-{kept}", copy)
+        assert train_first_seed(data, recipe, tmp_path / f"from-{step}") == never, step
+
+
+def test_only_the_best_and_the_newest_checkpoint_stay(data, recipes, tmp_path, monkeypatch):
+    seen = []
+
+    def look(self, args, state, control, **_):
+        names = {path.name for path in (tmp_path / "state").iterdir()}
+        seen.append(
+            names == {f"checkpoint-{s}" for s in (state.global_step, state.best_global_step)}
+        )
+
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", -1)
+    monkeypatch.setattr(ReportProgress, "on_save", look)
+    train_first_seed(data, recipes["lstm"], tmp_path / "state")
+    # Before the first evaluation none is the best.
+    assert seen[5:] == [True] * 19
+
+
+def test_a_checkpoint_that_is_not_whole_does_not_count(data, recipes, tmp_path, monkeypatch):
+    whole = train_first_seed(data, recipes["lstm"], tmp_path / "whole")
+
+    class Cut(training.KeepCheckpoints):
+        """Killed while the second checkpoint is on its way to the disk."""
+
+        def on_save(self, args, state, control, **_):
+            if state.global_step == 12:
+                (tmp_path / "cut" / "checkpoint-12" / "model.safetensors").write_bytes(b"")
+                raise KilledError
+            super().on_save(args, state, control)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "KeepCheckpoints", Cut)
+        with pytest.raises(KilledError):
+            train_first_seed(data, recipes["lstm"], tmp_path / "cut")
+    assert {path.name for path in (tmp_path / "cut").iterdir()} == {
+        "checkpoint-6",
+        "checkpoint-12",
+    }
+    assert last_whole_checkpoint(tmp_path / "cut") == tmp_path / "cut" / "checkpoint-6"
+    assert [path.name for path in (tmp_path / "cut").iterdir()] == ["checkpoint-6"]
+    assert train_first_seed(data, recipes["lstm"], tmp_path / "cut") == whole
+    assert last_whole_checkpoint(tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_saves_at_once(data, recipes, number, tmp_path, monkeypatch):
+    whole = train_first_seed(data, recipes["lstm"], tmp_path / "whole")
+
+    def ask(self, args, state, control, **_):
+        if state.global_step == 9:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ReportProgress, "on_step_begin", ask)
+        with pytest.raises(Stopped, match="seed 1, step 10 of 24, checkpoint saved"):
+            train_first_seed(data, recipes["lstm"], tmp_path / "asked")
+    assert last_whole_checkpoint(tmp_path / "asked") == tmp_path / "asked" / "checkpoint-10"
+    with counted_steps(monkeypatch) as counted:
+        assert train_first_seed(data, recipes["lstm"], tmp_path / "asked") == whole
+    assert len(counted) == 14
+
+
+def test_elsewhere_it_stops_where_it_is():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Stopped, match="SIGTERM"), stop_at_once():
+        os.kill(os.getpid(), signal.SIGTERM)
+        pytest.fail("went on")
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_features_are_computed_once(data, recipes, tmp_path, monkeypatch):
+    monkeypatch.setattr(families, "PIECE", 30)
+    run_training(data, recipes["frozen"], tmp_path / "whole")
+    compute = families.Frozen.features
+    rows: list[int] = []
+
+    def counted(self, texts, some):
+        if len(rows) == 2:
+            raise KilledError
+        rows.append(len(some))
+        return compute(self, texts, some)
+
+    for _ in range(2):
+        rows.clear()
+        with monkeypatch.context() as patch, pytest.raises(KilledError):
+            patch.setattr(families.Frozen, "features", counted)
+            run_training(data, recipes["frozen"], tmp_path / "broken")
+    # The second call of seed 1 had its last piece to do, then the first of seed 2.
+    assert rows == [20, 30]
+    run_training(data, recipes["frozen"], tmp_path / "broken")
+    assert run_prediction(data, recipes["frozen"], tmp_path / "broken") == run_prediction(
+        data, recipes["frozen"], tmp_path / "whole"
+    )
+
+
+def test_a_finished_training_is_not_done_again(data, recipes, tmp_path):
+    run_training(data, recipes["lstm"], tmp_path)
+    report = (tmp_path / "training.json").read_bytes()
+    shutil.rmtree(tmp_path / "weights")
+    (tmp_path / "training.json").unlink()
+    program = "import sys, train; train.main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+    command = [sys.executable, "-c", program, *training_arguments(data, recipes["lstm"], tmp_path)]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": "scripts"}, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "training.json").read_bytes() == report
+    assert (tmp_path / "weights" / "2" / "model.safetensors").exists()
+
+
+def test_weights_that_were_damaged_are_trained_again(data, recipes, tmp_path, monkeypatch):
+    run_training(data, recipes["lstm"], tmp_path)
+    weights = tmp_path / "weights" / "1" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(b"damaged")
+    with counted_steps(monkeypatch) as counted:
+        run_training(data, recipes["lstm"], tmp_path)
+    assert len(counted) == 24
+    assert weights.read_bytes() == whole
+
+
+def change_recipe(data, recipe):
+    return recipe | {"optimisation": recipe["optimisation"] | {"lr": 0.005}}
+
+
+def change_ids(data, recipe):
+    manifest = data / "fitted" / "texts" / "2" / "pool.json"
+    write_json(manifest, read_json(manifest) | {"sha256": "another"})
+    return recipe
+
+
+@pytest.mark.parametrize("change", [change_recipe, change_ids])
+def test_the_state_of_another_training_is_not_used(data, recipes, change, tmp_path, monkeypatch):
+    data = shutil.copytree(data, tmp_path / "data")
     run_training(data, recipes["lstm"], tmp_path / "run")
-    first = run_prediction(data, recipes["lstm"], tmp_path / "run")
-    stale = tmp_path / "other" / "state-0123456789abcdef"
-    shutil.copytree(tmp_path / "run" / "weights", stale / "weights")
-    write_json(stale / "1.json", {"seconds": 0})
-    optimisation = recipes["lstm"]["optimisation"] | {"lr": 0.005}
-    run_training(data, recipes["lstm"] | {"optimisation": optimisation}, tmp_path / "other")
-    assert run_prediction(data, recipes["lstm"], tmp_path / "other") != first
+    recipe = change(data, recipes["lstm"])
+    with counted_steps(monkeypatch) as counted:
+        run_training(data, recipe, tmp_path / "run")
+    assert len(counted) == 48
+    assert len(list((tmp_path / "run" / ".state" / "train").iterdir())) == 1
 
 
 def test_the_schedule_is_one_rule_for_every_size():

@@ -1,99 +1,11 @@
 """The workflow in a folder of its own, and data to study there."""
 
-import csv
-import os
-import random
 import shutil
-import subprocess
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
+from tiny_study import TINY_STUDY, Study, copy_workflow, write_tickets
 
-ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "config.yaml", "rules", "scripts", "schemas", "profiles", "envs")
-PRAISE = ("good", "great", "fine")
-COMPLAINTS = ("bad", "poor", "dull")
-FILLERS = ("a", "the", "is", "was", "film", "book", "plot", "not")
-
-
-@dataclass(frozen=True)
-class Call:
-    """What a call of snakemake came to."""
-
-    rc: int
-    stdout: str
-    stderr: str
-
-    @property
-    def output(self) -> str:
-        return self.stdout + self.stderr
-
-    @property
-    def errors(self) -> list[str]:
-        """The lines that begin with "error: ", each once, from a job's log or from the config."""
-        lines = [line.strip() for line in self.output.splitlines()]
-        return list(dict.fromkeys(line for line in lines if line.startswith("error: ")))
-
-
-@dataclass(frozen=True)
-class Study:
-    """A copy of the workflow."""
-
-    folder: Path
-
-    def snakemake(
-        self, *arguments: str, config: Mapping[str, Any] | str | None = None, timeout: float = 300
-    ) -> Call:
-        """Call snakemake; `config` is what --configfile names: its content, or its text as YAML."""
-        command = [sys.executable, "-m", "snakemake", *arguments]
-        if config is not None:
-            text = config if isinstance(config, str) else yaml.safe_dump(config, sort_keys=False)
-            (self.folder / "study.yaml").write_text(text, encoding="utf-8")
-            command += ["--configfile", "study.yaml"]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE_")}
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-        return Call(done.returncode, done.stdout, done.stderr)
-
-
-def copy_workflow(folder):
-    """Return a copy of what a person has who fetched the project; no results yet."""
-    folder.mkdir()
-    for part in PARTS:
-        if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, folder / part)
-        else:
-            shutil.copy2(ROOT / part, folder / part)
-    return Study(folder)
-
-
-def write_tickets(path):
-    """Write 400 different rows of `body` and `queue`.
-
-    Half of them are "praise", half "complaint", which a few of their words tell apart. All words
-    are in the vocabulary of the fixture tiny_bert.
-    """
-    generator = random.Random(1)
-    rows: dict[str, str] = {}
-    while len(rows) < 400:
-        label, telling = (("praise", PRAISE), ("complaint", COMPLAINTS))[len(rows) % 2]
-        words = generator.choices(FILLERS, k=12) + generator.choices(telling, k=3)
-        generator.shuffle(words)
-        rows[" ".join(words)] = label
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("body", "queue"), *rows.items()])
-    return path
+__all__ = ["TINY_STUDY", "Study", "copy_workflow", "write_tickets"]
 
 
 @pytest.fixture
@@ -106,42 +18,6 @@ def study(tmp_path):
 def tickets(study):
     """tickets.csv in the study's folder, see write_tickets."""
     return write_tickets(study.folder / "tickets.csv")
-
-
-STEPS = {"batch_size": 8, "max_epochs": 2, "min_steps": 24, "evaluations": 3, "lr": 0.01}
-TINY_STUDY = {
-    "datasets": ["tickets"],
-    "models": ["bert", "lstm", "tfidf"],
-    "reference": "bert",
-    "sizes": [40, "25%"],
-    "seeds": [1, 2],
-    "dataset_zoo": {
-        "tickets": {
-            "source": {"kind": "file", "path": "tickets.csv"},
-            "text": "body",
-            "label": "queue",
-            "test": 100,
-        }
-    },
-    "checkpoint_zoo": {"tiny": {"kind": "file", "path": "tiny-bert"}},
-    "vocabulary_zoo": {"few": {"algorithm": "unigram", "size": 64}},
-    "model_zoo": {
-        "bert": {
-            "family": "transformer",
-            "checkpoint": "tiny",
-            "title": "Tiny BERT",
-            "optimisation": STEPS,
-        },
-        "lstm": {
-            "family": "lstm",
-            "vocabulary": "few",
-            "width": 16,
-            "seeds": ["1-2"],
-            "optimisation": STEPS,
-        },
-        "tfidf": {"family": "linear", "seeds": ["1-2"]},
-    },
-}
 
 
 @pytest.fixture(scope="module")

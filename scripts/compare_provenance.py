@@ -1,0 +1,162 @@
+"""Print what differs between two studies: config, code, packages, sources, data, hardware, runs.
+
+Exits as diff does: with 0 where nothing differs, 1 where something does, 2 where a file is missing
+or broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence, Set
+from pathlib import Path
+from typing import Any
+
+from gap.cli import read_json, run
+
+Record = dict[str, Any]
+Difference = tuple[tuple[str, ...], Any, Any]
+
+PARTS = ("config", "rules", "sources", "datasets", "runs")
+MISSING = object()
+DIGEST = re.compile("[0-9a-f]{16}|[0-9a-f]{64}")
+# The rules, beside train, that decide what a run's weights and predictions are.
+RULES = ("subsample", "fit_vocabulary", "encode", "predict")
+
+
+def read_record(text: str) -> Record:
+    """Return a study's provenance from its file, or from the folder of the study's results.
+
+    Each run holds its environment in place of the environment's number. Raises ArgumentTypeError
+    where there is no such file.
+    """
+    path = Path(text, "provenance.json") if Path(text).is_dir() else Path(text)
+    try:
+        record = read_json(path)
+        for one in record["runs"].values():
+            one.update(record["environments"][one.pop("environment")])
+        return {part: dict(record[part]) for part in PARTS}
+    except OSError as error:
+        problem = f"{error.strerror}; expected a finished study's results or provenance.json"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        problem = "no whole record of provenance; make it again by running the study's workflow"
+    raise argparse.ArgumentTypeError(f"{path}: {problem}")
+
+
+def differences(old: Any, new: Any, keys: tuple[str, ...] = ()) -> Iterator[Difference]:
+    """Yield (keys, old value, new value) for all that differs; a value may be MISSING."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from differences(old.get(key, MISSING), new.get(key, MISSING), (*keys, key))
+    elif old != new:
+        yield keys, old, new
+
+
+def describe(keys: Sequence[str], old: Any, new: Any) -> str:
+    """Return a difference in words, in which digests are not spelled out."""
+    if old is MISSING:
+        words = f"only in B{_value(new)}"
+    elif new is MISSING:
+        words = f"only in A{_value(old)}"
+    elif _is_digest(old) and _is_digest(new):
+        words = "differs"
+    else:
+        words = f"{_show(old)} -> {_show(new)}"
+    return f"{'.'.join(keys)}: {words}" if keys else words
+
+
+def _value(value: Any) -> str:
+    return "" if isinstance(value, dict) or _is_digest(value) else f": {_show(value)}"
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and DIGEST.fullmatch(value) is not None
+
+
+def _show(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def compare(old: Record, new: Record) -> dict[str, list[str]]:
+    """Return lines about what differs, by part of the record; parts that are the same are left out.
+
+    What differs in the same way stands in one line.
+    """
+    found = {"config": [describe(*one) for one in differences(old["config"], new["config"])]}
+    for part in ("rules", "sources", "datasets"):
+        groups = defaultdict(list)
+        for (name, *keys), *values in differences(old[part], new[part]):
+            groups[describe(keys, *values)].append(name)
+        found[part] = [f"{', '.join(names)}: {words}" for words, names in groups.items()]
+    found["runs"] = compare_runs(old, new)
+    return {part: lines for part, lines in found.items() if lines}
+
+
+def compare_runs(old: Record, new: Record) -> list[str]:
+    """Return lines about runs; where weights or predictions differ, with what may be the cause."""
+    groups = defaultdict(list)
+    for (name, *keys), *values in differences(old["runs"], new["runs"]):
+        words = describe(keys, *values)
+        if keys and keys[0] in ("weights", "predictions"):
+            words += f", {_cause(made_from(old, name), made_from(new, name))}"
+        groups[words].append(name)
+    in_both = old["runs"].keys() & new["runs"].keys()
+    return [f"{words} ({name_runs(names, in_both)})" for words, names in groups.items()]
+
+
+def made_from(record: Record, name: str) -> dict[str, Any]:
+    """Return what decides the weights and predictions of a run, beside its seed."""
+    config, one, (dataset, model, *_) = record["config"], record["runs"][name], name.split("/")
+    recipe = config["model_zoo"][model]
+    checkpoint = record["sources"].get(f"checkpoint-{recipe.get('checkpoint')}", {})
+    return {
+        "recipe": [
+            {key: value for key, value in recipe.items() if key not in ("seeds", "title")},
+            config["dataset_zoo"][dataset],
+            config.get("vocabulary_zoo", {}).get(recipe.get("vocabulary")),
+            config.get("validation"),
+        ],
+        "data": record["datasets"][dataset],
+        "checkpoint": checkpoint.get("files"),
+        "code": [one["code"], *(record["rules"].get(rule, {}).get("code") for rule in RULES)],
+        "packages": one["packages"],
+        "hardware": one["hardware"],
+    }
+
+
+def _cause(old: dict[str, Any], new: dict[str, Any]) -> str:
+    other = [key for key in old if old[key] != new[key]]
+    return f"made with {'other' if other else 'the same'} {', '.join(other or old)}"
+
+
+def name_runs(names: Sequence[str], in_both: Set[str]) -> str:
+    """Return three runs by name, and more as how many there are of each data set and model."""
+    if len(names) <= 3:
+        return ", ".join(names)
+    if set(names) == in_both:
+        return f"all {len(names)} runs in both"
+    models = Counter("/".join(name.split("/")[:2]) for name in names)
+    return f"{len(names)} runs: " + ", ".join(f"{model} {count}" for model, count in models.items())
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    record = "provenance.json, or the folder of results in which it stands"
+    parser.add_argument("A", type=read_record, help=record)
+    parser.add_argument("B", type=read_record, help=record)
+    arguments = parser.parse_args(argv)
+    found = compare(arguments.A, arguments.B)
+    for part, lines in found.items():
+        print(part, *lines, sep="\n  ")
+    if found:
+        sys.exit(1)
+    runs = len(arguments.A["runs"])
+    print(f"the same: config, code, packages, sources, data, hardware, and the {runs} runs")
+
+
+if __name__ == "__main__":
+    run(main)

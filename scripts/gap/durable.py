@@ -1,0 +1,27 @@
+"""Files that are still whole after a power cut."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or all files of a folder, and their names are on the disk.
+
+    Without it a system may write a later file first: one that says that this one is whole.
+    """
+    inside = [*path.rglob("*"), path] if path.is_dir() else [path]
+    for each in [*inside, path.parent]:
+        # Not every file system can flush a folder.
+        with contextlib.suppress(OSError) if each.is_dir() else contextlib.nullcontext():
+            _flush_one(each)
+
+
+def _flush_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,169 @@
+"""Made-up texts, tiny recipes of each family, and calls of the programs that train and predict."""
+
+import json
+
+import encode
+import fit_vocabulary
+import numpy as np
+import predict
+import pyarrow as pa
+import pyarrow.parquet as pq
+import subsample
+import train
+from gap import config as study
+from gap.cli import write_json
+
+WORDS = {"pos": ["good", "great", "fine"], "neg": ["bad", "poor", "dull"]}
+FILLER = ["a", "the", "is", "was", "film", "book", "plot"]
+PROVENANCE = {"code": "0123456789abcdef", "packages": {"torch": "2.13"}}
+STEPS = {"batch_size": 8, "max_epochs": 2, "min_steps": 24, "evaluations": 4, "patience": 4}
+
+
+def make_recipes(**optimisation):
+    """Return tiny recipes of each family, with the schema's defaults filled in."""
+    steps = STEPS | optimisation
+    source = {"kind": "file", "path": "unused"}
+    config = {
+        "datasets": ["made-up"],
+        "models": ["lstm", "tfidf"],
+        "reference": "lstm",
+        "sizes": [40],
+        "seeds": [1],
+        "dataset_zoo": {"made-up": {"source": source, "text": "text", "label": "label"}},
+        "model_zoo": {
+            "fine-tuned": {
+                "family": "transformer",
+                "checkpoint": "tiny",
+                "optimisation": steps | {"lr": 0.005},
+            },
+            "frozen": {"family": "transformer", "checkpoint": "tiny", "frozen": True},
+            "lstm": {
+                "family": "lstm",
+                "vocabulary": "pieces",
+                "width": 16,
+                "optimisation": steps | {"lr": 0.02},
+            },
+            "lstm-tiny": {
+                "family": "lstm",
+                "checkpoint": "tiny",
+                "width": 16,
+                "optimisation": steps | {"lr": 0.02},
+            },
+            "tfidf": {"family": "linear"},
+        },
+    }
+    study.complete(config)
+    return config["model_zoo"]
+
+
+def write_texts(path, rows, seed):
+    """Write made-up texts whose label shows in two of their words."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(rows, dtype=np.int32) % 2
+    texts = [
+        " ".join(random.permutation([*random.choice(FILLER, random.integers(2, 12)), *signs]))
+        for signs in (random.choice(WORDS["pos" if label else "neg"], 2) for label in labels)
+    ]
+    numbers = np.arange(rows)
+    columns = {"row": numbers, "text": texts, "label": labels, "source_row": numbers}
+    pq.write_table(pa.table(columns), path)
+    write_json(path.with_suffix(".json"), {"labels": ["neg", "pos"], "rows": rows, "sha256": ""})
+
+
+def make_data(folder, tiny_bert, pool=200, size=80):
+    """Write everything that training and prediction read, for a block of the seeds 1 and 2."""
+    write_texts(folder / "pool.parquet", pool, seed=1)
+    write_texts(folder / "test.parquet", 60, seed=2)
+    files = [{"path": str(path)} for path in tiny_bert.iterdir()]
+    write_json(folder / "tiny.json", {"files": files})
+    validation = {"share": 0.25, "min": 4, "max": 50}
+    call(
+        subsample.main,
+        recipe={"size": str(size), "validation": validation},
+        seeds="1-2",
+        pool=folder / "pool.parquet",
+        subsample=folder / "subsample.parquet",
+        manifest=folder / "subsample.json",
+    )
+    vocabulary = {"algorithm": "unigram", "size": 100, "character_coverage": 1.0}
+    call(
+        fit_vocabulary.main,
+        recipe=vocabulary | {"sample_texts": 1000},
+        provenance=PROVENANCE,
+        pool=folder / "pool.parquet",
+        subsample=folder / "subsample.parquet",
+        vocabulary=folder / "vocabulary",
+        manifest=folder / "vocabulary.json",
+    )
+    fitted = {"vocabulary": folder / "vocabulary", "subsample": folder / "subsample.parquet"}
+    for name, source in (("fitted", fitted), ("tiny", {"checkpoint": folder / "tiny.json"})):
+        call(
+            encode.main,
+            recipe={"max_tokens": 32, "keep": "head"},
+            provenance=PROVENANCE,
+            pool=folder / "pool.parquet",
+            test=folder / "test.parquet",
+            ids=folder / name / "texts",
+            pool_manifest=folder / name / "pool.json",
+            test_manifest=folder / name / "test.json",
+            **source,
+        )
+    return folder
+
+
+def as_arguments(**options):
+    """Return the options as the shell would pass them."""
+    arguments = []
+    for name, value in options.items():
+        text = json.dumps(value) if isinstance(value, dict) else str(value)
+        arguments += [f"--{name.replace('_', '-')}", text]
+    return arguments
+
+
+def call(main, **options):
+    """Call a program as the shell would."""
+    main(as_arguments(**options))
+
+
+def model_options(data, recipe, part):
+    """Return the options for the texts and the checkpoint that a recipe's model reads."""
+    if recipe["family"] == "linear":
+        return {"texts": data / f"{part}.parquet"}
+    if "vocabulary" in recipe:
+        return {"ids": data / "fitted" / "texts"}
+    return {"ids": data / "tiny" / "texts", "checkpoint": data / "tiny.json"}
+
+
+def training_arguments(data, recipe, folder):
+    """Return what train.py is called with to write weights/ and training.json into a folder."""
+    return as_arguments(
+        recipe=recipe,
+        provenance=PROVENANCE,
+        manifest=data / "pool.json",
+        subsample=data / "subsample.parquet",
+        state=folder,
+        weights=folder / "weights",
+        training=folder / "training.json",
+        **model_options(data, recipe, "pool"),
+    )
+
+
+def run_training(data, recipe, folder):
+    train.main(training_arguments(data, recipe, folder))
+
+
+def run_prediction(data, recipe, folder):
+    """Return the bytes of the predictions of what `run_training` trained."""
+    call(
+        predict.main,
+        recipe=recipe,
+        provenance=PROVENANCE,
+        cell={"dataset": "made-up", "model": "model", "size": "80"},
+        manifest=data / "test.json",
+        test=data / "test.parquet",
+        training=folder / "training.json",
+        weights=folder / "weights",
+        predictions=folder / "predictions.parquet",
+        **model_options(data, recipe, "test"),
+    )
+    return (folder / "predictions.parquet").read_bytes()

@@ -1,0 +1,102 @@
+"""What a job has done is found again by the same job, whole, and by no other."""
+
+import pytest
+from gap.cli import write_json
+from gap.runstate import keep, link, restore, state_folder
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "pool.parquet"
+    path.write_bytes(b"rows")
+    return path
+
+
+def test_a_state_is_found_again_by_the_same_job_only(tmp_path, source):
+    def state(lr, rule="train"):
+        return state_folder(tmp_path / "run", rule, {"lr": lr}, [source])
+
+    first = state(1.0)
+    (first / "checkpoint").touch()
+    assert state(1.0) == first
+    assert (first / "checkpoint").exists()
+    state(1.0, rule="predict")
+    assert first.exists()
+    other = state(2.0)
+    assert other != first
+    assert not first.exists()
+    source.write_bytes(b"other rows")
+    assert state(2.0) != other
+
+
+def test_a_manifest_stands_for_the_file_beside_it(tmp_path, source):
+    def state():
+        return state_folder(tmp_path / "run", "train", {}, [source])
+
+    write_json(source.with_suffix(".json"), {"sha256": "1"})
+    first = state()
+    source.write_bytes(b"not looked at")
+    assert state() == first
+    write_json(source.with_suffix(".json"), {"sha256": "2"})
+    assert state() != first
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    (tmp_path / "out" / "weights" / "1").mkdir(parents=True)
+    (tmp_path / "out" / "weights" / "1" / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "out" / "training.json").write_text("{}")
+    return [tmp_path / "out" / "weights", tmp_path / "out" / "training.json"]
+
+
+def delete(outputs):
+    """As Snakemake does before it runs a job."""
+    (outputs[0] / "1" / "model.safetensors").unlink()
+    (outputs[0] / "1").rmdir()
+    outputs[0].rmdir()
+    outputs[1].unlink()
+
+
+def test_deleted_outputs_come_back_at_no_cost_in_disk(tmp_path, outputs):
+    state = state_folder(tmp_path / "run", "train", {}, [])
+    assert not restore(state, outputs)
+    keep(state, outputs)
+    assert (outputs[0] / "1" / "model.safetensors").stat().st_nlink == 2
+    delete(outputs)
+    assert restore(state, outputs)
+    assert (outputs[0] / "1" / "model.safetensors").read_bytes() == b"weights"
+    assert outputs[1].read_text() == "{}"
+
+
+@pytest.mark.parametrize("damage", [b"weight", b"WEIGHTS", None])
+def test_damaged_work_does_not_come_back(tmp_path, outputs, damage):
+    state = state_folder(tmp_path / "run", "train", {}, [])
+    keep(state, outputs)
+    # The kept file and the output are one file: damage to the one is damage to the other.
+    file = outputs[0] / "1" / "model.safetensors"
+    if damage is None:
+        (state / "finished" / "weights" / "1" / "model.safetensors").unlink()
+    else:
+        file.write_bytes(damage)
+    delete(outputs)
+    assert not restore(state, outputs)
+    assert not outputs[1].exists()
+
+
+def test_work_that_was_not_kept_to_the_end_does_not_come_back(tmp_path, outputs, monkeypatch):
+    state = state_folder(tmp_path / "run", "train", {}, [])
+    monkeypatch.setattr("gap.runstate.write_json", lambda path, content: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        keep(state, outputs)
+    delete(outputs)
+    assert not restore(state, outputs)
+
+
+def test_where_there_are_no_hard_links_files_are_copied(tmp_path, outputs, monkeypatch):
+    def refuse(*_):
+        raise OSError("no links here")
+
+    monkeypatch.setattr("os.link", refuse)
+    link(outputs[0], tmp_path / "copy")
+    assert (tmp_path / "copy" / "1" / "model.safetensors").read_bytes() == b"weights"
+    assert (tmp_path / "copy" / "1" / "model.safetensors").stat().st_nlink == 1
