@@ -12,6 +12,7 @@ from gap import config as study
 from gap.cli import UserError, canonical_json
 from gap.failures import explain_failures, resume_command
 from gap.provenance import file_digests, installed_packages, locked_packages, provenance_of
+from gap.sources import list_data_files
 
 # `python` in the rules is the one that runs Snakemake, also when .venv is not activated; an
 # environment that Snakemake activates for a rule still comes before it.
@@ -127,8 +128,11 @@ def local_files(wildcards):
     if spec["kind"] != "file":
         return []
     path = Path(spec["path"])
-    files = [path] if path.is_file() else filter(Path.is_file, path.iterdir())
-    return [ancient(str(file)) for file in sorted(files)]
+    if wildcards.source.startswith("checkpoint-"):
+        files = sorted(filter(Path.is_file, path.iterdir()))
+    else:
+        files = list_data_files(path)
+    return [ancient(str(file)) for file in files]
 
 
 def local_content(wildcards):

@@ -50,7 +50,8 @@ rule prepare:
     message:
         "Preparing the pool and the test set of {wildcards.dataset}"
     shell:
-        "python {input.script} --spec {params.recipe:q} --source {input.source} {params.test}"
+        "python {input.script} --spec {params.recipe:q} --provenance {params.provenance:q}"
+        " --source {input.source} {params.test}"
         " --pool {output.pool} --test {output.test}"
         " --rejects {output.rejects} --card {output.card} --threads {threads} > {log} 2>&1"
 

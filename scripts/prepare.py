@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from gap.cli import UserError, progress, read_json, run, sha256_file, write_json
+from gap.runstate import keep, restore, state_folder
 from gap.sources import (
     NO_LABEL,
     NO_TEXT,
@@ -42,6 +43,8 @@ MOST_LABELS = 10_000
 GROUP_ROWS = 8192
 GROUP_BYTES = 32_000_000
 TAG = compile_pattern(r"<[^<>]*>")
+# Unicode's categories of control and format characters, zero-width ones among them.
+INVISIBLE = ("Cc", "Cf")
 TEXTS = pa.schema([("text", pa.string()), ("label", pa.int32()), ("source_row", pa.int64())])
 ROWS = pa.schema(
     [("row", pa.int64()), ("text", pa.string()), ("label", pa.int32()), ("source_row", pa.int64())]
@@ -106,10 +109,26 @@ class Labels:
         """Return the labels as given, else sorted: as numbers if all are, otherwise as text."""
         if self.given is not None:
             return list(self.index)
-        try:
-            return sorted(self.index, key=lambda label: (float(label), label))
-        except ValueError:
-            return sorted(self.index)
+        if all(map(numeric, self.index)):
+            return sorted(self.index, key=numeric)
+        return sorted(self.index)
+
+    def look_alike(self) -> list[list[str]]:
+        """Return the groups of labels that differ in case or invisible characters only."""
+        groups: dict[str, list[str]] = {}
+        for label in self.ordered():
+            shown = "".join(sign for sign in label if unicodedata.category(sign) not in INVISIBLE)
+            groups.setdefault(normalise(shown), []).append(label)
+        return [group for group in groups.values() if len(group) > 1]
+
+
+def numeric(label: str) -> tuple[float, str] | tuple[()]:
+    """Return what numbers are sorted by; nothing where the label is no finite number."""
+    try:
+        number = float(label)
+    except ValueError:
+        return ()
+    return (number, label) if math.isfinite(number) else ()
 
 
 class Store:
@@ -215,13 +234,12 @@ def read_source(
         for record in records:
             source_row += 1
             text = TAG.sub(" ", record.text) if recipe.get("strip_tags") else record.text
-            label = record.label.strip()
             reason = record.reason
             if reason is None and (not text or text.isspace()):
                 reason = NO_TEXT
-            elif reason is None and not label:
+            elif reason is None and not record.label:
                 reason = NO_LABEL
-            number = labels.find(label) if reason is None else None
+            number = labels.find(record.label) if reason is None else None
             if number is None:
                 rejects.add(path, record, reason or UNKNOWN_LABEL)
                 yield None
@@ -497,6 +515,7 @@ def describe(
     return {
         "dataset": recipe["name"],
         "labels": labels.ordered(),
+        "labels_that_look_alike": labels.look_alike(),
         "pool": describe_side(store, labels, POOL, pool),
         "test": describe_side(store, labels, TEST, test),
         "merged": store.one(f"SELECT count(*) FROM roles WHERE role = {MERGED}"),
@@ -515,7 +534,8 @@ def complete(recipe: dict[str, Any]) -> dict[str, Any]:
     recipe = defaults | {"max_rejected": 0.05, "strip_tags": False} | recipe
     if recipe["labels"] is not None:
         recipe["labels"] = [
-            label if isinstance(label, str) else json.dumps(label) for label in recipe["labels"]
+            label.strip() if isinstance(label, str) else json.dumps(label)
+            for label in recipe["labels"]
         ]
     return recipe
 
@@ -552,12 +572,16 @@ def prepare(args: argparse.Namespace, folder: Path) -> None:
         f"{time.monotonic() - started:.1f} s",
         file=sys.stderr,
     )
+    if card["labels_that_look_alike"]:
+        alike = "; ".join(ascii(group) for group in card["labels_that_look_alike"][:5])
+        print(f"warning: labels that look alike are different labels: {alike}", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and prepare one data set."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", required=True, help="the data set's recipe, as JSON")
+    parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--source", required=True, type=Path, help="manifest of the source")
     parser.add_argument("--test-source", type=Path, help="manifest of a given test set")
     parser.add_argument(
@@ -573,8 +597,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     for path in (args.pool, args.test, args.rejects, args.card):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(args.card.with_name("prepare.partial")) as folder:
+    made_from = [args.source, *filter(None, [args.test_source])]
+    state = state_folder(args.card.parent, "prepare", [args.spec, args.provenance], made_from)
+    manifests = [path.with_suffix(".json") for path in (args.pool, args.test)]
+    outputs = [args.pool, args.test, *manifests, args.rejects, args.card]
+    if restore(state, outputs):
+        return
+    with scratch_folder(state / "unfinished") as folder:
         prepare(args, folder)
+    keep(state, outputs)
 
 
 if __name__ == "__main__":

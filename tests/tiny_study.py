@@ -59,7 +59,7 @@ class Study:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=environment | self.environment,
+            env={**environment, **self.environment},
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -97,7 +97,7 @@ def write_tickets(path, seed=1):
 
 
 STEPS = {"batch_size": 8, "max_epochs": 2, "min_steps": 24, "evaluations": 3, "lr": 0.01}
-TINY_STUDY = {
+TINY_STUDY: dict[str, Any] = {
     "datasets": ["tickets"],
     "models": ["bert", "lstm", "tfidf"],
     "reference": "bert",

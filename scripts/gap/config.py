@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -15,11 +17,66 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from gap.cli import UserError, read_json
 from gap.sampling import count_rows, parse_seeds
-from gap.sources import EXTENSIONS, describe_local_source, extension
+from gap.sources import EXTENSIONS, check_name, describe_local_source, extension
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
 
+# Values of a config file, its aliases written out; a study has some hundred.
+MOST_VALUES = 100_000
+# Beyond it, numpy, torch or the database overflow.
+LARGEST_WHOLE = 2**31 - 1
+
 Config = dict[str, Any]
+
+
+def check_spelling(paths: Iterable[str | Path]) -> None:
+    """Look through config files for what Snakemake reads without a word.
+
+    Raises UserError, which names file and line, for a key that stands twice in one place (the last
+    would count), a tag, aliases without end, and `__use_yte__`, which makes a program of a config.
+    """
+    for path in paths:
+        # JSON may have tabs, where YAML may not.
+        text = Path(path).read_text(encoding="utf-8-sig").expandtabs()
+        try:
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.YAMLError as error:
+            raise UserError(f"{path}: {' '.join(str(error).split())}") from None
+        if root is not None:
+            _check_node(str(path), root, {})
+
+
+def _check_node(path: str, node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Return how many values a node stands for; `sizes` holds those of the nodes seen before."""
+    if id(node) in sizes:
+        return sizes[id(node)]
+    # That of a node that is met again inside itself.
+    sizes[id(node)] = MOST_VALUES
+    where = f"{path}, line {node.start_mark.line + 1}"
+    if node.tag not in (*yaml.SafeLoader.yaml_constructors, "tag:yaml.org,2002:merge"):
+        raise UserError(f"{where}: found the tag {node.tag}; a config has plain values: remove it")
+    parts = node.value if isinstance(node, yaml.SequenceNode) else []
+    if isinstance(node, yaml.MappingNode):
+        _check_unique(path, [key for key, _ in node.value])
+        parts = [part for pair in node.value for part in pair]
+    size = 1 + sum(_check_node(path, part, sizes) for part in parts)
+    if size > MOST_VALUES:
+        raise UserError(f"{where}: aliases (*name) make this endless; write out what is meant")
+    sizes[id(node)] = size
+    return size
+
+
+def _check_unique(path: str, keys: list[yaml.Node]) -> None:
+    lines: dict[str, int] = {}
+    for key in keys:
+        name, line = str(key.value), key.start_mark.line + 1
+        if name in lines:
+            raise UserError(
+                f"{path}, line {line}: key {name!r} is in line {lines[name]}, too; keep one of them"
+            )
+        if name == "__use_yte__":
+            raise UserError(f"{path}, line {line}: found {name}; a config is no program: remove it")
+        lines[name] = line
 
 
 def complete(config: Config) -> None:
@@ -82,6 +139,7 @@ def check(config: Config, results: Path) -> None:
         _check_model(config, name)
         _check_seeds(config, name)
     _check_titles(config)
+    _check_folders(config["pathvars"])
     _check_validation(config)
     for name in config["datasets"]:
         _check_dataset(config, name, results)
@@ -111,11 +169,24 @@ def _check_model(config: Config, name: str) -> None:
 
 
 def _check_checkpoint(name: str, spec: Config) -> None:
-    if spec["kind"] == "file" and not any(Path(spec["path"]).glob("*.safetensors")):
+    if spec["kind"] != "file":
+        return
+    try:
+        check_name(spec["path"])
+    except UserError as error:
+        raise UserError(f"checkpoint_zoo.{name}.path: {error}") from None
+    if not _holds_weights(Path(spec["path"])):
         raise UserError(
             f"checkpoint_zoo.{name}.path: {spec['path']} is no folder with a .safetensors file; "
             "expected one such as save_pretrained writes, with config.json and tokenizer"
         )
+
+
+def _holds_weights(folder: Path) -> bool:
+    try:
+        return folder.is_dir() and any(folder.glob("*.safetensors"))
+    except OSError:
+        return False
 
 
 def _check_seeds(config: Config, name: str) -> None:
@@ -149,7 +220,19 @@ def _check_titles(config: Config) -> None:
                 f"model_zoo.{name}.title: {title!r} is the title of {owners[title]}, too; "
                 "charts need one for each"
             )
+        if not title.isprintable():
+            raise UserError(f"model_zoo.{name}.title: {title!r}; expected one line of text")
         owners[title] = name
+
+
+def _check_folders(folders: Config) -> None:
+    """Raise UserError for a folder whose name a shell or Snakemake would take for more."""
+    for key, folder in folders.items():
+        if not re.fullmatch(r"[\w./][\w.,@+=/-]*", folder):
+            raise UserError(
+                f"pathvars.{key}: found {folder!r}; expected a path of letters, digits and "
+                "./_-+=,@ (no spaces, no ~)"
+            )
 
 
 def _check_validation(config: Config) -> None:
@@ -243,9 +326,10 @@ def _filling_validator(schema: Config) -> Any:
     """Return a validator that also sets defaults, as the jsonschema documentation describes.
 
     A default that is a mapping completes one that is given. Numbers are finite, and whole ones
-    have no dot: 32.0 would fail where a program counts to it.
+    have no dot: 32.0 would fail where a program counts to it. Patterns end where the text ends.
     """
     check_properties = Draft202012Validator.VALIDATORS["properties"]
+    check_pattern = Draft202012Validator.VALIDATORS["pattern"]
 
     def fill(validator: Any, properties: Any, instance: Any, schema: Any) -> Iterator[Any]:
         if isinstance(instance, dict):
@@ -254,10 +338,15 @@ def _filling_validator(schema: Config) -> Any:
                     _set_default(instance, key, subschema["default"])
         yield from check_properties(validator, properties, instance, schema)
 
+    def match(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
+        # Python's $ matches before a last line break, too.
+        yield from check_pattern(validator, re.sub(r"\$$", r"\\Z", pattern), instance, schema)
+
+    rules = {"properties": fill, "pattern": match}
     types = Draft202012Validator.TYPE_CHECKER.redefine_many(
         {"number": lambda _, value: _is_number(value), "integer": lambda _, value: _is_whole(value)}
     )
-    return validators.extend(Draft202012Validator, {"properties": fill}, type_checker=types)(schema)
+    return validators.extend(Draft202012Validator, rules, type_checker=types)(schema)
 
 
 def _set_default(instance: Config, key: str, default: Any) -> None:
@@ -267,7 +356,7 @@ def _set_default(instance: Config, key: str, default: Any) -> None:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_WHOLE
 
 
 def _is_number(value: object) -> bool:
@@ -362,6 +451,8 @@ def _advice(error: ValidationError) -> str:
         return "; YAML takes yes, no, on and off for truth values: put the word in quotes"
     if "string" in kinds:
         return "; put it in quotes"
+    if isinstance(found, int) and abs(found) > LARGEST_WHOLE:
+        return f"; at most {LARGEST_WHOLE:,}"
     return f"; put it in brackets: [{found}]" if kinds == "array" else ""
 
 
@@ -403,5 +494,10 @@ def _in_brackets(description: str) -> str:
 
 
 def _show(found: object) -> str:
-    text = repr(found) if isinstance(found, str) else json.dumps(found, default=str)
+    if isinstance(found, str):
+        text = repr(found)
+    else:
+        # Its beginning only: what is found may be of any length.
+        encoder = json.JSONEncoder(default=str, skipkeys=True)
+        text = "".join(islice(encoder.iterencode(found), 100))
     return text if len(text) <= 80 else text[:80] + "..."

@@ -1,4 +1,4 @@
-"""Read prepared data sets: the card, the labels, and texts as a stream."""
+"""Read prepared data sets: the labels, and texts as a stream."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from gap.cli import read_json
 
-
-def read_card(path: str | Path) -> dict[str, Any]:
-    """Return the data card that `prepare` wrote: labels, counts, digests, text lengths."""
-    return dict(read_json(path))
+def count_texts(path: str | Path) -> int:
+    """Return the rows of a pool or test file."""
+    return int(pq.read_metadata(path).num_rows)
 
 
 def load_labels(path: str | Path) -> NDArray[np.int32]:

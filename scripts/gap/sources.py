@@ -9,6 +9,7 @@ they are not what a study waits for.
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
 import io
 import json
@@ -25,9 +26,13 @@ from gap.cli import UserError
 
 TEXT_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 EXTENSIONS = (*TEXT_EXTENSIONS, *(f"{kind}.gz" for kind in TEXT_EXTENSIONS), ".parquet")
-# Bounds memory where a file is no table at all, or a quotation mark is never closed.
-LONGEST_ROW = 64_000_000
+# Bounds memory where a file is no table at all, or a quotation mark is never closed: a line of
+# short fields takes some twenty times its length.
+LONGEST_ROW = 16_000_000
+LONGEST_LABEL = 1_000
 QUICK_BYTES = 64_000_000
+QUICK_ROWS = 2_000_000
+PARQUET_ROWS = 32
 EXCERPT_CHARACTERS = 80
 
 NO_TEXT = "no text"
@@ -37,7 +42,17 @@ NOT_UTF8 = "not UTF-8"
 WRONG_COLUMNS = "wrong number of columns"
 BAD_QUOTES = "quotation marks do not match"
 TOO_LONG = f"longer than {LONGEST_ROW:,} characters"
+LONG_LABEL = f"label longer than {LONGEST_LABEL:,} characters"
 NOT_JSON = "not a JSON object"
+DOUBLE_KEY = "a key that is there twice"
+# What other files begin with; their endings are often wrong, as spreadsheets' are.
+OTHER_FILES = {
+    b"PAR1": "Parquet",
+    b"PK\x03\x04": "zip or Excel",
+    b"\x1f\x8b": "gzip",
+    b"\x89PNG": "PNG",
+    b"%PDF": "PDF",
+}
 
 
 class Record(NamedTuple):
@@ -54,10 +69,17 @@ class Record(NamedTuple):
     excerpt: str = ""
 
 
+def visible(text: str) -> str:
+    """Return `text` with undecodable bytes, control and invisible characters spelled out."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 def shorten(text: str) -> str:
-    """Return the beginning of `text` on one line, with undecodable bytes spelled out."""
-    words = " ".join(text[: 4 * EXCERPT_CHARACTERS].split())
-    readable = words.encode("utf-8", "backslashreplace").decode("utf-8")
+    """Return the beginning of `text` on one line, as `visible` has it."""
+    readable = visible(" ".join(text[: 4 * EXCERPT_CHARACTERS].split()))
     return (
         readable if len(readable) <= EXCERPT_CHARACTERS else readable[:EXCERPT_CHARACTERS] + "..."
     )
@@ -81,21 +103,36 @@ def scratch_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def check_name(path: str | Path) -> None:
+    """Raise UserError for a path that a log cannot show, or Snakemake takes for a pattern."""
+    if not str(path).isprintable() or set("{}<>") & set(str(path)):
+        raise UserError(
+            f"{visible(str(path))}: rename it; names here are UTF-8 without control characters "
+            "and without {}<>"
+        )
+
+
 def list_data_files(path: str | Path) -> list[Path]:
     """Return the data files that `path` names, sorted by name where it is a folder.
 
-    Raises UserError when it does not exist or holds no file of a known kind.
+    Raises UserError when it does not exist, holds no file of a known kind, or something that has
+    the name of one and is none (a broken link, a folder, a pipe).
     """
     given = Path(path)
     if not given.exists():
-        raise UserError(f"{given}: no such file or folder; check `path` (as seen from here)")
-    if given.is_file():
-        files = [given]
-    else:
-        files = sorted(file for file in given.iterdir() if file.is_file())
-    known = [file for file in files if extension(file) and not file.name.startswith(".")]
+        advice = "; ~ and variables stand for themselves" if set("~$") & set(str(path)) else ""
+        raise UserError(
+            f"{visible(str(path))}: no such file or folder; check `path` (as seen from here)"
+            f"{advice}"
+        )
+    entries = sorted(given.iterdir()) if given.is_dir() else [given]
+    known = [file for file in entries if extension(file) and not file.name.startswith(".")]
     if not known:
         raise UserError(f"{given}: no data file found; expected one of {', '.join(EXTENSIONS)}")
+    for file in known:
+        check_name(file)
+        if not file.is_file():
+            raise UserError(f"{file}: neither a file nor a link to one; remove or rename it")
     return known
 
 
@@ -108,15 +145,35 @@ def read_records(
     Raises UserError when a column is missing or twice there, or the file is damaged.
     """
     kind = extension(path) or ""
-    try:
+    with _reading(path, kind):
         if kind.startswith((".csv", ".tsv")):
             yield from _read_delimited(path, text, label, delimiter)
         elif kind == ".parquet":
             yield from _read_parquet(path, text, label)
         else:
             yield from _read_json(path, text, label)
+
+
+@contextmanager
+def _reading(path: Path, kind: str) -> Iterator[None]:
+    """Raise UserError where a file is of another kind than its name says, or a damaged gzip."""
+    _check_kind(path, kind)
+    try:
+        yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path}: damaged gzip file ({error}); fetch or pack it again") from None
+
+
+def _check_kind(path: Path, kind: str) -> None:
+    """Raise UserError where the first bytes are those of another kind of file than the name's."""
+    named = "Parquet" if kind == ".parquet" else "gzip" if kind.endswith(".gz") else None
+    with open(path, "rb") as file:
+        start = file.read(4)
+    for sign, found in OTHER_FILES.items():
+        if start.startswith(sign) and found != named:
+            raise UserError(
+                f"{path}: begins as a {found} file; convert it, or give it the ending of its kind"
+            )
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -142,23 +199,34 @@ def _is_unicode(text: str) -> bool:
 
 def _record(row: int, line: int | None, text: str | None, label: str | None) -> Record:
     """Return the record of two values, with a reason where they are unusable as text."""
-    text, label = text or "", label or ""
-    if not (_is_unicode(text) and _is_unicode(label)):
-        return Record(row, line, "", "", NOT_UTF8, shorten(f"{label} {text}"))
+    text, label = text or "", (label or "").strip()
+    reason = None
+    if len(text) > LONGEST_ROW:
+        reason = TOO_LONG
+    elif len(label) > LONGEST_LABEL:
+        reason = LONG_LABEL
+    elif not (_is_unicode(text) and _is_unicode(label)):
+        reason = NOT_UTF8
+    if reason:
+        return Record(row, line, "", "", reason, shorten(f"{label[:EXCERPT_CHARACTERS]} {text}"))
     return Record(row, line, text, label)
 
 
 def _check_columns(path: Path, names: Sequence[str], text: str, label: str) -> None:
-    """Raise UserError unless `names` holds both columns, and none of them twice."""
+    """Raise UserError unless `names` holds each of the two columns once."""
     for key, name in (("text", text), ("label", label)):
         if name not in names:
-            there = ", ".join(repr(shorten(known)) for known in names[:30]) or "none"
+            # As they are, spaces included: those are what is easily overlooked.
+            there = ", ".join(repr(known[:EXCERPT_CHARACTERS]) for known in names[:30]) or "none"
             raise UserError(
                 f"{path}: no column {name!r}; its columns: {there}; set `{key}` to one of them"
             )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f"{path}: column {twice[0]!r} is there more than once; rename one of them")
+        if names.count(name) > 1:
+            raise UserError(f"{path}: column {name!r} is there more than once; rename one of them")
+
+
+def _first_line(error: Exception) -> str:
+    return visible(str(error).partition("\n")[0])[:200]
 
 
 # ---------------------------------------------------------------- CSV and TSV
@@ -266,8 +334,21 @@ def _as_text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+class _DoubleKeyError(ValueError):
+    """An object has a key twice."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _DoubleKeyError
+    return found
+
+
 # Numbers stay as they are spelled: a label 2.0 must not turn into 2, nor 1e3 into 1000.0.
-_loads: Callable[[str], Any] = partial(json.loads, parse_int=str, parse_float=str)
+_loads: Callable[[str], Any] = partial(
+    json.loads, parse_int=str, parse_float=str, object_pairs_hook=_unique
+)
 
 
 def _json_objects(path: Path) -> Iterator[tuple[int | None, bytes]]:
@@ -296,11 +377,12 @@ def _json_array(path: Path) -> Iterator[bytes]:
     query = "SELECT json FROM read_json_objects(?, format='array', maximum_object_size=?)"
     with duckdb.connect(config={"threads": 1}) as connection:
         try:
-            connection.execute(query, [str(path), LONGEST_ROW])
+            # Escaped, because the engine takes a name with * or [ for a pattern.
+            connection.execute(query, [glob.escape(str(path)), LONGEST_ROW])
             while rows := connection.fetchmany(64):
                 yield from (str(row[0]).encode("utf-8") for row in rows)
-        except duckdb.Error as error:
-            line = str(error).splitlines()[0]
+        except (duckdb.Error, UnicodeDecodeError) as error:
+            line = _first_line(error)
             raise UserError(f"{path}: not a JSON array ({line}); mend the file") from None
 
 
@@ -309,59 +391,93 @@ def _check_keys(path: Path, text: str, label: str) -> None:
     for _, item in islice(_json_objects(path), 100):
         try:
             content = _loads(item.decode("utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(content, dict):
             keys.update(dict.fromkeys(content))
+    if not keys:
+        raise UserError(
+            f"{path}: no JSON object at its beginning; expected one object a line, or one array "
+            "of objects, in UTF-8"
+        )
     _check_columns(path, list(keys), text, label)
 
 
 def _read_json(path: Path, text: str, label: str) -> Iterator[Record]:
     _check_keys(path, text, label)
     for row, (line, item) in enumerate(_json_objects(path), start=1):
-        excerpt = partial(shorten, item[:1000].decode("utf-8", "backslashreplace"))
-        try:
-            content = _loads(item.decode("utf-8"))
-        except UnicodeDecodeError:
-            yield Record(row, line, "", "", NOT_UTF8, excerpt())
-            continue
-        except (ValueError, RecursionError):
-            content = None
-        if isinstance(content, dict):
+        content, reason = _json_content(item)
+        if reason is None:
             yield _record(row, line, _as_text(content.get(text)), _as_text(content.get(label)))
         else:
-            yield Record(row, line, "", "", NOT_JSON, excerpt())
+            excerpt = shorten(item[:1000].decode("utf-8", "surrogateescape"))
+            yield Record(row, line, "", "", reason, excerpt)
+
+
+def _json_content(item: bytes) -> tuple[dict[str, Any], str | None]:
+    """Return an object's content, or nothing and the reason why it is unusable."""
+    if len(item) > LONGEST_ROW:
+        return {}, TOO_LONG
+    try:
+        content = _loads(item.decode("utf-8"))
+    except UnicodeDecodeError:
+        return {}, NOT_UTF8
+    except _DoubleKeyError:
+        return {}, DOUBLE_KEY
+    except (ValueError, RecursionError):
+        content = None
+    return (content, None) if isinstance(content, dict) else ({}, NOT_JSON)
 
 
 # ---------------------------------------------------------------- Parquet
 
 
-def _open_parquet(path: Path) -> Any:
+@contextmanager
+def _open_parquet(path: Path) -> Iterator[Any]:
+    """Give an open Parquet file; whatever is found damaged in it meanwhile is a UserError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        line = str(error).splitlines()[0]
+        with pq.ParquetFile(path) as file:
+            yield file
+    # A damaged file can fail in any way: wrong types, impossible lengths, names that are no text.
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        line = _first_line(error)
         raise UserError(f"{path}: not a readable Parquet file ({line})") from None
 
 
 def _read_parquet(path: Path, text: str, label: str) -> Iterator[Record]:
-    import pyarrow as pa
-
     with _open_parquet(path) as file:
         _check_columns(path, file.schema_arrow.names, text, label)
         row = 0
-        for batch in file.iter_batches(batch_size=1024, columns=[text, label]):
-            try:
-                columns = [batch.column(name).cast(pa.string()) for name in (text, label)]
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                line = str(error).splitlines()[0]
-                raise UserError(f"{path}: a column cannot be read as text ({line})") from None
-            for values in zip(*(column.to_pylist() for column in columns), strict=True):
+        # Few rows at a time, as each may be as long as LONGEST_ROW.
+        for batch in file.iter_batches(batch_size=PARQUET_ROWS, columns=[text, label]):
+            columns = [_column_text(path, batch.column(name), name) for name in (text, label)]
+            for values in zip(*columns, strict=True):
                 row += 1
                 yield _record(row, None, *values)
+        if row != file.metadata.num_rows:
+            raise UserError(
+                f"{path}: damaged Parquet file: it holds {row:,} rows and says "
+                f"{file.metadata.num_rows:,}; fetch or write it again"
+            )
+
+
+def _column_text(path: Path, column: Any, name: str) -> Iterator[str | None]:
+    """Yield the values of a column as text, with undecodable bytes as `_open_text` has them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        # By way of bytes: Arrow neither checks texts when it reads nor decodes the damaged ones.
+        texts = pc.cast(column, pa.large_string(), safe=False).cast(pa.large_binary())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        line = _first_line(error)
+        raise UserError(f"{path}: column {name!r} cannot be read as text ({line})") from None
+    for scalar in texts:
+        value = scalar.as_py()
+        yield None if value is None else value.decode("utf-8", "surrogateescape")
 
 
 # ---------------------------------------------------------------- a quick look
@@ -378,25 +494,31 @@ def describe_local_source(
     files = list_data_files(spec["path"])
     for file in files:
         kind = extension(file) or ""
-        if kind.startswith((".csv", ".tsv")):
-            _find_delimiter(file, text, label, delimiter)
-        elif kind == ".parquet":
-            with _open_parquet(file) as parquet:
-                _check_columns(file, parquet.schema_arrow.names, text, label)
-        else:
-            _check_keys(file, text, label)
+        with _reading(file, kind):
+            _check_file(file, kind, text, label, delimiter)
     # Gzipped text unpacks to some four times its size.
     sizes = (file.stat().st_size * (4 if file.suffix == ".gz" else 1) for file in files)
     if sum(sizes) > QUICK_BYTES:
         return None
-    return sum(_count_rows(file, text, label, delimiter) for file in files)
+    rows = [_count_rows(file, text, label, delimiter) for file in files]
+    return None if None in rows else sum(filter(None, rows))
 
 
-def _count_rows(path: Path, text: str, label: str, delimiter: str | None) -> int:
-    kind = extension(path) or ""
-    if kind == ".parquet":
+def _check_file(path: Path, kind: str, text: str, label: str, delimiter: str | None) -> None:
+    if kind.startswith((".csv", ".tsv")):
+        _find_delimiter(path, text, label, delimiter)
+    elif kind == ".parquet":
+        with _open_parquet(path) as file:
+            _check_columns(path, file.schema_arrow.names, text, label)
+    else:
+        _check_keys(path, text, label)
+
+
+def _count_rows(path: Path, text: str, label: str, delimiter: str | None) -> int | None:
+    """Return the rows of a file; None for more than QUICK_ROWS, which a small gzip may hold."""
+    if extension(path) == ".parquet":
         with _open_parquet(path) as file:
             return int(file.metadata.num_rows)
-    if kind.startswith((".csv", ".tsv")):
-        return sum(1 for _ in read_records(path, text, label, delimiter))
-    return sum(1 for _ in _json_objects(path))
+    records = read_records(path, text, label, delimiter)
+    count = sum(1 for _ in islice(records, QUICK_ROWS + 1))
+    return count if count <= QUICK_ROWS else None

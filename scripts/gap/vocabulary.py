@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gap.cli import UserError, read_json, sha256_file, write_json
+from gap.durable import flush
 
 
 class Vocabulary(Protocol):
@@ -33,11 +36,7 @@ class PretrainedVocabulary:
     """The tokenizer of a pretrained checkpoint."""
 
     def __init__(self, folder: str | Path) -> None:
-        # AutoTokenizer rather than tokenizer.json: it also knows the padding token, and converts
-        # checkpoints that carry a SentencePiece model only.
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer = _load_tokenizer(folder)
         if not tokenizer.is_fast:
             raise UserError(
                 f"{folder}: its tokenizer has no fast version; choose another checkpoint"
@@ -53,6 +52,8 @@ class PretrainedVocabulary:
         self.pad_id = int(tokenizer.pad_token_id)
         probe = self._backend.encode("a")
         text_positions = [i for i, special in enumerate(probe.special_tokens_mask) if not special]
+        if not text_positions:
+            raise UserError(f"{folder}: its tokenizer makes nothing of 'a'; is it damaged?")
         self.prefix = probe.ids[: text_positions[0]]
         self.suffix = probe.ids[text_positions[-1] + 1 :]
 
@@ -60,6 +61,31 @@ class PretrainedVocabulary:
         """Return the ids of each text, without the special tokens."""
         encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
+
+
+def _load_tokenizer(folder: str | Path) -> Any:
+    """Return the tokenizer of a checkpoint; code that comes with it is never run."""
+    # AutoTokenizer rather than tokenizer.json: it also knows the padding token, and converts
+    # checkpoints that carry a SentencePiece model only.
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    # A damaged file can fail in any way; tokenizers raises bare exceptions.
+    except Exception as error:
+        line = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"{folder}: its tokenizer cannot be loaded ({line}); choose another checkpoint, one "
+            "whose tokenizer needs no code of its own"
+        ) from error
+    files = sorted(tokenizer.vocab_files_names.values())
+    # Without any, transformers makes up a tokenizer that knows no word.
+    if not any((Path(folder) / name).is_file() for name in files):
+        raise UserError(
+            f"{folder}: no tokenizer (expected {' or '.join(files)}); save it there, too, with "
+            "save_pretrained()"
+        )
+    return tokenizer
 
 
 class FittedVocabulary:
@@ -143,7 +169,7 @@ class EncodedTexts:
 
     @classmethod
     def open(cls, stem: str | Path) -> EncodedTexts:
-        """Open what `write_encoded` wrote; nothing is read before it is used."""
+        """Open what `join_pieces` wrote; nothing is read before it is used."""
         manifest = read_json(f"{stem}.json")
         ids = np.load(f"{stem}.ids.npy", mmap_mode="r")
         offsets = np.load(f"{stem}.offsets.npy", mmap_mode="r")
@@ -167,38 +193,61 @@ class EncodedTexts:
         return np.diff(self.offsets)
 
 
-def write_encoded(
-    batches: Iterable[list[str]],
-    vocabulary: Vocabulary,
-    max_tokens: int,
-    keep: str,
-    stem: Path,
-    rows: npt.NDArray[np.int64] | None = None,
-) -> dict[str, Any]:
-    """Encode texts into `stem`.ids.npy and .offsets.npy, and return the manifest in `stem`.json.
-
-    `rows`, ascending, says which rows of the data set the texts are, where they are not all.
+def encode_piece(
+    batches: Iterable[list[str]], vocabulary: Vocabulary, max_tokens: int, keep: str, path: Path
+) -> None:
+    """Encode texts into one .npz file: ids (tokens,), lengths (texts,), shortened.
 
     A text of no tokens gets the padding id once, so that no model meets an empty row. Memory holds
-    one batch and the offsets.
+    the ids of all texts.
     """
     dtype = np.uint16 if vocabulary.size <= 1 << 16 else np.uint32
     room = max_tokens - len(vocabulary.prefix) - len(vocabulary.suffix)
-    lengths: list[npt.NDArray[np.int64]] = []
+    ids: list[npt.NDArray[np.unsignedinteger[Any]]] = []
+    lengths: list[int] = []
     shortened = 0
-    raw = stem.with_name(stem.name + ".ids.raw")
-    with open(raw, "wb") as file:
-        for texts in batches:
-            encoded = vocabulary.encode(texts)
-            shortened += sum(len(ids) > room for ids in encoded)
-            encoded = [
-                vocabulary.prefix + cut(ids, room, keep) + vocabulary.suffix for ids in encoded
-            ]
-            encoded = [ids or [vocabulary.pad_id] for ids in encoded]
-            np.concatenate([np.asarray(ids, dtype=dtype) for ids in encoded]).tofile(file)
-            lengths.append(np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded)))
+    for texts in batches:
+        encoded = vocabulary.encode(texts)
+        shortened += sum(len(text) > room for text in encoded)
+        encoded = [
+            vocabulary.prefix + cut(text, room, keep) + vocabulary.suffix for text in encoded
+        ]
+        encoded = [text or [vocabulary.pad_id] for text in encoded]
+        ids.append(np.fromiter(chain.from_iterable(encoded), dtype=dtype))
+        lengths += map(len, encoded)
+    partial = path.with_name("partial.npz")
+    np.savez(
+        partial,
+        ids=np.concatenate([np.empty(0, dtype=dtype), *ids]),
+        lengths=np.array(lengths, dtype=np.int64),
+        shortened=shortened,
+    )
+    flush(partial)
+    os.replace(partial, path)
+
+
+def join_pieces(
+    pieces: Sequence[Path],
+    vocabulary: Vocabulary,
+    stem: Path,
+    rows: npt.NDArray[np.int64] | None = None,
+) -> dict[str, Any]:
+    """Put what `encode_piece` wrote into `stem`.ids.npy and .offsets.npy, one piece at a time.
+
+    `rows`, ascending, says which rows of the data set the texts are, where they are not all.
+    Returns the manifest, which is in `stem`.json, too.
+    """
+    lengths = [np.load(piece)["lengths"] for piece in pieces]
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
-    _finish_npy(raw, Path(f"{stem}.ids.npy"), dtype, int(offsets[-1]))
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{stem}.ids.npy", "wb") as file:
+        descr = np.lib.format.dtype_to_descr(np.load(pieces[0])["ids"].dtype)
+        shape = (int(offsets[-1]),)
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": descr, "fortran_order": False, "shape": shape}
+        )
+        for piece in pieces:
+            np.load(piece)["ids"].tofile(file)
     np.save(f"{stem}.offsets.npy", offsets)
     if rows is not None:
         np.save(f"{stem}.rows.npy", rows)
@@ -206,20 +255,10 @@ def write_encoded(
         "partial": rows is not None,
         "rows": len(offsets) - 1,
         "tokens": int(offsets[-1]),
-        "shortened": shortened,
+        "shortened": sum(int(np.load(piece)["shortened"]) for piece in pieces),
         "pad_id": vocabulary.pad_id,
         "vocabulary_size": vocabulary.size,
         "sha256": sha256_file(f"{stem}.ids.npy"),
     }
     write_json(f"{stem}.json", manifest)
     return manifest
-
-
-def _finish_npy(raw: Path, target: Path, dtype: type, count: int) -> None:
-    """Turn a raw file of `count` numbers into a .npy file, a piece at a time."""
-    with open(raw, "rb") as source, open(target, "wb") as file:
-        header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (count,)}
-        np.lib.format.write_array_header_1_0(file, header)
-        while piece := source.read(1 << 24):
-            file.write(piece)
-    raw.unlink()

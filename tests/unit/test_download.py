@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 from gap.cli import UserError, read_json
 
 CONTENT = b"text,label\n" + b"".join(b"text %d,%d\n" % (i, i % 2) for i in range(20_000))
+# Safetensors: the length of the header, and the header.
+WEIGHTS = b"\x02" + bytes(7) + b"{}"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -56,6 +59,11 @@ def make_wheel(folder, members, name="made_up", version="1.0"):
             archive.writestr(member, content)
 
 
+def files_below(folder):
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
+
+
 def wheel_spec(member, **changes):
     return {"kind": "wheel", "name": "made-up", "version": "1.0", "member": member} | changes
 
@@ -67,8 +75,9 @@ def test_a_member_of_a_wheel(tmp_path, wheels, monkeypatch):
     assert (files / "a.csv").read_bytes() == CONTENT
     path = os.path.join("source", "files", "a.csv")
     assert manifest["files"] == [{"path": path, "bytes": len(CONTENT), "sha256": SHA256}]
-    assert sorted(path.name for path in (tmp_path / "source").iterdir()) == [
-        "files",
+    assert files_below(tmp_path / "source") == [
+        ".state/download/a.csv",
+        "files/a.csv",
         "manifest.json",
     ]
 
@@ -175,7 +184,7 @@ def test_a_folder_of_a_pretrained_model(tmp_path):
     (folder / "config.json").write_text("{}")
     with pytest.raises(UserError, match=r"no \.safetensors file"):
         run(tmp_path, spec, role="checkpoint")
-    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "model.safetensors").write_bytes(WEIGHTS)
     manifest, _ = run(tmp_path, spec, role="checkpoint")
     names = [Path(entry["path"]).name for entry in manifest["files"]]
     assert names == ["config.json", "model.safetensors"]
@@ -296,7 +305,7 @@ def test_a_later_call_goes_on_too(tmp_path, server):
 @pytest.mark.parametrize("stale", [b"other", CONTENT + b"longer", CONTENT])
 def test_what_an_earlier_call_left_is_not_trusted(tmp_path, server, ranges, stale):
     server.ranges = ranges
-    partial = tmp_path / "source" / "files" / "my data.csv.partial"
+    partial = tmp_path / "source" / ".state" / "download" / "my data.csv.partial"
     partial.parent.mkdir(parents=True)
     partial.write_bytes(stale)
     _, files = run(tmp_path, url_spec(server))
@@ -307,8 +316,19 @@ def test_what_an_earlier_call_left_is_not_trusted(tmp_path, server, ranges, stal
 def test_a_wrong_sha256_leaves_nothing(tmp_path, server):
     with pytest.raises(UserError, match=f"sha256 is {SHA256}, expected 0000"):
         run(tmp_path, url_spec(server, "0" * 64))
-    assert list((tmp_path / "source" / "files").iterdir()) == []
+    assert not [path for path in (tmp_path / "source").rglob("*") if path.is_file()]
     assert not (tmp_path / "source" / "manifest.json").exists()
+
+
+def test_what_was_fetched_is_not_fetched_again_after_snakemake_deleted_it(tmp_path, server):
+    _, files = run(tmp_path, url_spec(server))
+    asked = len(server.asked)
+    shutil.rmtree(files)
+    (tmp_path / "source" / "manifest.json").unlink()
+    manifest, files = run(tmp_path, url_spec(server))
+    assert len(server.asked) == asked
+    assert [entry["sha256"] for entry in manifest["files"]] == [SHA256]
+    assert (files / "my data.csv").read_bytes() == CONTENT
 
 
 def test_what_the_server_refuses_is_not_tried_again(tmp_path, server):
@@ -338,7 +358,7 @@ COMMIT = "a" * 40
 REPOSITORIES = {
     "models/me/tiny": {
         "config.json": b"{}",
-        "model.safetensors": b"weights" * 99,
+        "model.safetensors": WEIGHTS,
         "pytorch_model.bin": b"pickle",
         "modeling.py": b"raise SystemExit",
     },
@@ -430,7 +450,13 @@ def test_a_model_from_the_hub(tmp_path, hub):
         os.path.join("files", "config.json"),
         os.path.join("files", "model.safetensors"),
     ]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["files", "manifest.json"]
+    assert files_below(tmp_path) == [
+        ".state/download/config.json",
+        ".state/download/model.safetensors",
+        "files/config.json",
+        "files/model.safetensors",
+        "manifest.json",
+    ]
     # With another model's files in its place, one that cannot be had is an error all the same.
     done = hub("checkpoint", id="me/none")
     assert done.returncode == 1

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
@@ -16,12 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from gap import data, sources
-from gap.cli import UserError
+from gap.cli import UserError, read_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 RECIPE = {"name": "made-up", "text": "text", "label": "label", "test": 0.25, "max_rejected": 0.9}
 RECIPE["origin"] = "made up"
+# Another provenance for each call: otherwise a second one would find what the first one made.
+CALLS = itertools.count()
 
 
 def manifest(folder, files, name="manifest"):
@@ -35,12 +38,13 @@ def run(folder, files, test_files=None, threads=1, **changes):
     """Run prepare on files; return the card and the result folder."""
     out = folder / "out"
     argv = ["--spec", json.dumps(RECIPE | changes), "--source", str(manifest(folder, files))]
+    argv += ["--provenance", str(next(CALLS))]
     if test_files:
         argv += ["--test-source", str(manifest(folder, test_files, "test-manifest"))]
     for name in ("pool.parquet", "test.parquet", "rejects.csv", "card.json"):
         argv += [f"--{name.split('.')[0]}", str(out / name)]
     prepare.main([*argv, "--threads", str(threads)])
-    return data.read_card(out / "card.json"), out
+    return read_json(out / "card.json"), out
 
 
 def write_csv(path, rows, columns=("text", "label"), **options):
@@ -186,12 +190,13 @@ def test_a_small_memory_limit_gives_the_same(tmp_path):
     pools = []
     for memory in ("2GB", "100MB"):
         argv = ["--spec", spec, "--source", str(manifest(tmp_path, [path])), "--memory", memory]
+        argv += ["--provenance", str(next(CALLS))]
         for name in ("pool", "test", "rejects", "card"):
             argv += [f"--{name}", str(tmp_path / name)]
         prepare.main(argv)
         pools.append((tmp_path / "pool").read_bytes())
     assert pools[0] == pools[1]
-    assert not (tmp_path / "prepare.partial").exists()
+    assert not list(tmp_path.glob(".state/*/*/unfinished"))
 
 
 # ---------------------------------------------------------------- formats
@@ -356,7 +361,11 @@ def test_damaged_json_lines(tmp_path):
 
 @pytest.mark.parametrize(
     ("found", "expected"),
-    [(["10", "9", "2.5"], ["2.5", "9", "10"]), (["b", "10", "9"], ["10", "9", "b"])],
+    [
+        (["10", "9", "2.5"], ["2.5", "9", "10"]),
+        (["b", "10", "9"], ["10", "9", "b"]),
+        (["nan", "10", "9"], ["10", "9", "nan"]),
+    ],
 )
 def test_labels_are_sorted_as_numbers_or_as_text(tmp_path, found, expected):
     card, out = run(tmp_path, [write_csv(tmp_path / "a.csv", many(60, found))])
@@ -483,7 +492,11 @@ def test_too_many_labels(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv.gz", gzip.compress(b"text,label\n" + b"a,x\n" * 9999)[:-20], "damaged gzip"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"text,label\n" + b"a,x\n" * 9999, mtime=0)[:-20],
+            "damaged gzip",
+        ),
         ("a.csv.gz", b"text,label\n", "damaged gzip"),
         ("a.parquet", b"text,label\n", "not a readable Parquet"),
         ("a.json", b'[{"text": "a", "label": "x"}, {"text":', "not a JSON array"),
@@ -541,10 +554,23 @@ def test_a_quick_look_at_a_local_source(tmp_path, monkeypatch):
     assert sources.describe_local_source({"path": str(path)}, "text", "label") is None
 
 
+def test_the_same_source_is_not_read_twice(tmp_path, monkeypatch):
+    path = write_csv(tmp_path / "a.csv", many(30))
+    monkeypatch.setattr(sys.modules[__name__], "CALLS", itertools.repeat(1))
+    card, out = run(tmp_path, [path])
+    before = {file.name: file.read_bytes() for file in out.iterdir() if file.is_file()}
+    assert len(before) == 6
+    for name in before:
+        (out / name).unlink()
+    monkeypatch.setattr(prepare, "prepare", None)
+    assert run(tmp_path, [path])[0] == card
+    assert {file.name: file.read_bytes() for file in out.iterdir() if file.is_file()} == before
+
+
 def test_a_mistake_is_one_line_without_a_traceback(tmp_path):
     path = write_csv(tmp_path / "a.csv", many(9))
     argv = ["--spec", json.dumps(RECIPE | {"text": "no"}), "--source"]
-    argv += [str(manifest(tmp_path, [path]))]
+    argv += [str(manifest(tmp_path, [path])), "--provenance", "{}"]
     for name in ("pool", "test", "rejects", "card"):
         argv += [f"--{name}", str(tmp_path / name)]
     program = Path(prepare.__file__)

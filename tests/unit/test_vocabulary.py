@@ -1,14 +1,18 @@
 """Texts become ids and come back from the file as they were; vocabularies adapt to few texts."""
 
+import encode
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from gap.vocabulary import (
     EncodedTexts,
     FittedVocabulary,
     PretrainedVocabulary,
     cut,
+    encode_piece,
     fit_vocabulary,
-    write_encoded,
+    join_pieces,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,9 +42,24 @@ class Letters:
         return [[ord(letter) for letter in text] for text in texts]
 
 
-def test_written_ids_are_read_back(tmp_path):
-    batches = [["abc", ""], ["abcdefgh"]]
-    facts = write_encoded(iter(batches), Letters(), 6, "head", tmp_path / "pool")
+def write_encoded(pieces, vocabulary, max_tokens, stem, rows=None):
+    """Encode pieces of batches of texts; return the manifest."""
+    paths = [stem.with_name(f"{number}.npz") for number in range(len(pieces))]
+    for batches, path in zip(pieces, paths, strict=True):
+        encode_piece(iter(batches), vocabulary, max_tokens, "head", path)
+    return join_pieces(paths, vocabulary, stem, rows)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [[["abc", ""], ["abcdefgh"]]],
+        [[["abc", ""]], [["abcdefgh"]]],
+        [[["abc"]], [[""], ["abcdefgh"]], []],
+    ],
+)
+def test_written_ids_are_read_back(tmp_path, pieces):
+    facts = write_encoded(pieces, Letters(), 6, tmp_path / "pool")
     texts = EncodedTexts.open(tmp_path / "pool")
     assert [texts[i].tolist() for i in range(3)] == [
         [1, 97, 98, 99, 2],
@@ -55,7 +74,7 @@ def test_written_ids_are_read_back(tmp_path):
 
 def test_a_part_of_a_data_set_is_found_by_its_rows(tmp_path):
     rows = np.array([3, 5, 9])
-    write_encoded(iter([["a", "bb", "ccc"]]), Letters(), 9, "head", tmp_path / "pool", rows)
+    write_encoded([[["a", "bb", "ccc"]]], Letters(), 9, tmp_path / "pool", rows)
     texts = EncodedTexts.open(tmp_path / "pool")
     assert texts.lengths[texts.positions(np.array([9, 3]))].tolist() == [5, 3]
 
@@ -64,8 +83,40 @@ def test_a_text_of_no_ids_becomes_padding(tmp_path):
     class Bare(Letters):
         prefix, suffix = [], []
 
-    write_encoded(iter([["", "a"]]), Bare(), 9, "head", tmp_path / "pool")
+    write_encoded([[["", "a"]]], Bare(), 9, tmp_path / "pool")
     assert EncodedTexts.open(tmp_path / "pool")[0].tolist() == [Bare.pad_id]
+
+
+@pytest.mark.parametrize("rows", [None, np.array([0, 2, 5, 6, 9])])
+def test_a_broken_encoding_goes_on_where_it_was(tmp_path, monkeypatch, rows):
+    texts = [letter * length for length, letter in enumerate("abcdefghij", start=1)]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "pool.parquet", row_group_size=4)
+    monkeypatch.setattr(encode, "PIECE", 2)
+    recipe = {"max_tokens": 8, "keep": "head"}
+
+    def encode_to(name, letters):
+        stem = tmp_path / name / "pool"
+        encode.encode_file(
+            tmp_path / "pool.parquet", letters, recipe, stem, tmp_path / f"{name}.state", rows
+        )
+        return {path.name: path.read_bytes() for path in stem.parent.iterdir()}
+
+    class Breaking(Letters):
+        calls = 0
+
+        def encode(self, texts):
+            self.calls += 1
+            if self.calls == 3:
+                raise KeyboardInterrupt
+            return super().encode(texts)
+
+    breaking = Breaking()
+    with pytest.raises(KeyboardInterrupt):
+        encode_to("broken", breaking)
+    expected = encode_to("whole", Letters())
+    assert encode_to("broken", breaking) == expected
+    # Two pieces were there.
+    assert breaking.calls == 3 + len(range(0, 10 if rows is None else 5, 2)) - 2
 
 
 @pytest.mark.parametrize("algorithm", ["unigram", "bpe"])

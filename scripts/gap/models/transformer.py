@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -68,6 +69,6 @@ def _load(auto_class: Any, folder: str | Path, **options: Any) -> PreTrainedMode
             dtype=torch.float32,
             **options,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{folder}: cannot be loaded as a pretrained model: {reason}") from None
