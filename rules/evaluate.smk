@@ -9,6 +9,7 @@ rule predict:
         script=script("predict.py"),
     output:
         predictions="<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet",
+        predictions_manifest="<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json",
     log:
         "<logs>/predict/{dataset}/{model}/{size}/{seeds}.log",
     conda:
@@ -33,7 +34,8 @@ rule predict:
 
 rule score:
     input:
-        predictions="<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet",
+        "<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json",
+        predictions=ancient("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet"),
         script=script("score.py"),
     output:
         scores="<results>/runs/{dataset}/{model}/{size}/{seeds}/scores.json",
@@ -69,8 +71,9 @@ rule gather:
 
 rule estimate_gap:
     input:
-        predictions=for_each_cell(
-            "<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet"
+        for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"),
+        predictions=ancient(
+            for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet")
         ),
         script=script("estimate_gap.py"),
     output:

@@ -53,7 +53,7 @@ rule record_provenance:
         cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
         trainings=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json"),
         predictions=for_each_cell(
-            "<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet"
+            "<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"
         ),
         script=script("record_provenance.py"),
     output:

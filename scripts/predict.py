@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from gap.cli import read_json, run
+from gap.cli import read_json, run, sha256_file, write_json
 from gap.data import load_labels
 from gap.families import Job, family_of
 from gap.predictions import write_predictions
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", type=Path, help="manifest of a pretrained checkpoint")
     parser.add_argument("--training", type=Path, required=True, help="JSON file of the training")
     parser.add_argument("--weights", type=Path, required=True, help="folder of the training")
-    parser.add_argument("--predictions", type=Path, required=True, help="Parquet file to write")
+    parser.add_argument("--predictions", type=Path, required=True, help="Parquet file, its manifest beside it")
     arguments = parser.parse_args(argv)
 
     training = read_json(arguments.training)
@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The manifests of the encoded texts, one or one per seed.
         made_from += sorted(arguments.ids.rglob("test.json"))
     state = state_folder(arguments.predictions.parent, "predict", facts, made_from)
-    if restore(state, [arguments.predictions]):
+    outputs = [arguments.predictions, arguments.predictions.with_suffix(".json")]
+    if restore(state, outputs):
         return
     checkpoint = arguments.checkpoint and checkpoint_folder(arguments.checkpoint)
     labels = read_json(arguments.manifest)["labels"]
@@ -51,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     cell = arguments.cell | {"n": training["n"]}
     write_predictions(arguments.predictions, cell, scores, load_labels(arguments.test))
-    keep(state, [arguments.predictions])
+    digest = sha256_file(arguments.predictions)
+    write_json(outputs[1], {"seeds": sorted(scores), "sha256": digest})
+    keep(state, outputs)
 
 
 if __name__ == "__main__":

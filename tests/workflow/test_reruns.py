@@ -356,7 +356,7 @@ def the_pretrained_weights_touched(study):
 def every_result_touched_in_any_order(study):
     files = sorted((study.folder / RESULTS).rglob("*"), key=lambda path: path.name)
     for place, path in enumerate(files):
-        if path.is_file() and not path.name.endswith(".csv"):
+        if path.is_file():
             os.utime(path, (2e9 + place, 2e9 + place))
 
 
@@ -366,10 +366,20 @@ def every_program_checked_out_again(study):
         os.utime(path)
 
 
+NO_INPUTS = ("gap.vl.json", "provenance.json", "terms.json")
+
+
 @change(NOTHING)
-def copied_with_new_times(study):
+def copied_with_new_times_where_files_are_large(study):
     for path in study.folder.rglob("*"):
         os.utime(path)
+    # Snakemake compares files of more than a megabyte by their times only. No table or manifest
+    # grows so large; to this study, what is larger than the largest of them is large.
+    manifests = [*study.folder.glob("results/**/*.json"), *study.folder.glob("results/*.csv")]
+    largest = max(path.stat().st_size for path in manifests if path.name not in NO_INPUTS)
+    study.arguments = ["--max-checksum-file-size", str(largest + 1)]
+    trained = [*study.folder.glob("results/**/model.safetensors")]
+    assert any(path.stat().st_size > largest for path in trained)
 
 
 @change(NOTHING)
