@@ -125,7 +125,7 @@ def prepare_texts(config: dict[str, Any], results: Path, folder: Path, test: int
     source = source_manifest(results, "dataset", name, dataset["source"])
     spec = {key: value for key, value in dataset.items() if key not in ("source", "max_tokens")}
     spec |= {"name": name, "words": LONGEST, "test": str(test)}
-    options = {"spec": json.dumps(spec), "source": str(source)}
+    options = {"spec": json.dumps(spec), "source": str(source), "provenance": "{}"}
     options |= {part: str(folder / f"{part}.parquet") for part in ("pool", "test")}
     options |= {"rejects": str(folder / "rejects.csv"), "card": str(folder / "card.json")}
     prepare.main([f"--{key}={value}" for key, value in options.items()])

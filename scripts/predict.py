@@ -28,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", type=Path, help="manifest of a pretrained checkpoint")
     parser.add_argument("--training", type=Path, required=True, help="JSON file of the training")
     parser.add_argument("--weights", type=Path, required=True, help="folder of the training")
-    parser.add_argument("--predictions", type=Path, required=True, help="Parquet file, its manifest beside it")
+    parser.add_argument(
+        "--predictions", type=Path, required=True, help="Parquet file, its manifest beside it"
+    )
     arguments = parser.parse_args(argv)
 
     training = read_json(arguments.training)
