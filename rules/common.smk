@@ -43,9 +43,11 @@ if workflow.is_main_process and made_before and not recorded and not touched:
         "code and data are those that made them, call `snakemake --touch --forceall --cores 1`"
     )
 
-# The environments that Snakemake makes have the versions of the lock.
-USES_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-VERSIONS = locked_packages("envs/requirements.txt") if USES_CONDA else installed_packages()
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    # The environments that Snakemake makes have the versions of these locks.
+    VERSIONS = locked_packages(Path("envs/requirements.txt"), Path("envs/torch-cuda.txt"))
+else:
+    VERSIONS = installed_packages()
 
 
 wildcard_constraints:

@@ -96,6 +96,14 @@ def write_tickets(path, seed=1):
     return path
 
 
+def new_study(folder, tiny_bert):
+    """Return a copy of the workflow with the files that TINY_STUDY reads."""
+    study = copy_workflow(folder)
+    write_tickets(study.folder / "tickets.csv")
+    shutil.copytree(tiny_bert, study.folder / "tiny-bert")
+    return study
+
+
 STEPS = {"batch_size": 8, "max_epochs": 2, "min_steps": 24, "evaluations": 3, "lr": 0.01}
 TINY_STUDY: dict[str, Any] = {
     "datasets": ["tickets"],

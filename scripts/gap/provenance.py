@@ -48,12 +48,10 @@ def installed_packages() -> dict[str, str]:
     return {name: version for name in sorted(names) if (version := _installed(name))}
 
 
-def locked_packages(lock: str | Path) -> dict[str, str]:
-    """Return the versions that a requirements file pins."""
-    pins = re.findall(
-        r"^([\w.-]+)==([^\s;\\]+)", Path(lock).read_text(encoding="utf-8"), re.MULTILINE
-    )
-    return dict(pins)
+def locked_packages(*locks: Path) -> dict[str, str]:
+    """Return the versions that requirements files pin."""
+    text = "\n".join(lock.read_text(encoding="utf-8") for lock in locks)
+    return dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", text, re.MULTILINE))
 
 
 def _installed(name: str) -> str | None:

@@ -10,7 +10,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from tiny_study import TINY_STUDY, copy_workflow, write_tickets
+from tiny_study import TINY_STUDY, new_study
 
 pytestmark = pytest.mark.system
 
@@ -39,13 +39,6 @@ def config():
     config: dict[str, Any] = copy.deepcopy(TINY_STUDY) | smaller
     config["model_zoo"]["bert"]["seeds"] = ["1-2"]
     return config
-
-
-def new_study(folder, tiny_bert):
-    study = copy_workflow(folder)
-    write_tickets(study.folder / "tickets.csv")
-    shutil.copytree(tiny_bert, study.folder / "tiny-bert")
-    return study
 
 
 @pytest.fixture(scope="module")

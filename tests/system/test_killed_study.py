@@ -9,19 +9,12 @@ import sys
 import time
 
 import pytest
-from tiny_study import TINY_STUDY, copy_workflow, write_tickets
+from tiny_study import TINY_STUDY, new_study
 
 pytestmark = pytest.mark.system
 
 KILLS = 5
 ONE_SIZE = TINY_STUDY | {"sizes": [40]}
-
-
-def new_study(folder, tiny_bert):
-    study = copy_workflow(folder)
-    write_tickets(study.folder / "tickets.csv")
-    shutil.copytree(tiny_bert, study.folder / "tiny-bert")
-    return study
 
 
 def ended_before(study, seconds):

@@ -1,11 +1,7 @@
 """The workflow in a folder of its own, and data to study there."""
 
-import shutil
-
 import pytest
-from tiny_study import TINY_STUDY, Study, copy_workflow, write_tickets
-
-__all__ = ["TINY_STUDY", "Study", "copy_workflow", "write_tickets"]
+from tiny_study import TINY_STUDY, copy_workflow, new_study, write_tickets
 
 
 @pytest.fixture
@@ -23,9 +19,7 @@ def tickets(study):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, tiny_bert):
     """A finished tiny study, and its config."""
-    study = copy_workflow(tmp_path_factory.mktemp("finished") / "study")
-    write_tickets(study.folder / "tickets.csv")
-    shutil.copytree(tiny_bert, study.folder / "tiny-bert")
+    study = new_study(tmp_path_factory.mktemp("finished") / "study", tiny_bert)
     call = study.snakemake("--cores", "2", config=TINY_STUDY)
     assert call.rc == 0, call.output
     return study, TINY_STUDY

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from gap.cli import read_json
-from tiny_study import TINY_STUDY, Study, copy_workflow, write_tickets
+from tiny_study import TINY_STUDY, Study, new_study, write_tickets
 
 pytestmark = pytest.mark.workflow
 
@@ -36,10 +36,8 @@ GRID = TINY_STUDY | {
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory, tiny_bert):
     """A finished study of GRID."""
-    study = copy_workflow(tmp_path_factory.mktemp("grid") / "study")
-    write_tickets(study.folder / "tickets.csv")
+    study = new_study(tmp_path_factory.mktemp("grid") / "study", tiny_bert)
     write_tickets(study.folder / "notes.csv", seed=2)
-    shutil.copytree(tiny_bert, study.folder / "tiny-bert")
     call = study.snakemake("--cores", "2", config=GRID)
     assert call.rc == 0, call.output
     return study
