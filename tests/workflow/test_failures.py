@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+from tiny_study import TINY_STUDY
 
 pytestmark = pytest.mark.workflow
 
@@ -12,14 +13,7 @@ CONFIG = {
     "models": ["tfidf", "words", "rare"],
     "reference": "tfidf",
     "sizes": [40],
-    "dataset_zoo": {
-        "tickets": {
-            "source": {"kind": "file", "path": "tickets.csv"},
-            "text": "body",
-            "label": "queue",
-            "test": 100,
-        }
-    },
+    "dataset_zoo": TINY_STUDY["dataset_zoo"],
     "model_zoo": {
         "tfidf": WORDS,
         "words": WORDS | {"longest_phrase": 1, "title": "Single words"},

@@ -319,6 +319,11 @@ def the_words_of_the_schema(study):
     study.edit("schemas/config.schema.yaml", "title: A study", "title: Some study")
 
 
+@change({**trainings(4, "tfidf"), **RECORD})
+def a_default_of_the_schema(study):
+    study.edit("schemas/config.schema.yaml", "default: 200000", "default: 100000")
+
+
 # ------------------------------------ data
 
 
