@@ -52,7 +52,8 @@ rule encode:
         "Encoding {wildcards.dataset} with the tokenizer of {wildcards.checkpoint}"
     shell:
         "RAYON_NUM_THREADS={threads} python {input.script} --recipe {params.recipe:q}"
-        " --provenance {params.provenance:q} --checkpoint {input.checkpoint} --pool {input.pool} --test {input.test}"
+        " --provenance {params.provenance:q}"
+        " --checkpoint {input.checkpoint} --pool {input.pool} --test {input.test}"
         " --ids {output.ids} --pool-manifest {output.pool} --test-manifest {output.test}"
         " > {log} 2>&1"
 

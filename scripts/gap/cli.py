@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from gap.durable import flush
+from gap.durable import replace
 
 Item = TypeVar("Item")
 
@@ -144,8 +144,7 @@ def write_json(path: str | Path, content: Any) -> None:
     partial = target.with_name(target.name + ".partial")
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     partial.write_text(text + "\n", encoding="utf-8")
-    flush(partial)
-    os.replace(partial, target)
+    replace(partial, target)
 
 
 def canonical_json(content: Any) -> str:

@@ -19,6 +19,12 @@ def flush(path: Path) -> None:
             _flush_one(each)
 
 
+def replace(partial: Path, target: Path) -> None:
+    """Give a finished file its name in one step, once its content is on the disk."""
+    flush(partial)
+    os.replace(partial, target)
+
+
 def _flush_one(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -7,7 +7,6 @@ A family is made once per job with what all seeds of the job share. To add one, 
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy.typing as npt
 
 from gap.cli import UserError, read_json, write_json
 from gap.data import iterate_texts
-from gap.durable import flush
+from gap.durable import replace
 from gap.sampling import Subsample
 from gap.vocabulary import EncodedTexts
 
@@ -214,8 +213,7 @@ class Frozen:
             path, partial = state / f"{start}.npy", state / "partial.npy"
             if not path.exists():
                 np.save(partial, self.features(texts, rows[start : start + PIECE]))
-                flush(partial)
-                os.replace(partial, path)
+                replace(partial, path)
             pieces.append(np.load(path))
         return np.concatenate(pieces)
 

@@ -70,7 +70,8 @@ def restore(state: Path, outputs: Sequence[Path]) -> bool:
     if not (state / "finished.json").exists():
         return False
     if read_json(state / "finished.json") != _digests(state / "finished"):
-        shutil.rmtree(state / "finished")
+        (state / "finished.json").unlink()
+        shutil.rmtree(state / "finished", ignore_errors=True)
         return False
     for output in outputs:
         link(state / "finished" / output.name, output)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gap.cli import UserError, read_json, sha256_file, write_json
-from gap.durable import flush
+from gap.durable import replace
 
 
 class Vocabulary(Protocol):
@@ -222,8 +221,7 @@ def encode_piece(
         lengths=np.array(lengths, dtype=np.int64),
         shortened=shortened,
     )
-    flush(partial)
-    os.replace(partial, path)
+    replace(partial, path)
 
 
 def join_pieces(

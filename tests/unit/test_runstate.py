@@ -83,6 +83,17 @@ def test_damaged_work_does_not_come_back(tmp_path, outputs, damage):
     assert not outputs[1].exists()
 
 
+def test_a_job_killed_after_it_found_damage_starts_anew(tmp_path, outputs):
+    state = state_folder(tmp_path / "run", "train", {}, [])
+    keep(state, outputs)
+    (outputs[0] / "1" / "model.safetensors").write_bytes(b"WEIGHTS")
+    assert not restore(state, outputs)
+    # It is killed here, before it could keep anything; so is the next one, and the next ends.
+    assert not restore(state, outputs)
+    keep(state, outputs)
+    assert restore(state, outputs)
+
+
 def test_work_that_was_not_kept_to_the_end_does_not_come_back(tmp_path, outputs, monkeypatch):
     state = state_folder(tmp_path / "run", "train", {}, [])
     monkeypatch.setattr("gap.runstate.write_json", lambda path, content: 1 / 0)
