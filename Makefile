@@ -1,9 +1,12 @@
 # Two targets do everything on a machine that has python3 (3.11 to 3.14) and make:
 #   make study    set up .venv, run the study of config.yaml; look at results/gap.html afterwards
 #   make test     set up .venv, run all checks and tests
+# and `make plan` writes on a page what a study costs on a cluster (docs/plan.md: STUDY=docs/plan.yaml).
 # Settings, for example: make study CORES=2 PYTHON=python3.12 TORCH=cuda
 PYTHON ?= python3
 CORES ?= all
+# The config that `make plan` reads; the page stands beside it.
+STUDY ?= docs/plan.yaml
 # cpu, cuda, or auto: cuda where there is an NVIDIA GPU or pip finds no CPU build, else cpu.
 # A set-up that stands is changed by: make --always-make setup TORCH=cuda
 TORCH ?= auto
@@ -20,15 +23,18 @@ else
 BUILDS := $(TORCH)
 endif
 
-.PHONY: study test setup lint format lock clean
+.PHONY: study test plan setup lint format lock clean
 
 study: setup
 	. .venv/bin/activate && snakemake --cores $(CORES)
 	$(PRINT_TIME)
 
 test: setup lint
-	. .venv/bin/activate && pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	. .venv/bin/activate && pytest --numprocesses logical --maxprocesses 4 --dist loadfile --durations 40
 	$(PRINT_TIME)
+
+plan: setup
+	. .venv/bin/activate && python scripts/plan_study.py --configfile $(STUDY)
 
 setup: $(STAMP)
 

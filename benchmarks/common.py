@@ -56,8 +56,12 @@ Contestant = Callable[[int], Callable[[], int]]
 
 def timed(work: Callable[[], int]) -> Timing:
     """Do the work and return its timing: seconds of this process's CPU time and of the clock."""
+    import torch
+
     cpu, wall = time.process_time(), time.perf_counter()
     tokens = work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return Timing(tokens, time.process_time() - cpu, time.perf_counter() - wall)
 
 
@@ -106,13 +110,17 @@ def source_manifest(results: Path, role: str, name: str, spec: dict[str, Any]) -
     return manifest
 
 
+def reference_manifest(config: dict[str, Any], results: Path) -> Path:
+    """Return the manifest of the checkpoint that the study's reference model starts from."""
+    name = config["model_zoo"][config["reference"]]["checkpoint"]
+    return source_manifest(results, "checkpoint", name, config["checkpoint_zoo"][name])
+
+
 def reference_checkpoint(config: dict[str, Any], results: Path) -> Path:
-    """Return the folder of the checkpoint that the study's reference model starts from."""
+    """Return the folder of that checkpoint."""
     from gap.pretrained import checkpoint_folder
 
-    name = config["model_zoo"][config["reference"]]["checkpoint"]
-    spec = config["checkpoint_zoo"][name]
-    return checkpoint_folder(source_manifest(results, "checkpoint", name, spec))
+    return checkpoint_folder(reference_manifest(config, results))
 
 
 def prepare_texts(config: dict[str, Any], results: Path, folder: Path, test: int) -> list[str]:
@@ -185,6 +193,7 @@ def project_trainer(
 
     settings = training_arguments(recipe, steps, steps, seed, folder)
     settings.load_best_model_at_end = False
+    settings.include_num_input_tokens_seen = "non_padding"
     trainer = GroupedTrainer(
         sampler=LengthGroupedSampler(texts.lengths, recipe["batch_size"], seed),
         model=model,
@@ -200,6 +209,14 @@ def train_and_count(trainer: Trainer) -> int:
     """Train, and return how many real tokens were read."""
     trainer.train()
     return int(trainer.state.num_input_tokens_seen)
+
+
+def train_as_project(trainer: Trainer) -> int:
+    """Train with this project's dropout, and return how many real tokens were read."""
+    from gap.dropout import fast_dropout
+
+    with fast_dropout():
+        return train_and_count(trainer)
 
 
 # ---------------------------------------------------------------- the page of results
@@ -274,6 +291,16 @@ def write_section(page: Path, title: str, body: str) -> None:
 
 
 # ---------------------------------------------------------------- command line
+
+
+def simulation_arguments(description: str | None, studies: int) -> argparse.ArgumentParser:
+    """Return a parser with the options that all benchmarks of simulated studies have."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--studies", type=int, default=studies, help="simulated, of each kind")
+    parser.add_argument("--rows", type=int, default=2000, help="test rows")
+    parser.add_argument("--seed", type=int, default=1, help="of the simulations")
+    parser.add_argument("--page", type=Path, default=PAGE, help="Markdown page to write to")
+    return parser
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:

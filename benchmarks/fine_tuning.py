@@ -1,4 +1,7 @@
-"""Fine-tuning on texts of mixed length: this project beside the Trainer with its defaults."""
+"""Fine-tuning on texts of mixed length, beside the Trainer's defaults and the machine's best.
+
+The latter are constant-length batches that stand ready, and products of large matrices.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any, cast
 
 from common import (
+    LONGEST,
     arguments,
     comparison,
     interleave,
@@ -22,9 +26,12 @@ from common import (
     read_rows,
     reference_checkpoint,
     train_and_count,
+    train_as_project,
     write_section,
 )
 from gap.cli import run
+from gap.estimates import BASE_SIZED
+from throughput import build, large_product, operations_of_text
 
 if TYPE_CHECKING:
     from common import Contestant
@@ -34,6 +41,12 @@ if TYPE_CHECKING:
 
 OURS, PEER = "this project", "transformers Trainer, defaults"
 GOAL = 4.0
+CONSTANT, PEAK = "constant-length batches, no data loading", "the peak of matrix products"
+SHARES = {CONSTANT: 0.7, PEAK: 0.6}
+# RoBERTa-base's, or what a test puts in its place.
+SHAPE = BASE_SIZED
+# Products of large matrices in a round.
+PRODUCTS = 10
 
 # Makes a trainer for texts, a number of steps, and a seed.
 Maker = Callable[["LabelledTexts", int, int], "Trainer"]
@@ -158,6 +171,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = arguments(__doc__)
     parser.add_argument("--steps", type=int, default=6, help="of the peer in a round; ours thrice")
     parser.add_argument(
+        "--shape-rounds", type=int, default=3, help="rounds of RoBERTa-base's shape that count"
+    )
+    parser.add_argument("--shape-steps", type=int, default=3, help="of ours in such a round")
+    parser.add_argument(
         "--accuracy-seeds", type=int, default=0, help="compare accuracies too (slow)"
     )
     parser.add_argument("--accuracy-texts", type=int, default=1000, help="to train on for that")
@@ -165,12 +182,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def contestant(make: Maker, texts: LabelledTexts, steps: int) -> Contestant:
+def contestant(
+    make: Maker, texts: LabelledTexts, steps: int, train: Callable[[Trainer], int] = train_and_count
+) -> Contestant:
     """Return what trains for `steps` in each round, with the round's number as seed."""
 
     def make_ready(number: int) -> Callable[[], int]:
         trainer = make(texts, steps, number)
-        return lambda: train_and_count(trainer)
+        return lambda: train(trainer)
 
     return make_ready
 
@@ -180,13 +199,103 @@ def compare_speed(
 ) -> list[str]:
     """Return the paragraphs about speed."""
     steps = {PEER: given.steps, OURS: 3 * given.steps}
-    ways = {name: contestant(made[name], texts, steps[name]) for name in (PEER, OURS)}
+    ways = {
+        PEER: contestant(made[PEER], texts, steps[PEER]),
+        OURS: contestant(made[OURS], texts, steps[OURS], train_as_project),
+    }
     timings = interleave(ways, given.rounds)
     return [
         f"{len(texts):,} texts, {texts.lengths.mean():.0f} tokens long on average; {given.rounds} "
         f"rounds of {steps[PEER]} steps (ours {steps[OURS]}).",
         comparison(timings, OURS, {PEER: GOAL}),
     ]
+
+
+def compare_with_the_best(
+    given: argparse.Namespace, texts: LabelledTexts, recipe: dict[str, Any], folder: Path
+) -> list[str]:
+    """Return the paragraphs about the shares of what the machine can do, for SHAPE's products."""
+    from gap.hardware import precision
+
+    model, _ = build({"family": "transformer"}, SHAPE)
+
+    def ours(texts: LabelledTexts, steps: int, seed: int) -> Trainer:
+        return project_trainer(model, texts, recipe, steps, seed, folder)
+
+    one_text = operations_of_text(
+        {"family": "transformer", "frozen": False, "trials": 1, "optimisation": recipe},
+        SHAPE,
+        float(texts.lengths.mean()),
+    )
+    ways = {
+        PEAK: products(one_text / float(texts.lengths.mean())),
+        CONSTANT: constant_batches(model, recipe),
+        OURS: contestant(ours, texts, given.shape_steps, train_as_project),
+    }
+    timings = interleave(ways, given.shape_rounds)
+    return [
+        f"**Shares of the machine's best**, for a model of {SHAPE['num_hidden_layers']} layers of "
+        f"{SHAPE['hidden_size']} units, RoBERTa-base's shape, random weights, batches of "
+        f"{recipe['batch_size']}; {given.shape_rounds} rounds of {given.shape_steps} steps. The "
+        f"peak is a product of large matrices in {precision()}, as the tokens that its operations "
+        "would make; "
+        f"constant-length batches have {LONGEST} tokens a text; of the mixed texts' tokens "
+        f"{padding(texts, recipe['batch_size']):.1%} are padding, which is computed and not "
+        "counted.",
+        comparison(timings, OURS, SHARES),
+    ]
+
+
+def products(operations_per_token: float) -> Contestant:
+    """Return what multiplies large matrices; its tokens are those of as many operations."""
+    product, operations = large_product()
+
+    def work() -> int:
+        for _ in range(PRODUCTS):
+            product()
+        return round(PRODUCTS * operations / operations_per_token)
+
+    return lambda _: work
+
+
+def constant_batches(model: PreTrainedModel, recipe: dict[str, Any]) -> Contestant:
+    """Return what takes one step in each round, on a batch of long texts that is there before."""
+    import torch
+    from gap.dropout import fast_dropout
+    from gap.hardware import autocast, device
+
+    model.train().to(device())
+    ids = torch.randint(5, model.config.vocab_size, (recipe["batch_size"], LONGEST))
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids[:, 0] % 2}
+    batch = {name: tensor.to(device()) for name, tensor in batch.items()}
+    # The state of the optimiser is made in the first round, which does not count.
+    optimiser = torch.optim.AdamW(
+        model.parameters(), recipe["lr"], weight_decay=recipe["weight_decay"], fused=True
+    )
+
+    def step() -> int:
+        with fast_dropout():
+            with autocast():
+                loss = model(**batch).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe["max_grad_norm"])
+            optimiser.step()
+            optimiser.zero_grad()
+        return ids.numel()
+
+    return lambda _: step
+
+
+def padding(texts: LabelledTexts, batch_size: int) -> float:
+    """Return the share of padding among all tokens of an epoch."""
+    from gap.batching import LengthGroupedSampler
+
+    order = list(LengthGroupedSampler(texts.lengths, batch_size, 0))
+    batches = [
+        texts.lengths[order[start : start + batch_size]]
+        for start in range(0, len(order), batch_size)
+    ]
+    return float(1 - texts.lengths.sum() / sum(batch.max() * len(batch) for batch in batches))
 
 
 def compare_accuracies(
@@ -228,6 +337,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         texts = mixed_texts(*read_rows(folder / "pool.parquet", given.texts, 0), vocabulary, 0)
         body = [f"Checkpoint {model['checkpoint']}, batches of {recipe['batch_size']}."]
         body += compare_speed(given, made, texts)
+        body += compare_with_the_best(given, texts, recipe, folder)
         if given.accuracy_seeds:
             body.append(compare_accuracies(given, made, vocabulary, folder, recipe["batch_size"]))
     write_section(given.page, "Fine-tuning", "\n\n".join([*body, f"Machine: {machine()}."]))

@@ -1,18 +1,21 @@
 """Helpers: the checked config, the cells that it names, and what each rule's recipe is."""
 
 import json
+import math
 import os
 import shlex
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from gap import config as study
-from gap.cli import UserError, canonical_json
+from gap.cli import UserError, canonical_json, read_json
 from gap.failures import explain_failures, resume_command
 from gap.provenance import file_digests, installed_packages, locked_packages, provenance_of
-from gap.sources import list_data_files
+from gap.sources import AbsentError, list_data_files
+from gap.tuning import by_gradient_descent
 
 # `python` in the rules is the one that runs Snakemake, also when .venv is not activated; an
 # environment that Snakemake activates for a rule still comes before it.
@@ -24,11 +27,12 @@ try:
     study.complete(config)
     RESULTS = config["pathvars"]["results"]
     # Jobs on other machines need not read people's files again.
-    if workflow.is_main_process:
-        study.check(config, Path(RESULTS))
+    ABSENT = study.check(config, Path(RESULTS)) if workflow.is_main_process else []
 except UserError as error:
     # A WorkflowError would come with lines of the Snakefile, which are not at fault.
     sys.exit(f"error: config: {error}")
+for absent in ABSENT:
+    print(f"warning: config: {absent}; nothing can run before", file=sys.stderr)
 
 
 # Snakemake compares results with its records. Without them it would take all that is there for made
@@ -133,7 +137,11 @@ def local_files(wildcards):
     if wildcards.source.startswith("checkpoint-"):
         files = sorted(filter(Path.is_file, path.iterdir()))
     else:
-        files = list_data_files(path)
+        try:
+            files = list_data_files(path)
+        except AbsentError:
+            # A plan needs none, and a run does not begin: check_files.
+            files = []
     return [ancient(str(file)) for file in files]
 
 
@@ -153,7 +161,7 @@ def prepare_inputs(wildcards):
 def prepare_recipe(wildcards):
     """What of a data set's entry decides its rows; where they come from is an input."""
     recipe = {"name": wildcards.dataset} | dataset_of(wildcards)
-    elsewhere = ["source", "max_tokens"]
+    elsewhere = ["source", "max_tokens", "published"]
     if isinstance(recipe["test"], dict):
         elsewhere.append("test")
     return {key: value for key, value in recipe.items() if key not in elsewhere}
@@ -198,6 +206,72 @@ def model_options(wildcards, input):
     )
 
 
+def descents(model):
+    """How many trials of a model take the time of a training; logistic regressions share theirs."""
+    return model["trials"] if by_gradient_descent(model) else 1
+
+
+# The size whose models are timed: the largest share of a pool, else the largest number.
+TIMED_SIZE = max(config["sizes"], key=lambda size: (size.endswith("%"), float(size.strip("%"))))
+# Of each data set and model the first block of seeds: times depend on shapes, not on the weights.
+TIMED = [
+    cell
+    for cell in CELLS
+    if cell["size"] == TIMED_SIZE
+    and cell["seeds"] == config["model_zoo"][cell["model"]]["seeds"][0]
+    and cell not in MISSING
+]
+
+
+def timed_cells(wildcards):
+    """The cells of a data set that are timed; the order of models in the config decides nothing."""
+    cells = [SimpleNamespace(**cell) for cell in TIMED if cell["dataset"] == wildcards.dataset]
+    return sorted(cells, key=lambda cell: cell.model)
+
+
+def latency_inputs(wildcards):
+    """The trained models of a data set, and the vocabularies that they read texts with."""
+    files = {name: [] for name in ("trainings", "weights", "vocabulary_manifests", "vocabularies")}
+    files["checkpoints"] = []
+    for cell in timed_cells(wildcards):
+        run = f"<results>/runs/{cell.dataset}/{cell.model}/{cell.size}/{cell.seeds}"
+        files["trainings"].append(f"{run}/training.json")
+        files["weights"].append(ancient(f"{run}/weights"))
+        files["checkpoints"] += checkpoint_inputs(cell).values()
+        if "vocabulary" in model_of(cell):
+            fitted = (
+                f"<results>/datasets/{cell.dataset}/vocabularies/{model_of(cell)['vocabulary']}"
+            )
+            files["vocabulary_manifests"].append(f"{fitted}/{cell.size}/{cell.seeds}.json")
+            files["vocabularies"].append(ancient(f"{fitted}/{cell.size}/{cell.seeds}"))
+    return files
+
+
+def latency_options(wildcards, input):
+    """Command-line options that name the files of each model."""
+    models = {cell.model: model_of(cell) for cell in timed_cells(wildcards)}
+    having = {
+        "trainings": [*models],
+        "weights": [*models],
+        "checkpoints": [name for name, recipe in models.items() if "checkpoint" in recipe],
+        "vocabularies": [name for name, recipe in models.items() if "vocabulary" in recipe],
+    }
+    return " ".join(
+        f"--{kind} " + " ".join(shlex.quote(f"{name}={path}") for name, path in pairs)
+        for kind, names in having.items()
+        if (pairs := list(zip(names, input.get(kind), strict=True)))
+    )
+
+
+def latency_recipe(wildcards):
+    """What decides what is timed: the models, and how much of a text they read."""
+    return {
+        "cell": {"dataset": wildcards.dataset, "size": TIMED_SIZE},
+        "dataset": pick(dataset_of(wildcards), "words", "max_tokens", "keep"),
+        "models": {cell.model: recipe_of(cell) for cell in timed_cells(wildcards)},
+    }
+
+
 # Priority of what trainings wait for: with all of it there, the longest can start first.
 FIRST = sys.maxsize
 # Seconds of training per row, roughly, a linear model's being one.
@@ -211,14 +285,15 @@ def expected_work(wildcards):
     if kind == "transformer":
         kind = "frozen" if model["frozen"] else "fine-tuned"
     rows = float(wildcards.size.removesuffix("%"))
-    return int(COST[kind] * rows * len(study.parse_seeds(wildcards.seeds)))
+    return int(COST[kind] * rows * len(study.parse_seeds(wildcards.seeds)) * descents(model))
 
 
 PROGRAMS = {
     name: provenance(f"{name}.py")
     for name in (
         "download prepare subsample fit_vocabulary encode train predict score gather estimate_gap "
-        "chart_gap write_summary"
+        "forecast_gap examine_errors measure_latency gather_latency chart_gap chart_cost write_summary "
+        "write_report export_tables"
     ).split()
 }
 
@@ -235,14 +310,14 @@ def named_config():
     }
 
 
-def source_manifests():
-    """The manifests of all sources that the study names."""
+def source_files(file):
+    """A file of all sources that the study names."""
     named = named_config()
     names = [f"dataset-{name}" for name in named["datasets"]]
     tests = named["dataset_zoo"].items()
     names += [f"test-{name}" for name, entry in tests if isinstance(entry["test"], dict)]
     names += [f"checkpoint-{name}" for name in named["checkpoint_zoo"]]
-    return expand("<results>/sources/{name}/manifest.json", name=names)
+    return expand(f"<results>/sources/{{name}}/{file}", name=names)
 
 
 def summary_recipe():
@@ -250,7 +325,51 @@ def summary_recipe():
     zoo = config["model_zoo"]
     titles = {model: zoo[model].get("title", model) for model in config["models"]}
     recipe = pick(config, "datasets", "models", "reference") | {"titles": titles} | config["gap"]
-    return recipe | ({"missing": MISSING} if MISSING else {})
+    published = [
+        {"dataset": dataset} | figure
+        for dataset in config["datasets"]
+        for figure in config["dataset_zoo"][dataset].get("published", [])
+        if figure["model"] in config["models"]
+    ]
+    others = {"missing": MISSING, "published": published}
+    return recipe | {key: rows for key, rows in others.items() if rows}
+
+
+def errors_recipe():
+    """What decides where errors are looked for, and how many texts are shown."""
+    return pick(config, "models", "reference", "examples") | pick(config["gap"], "confidence")
+
+
+def verdict_recipe():
+    """What the summary goes by: all that, and the seeds, as it tells which to add."""
+    seeds = {model: config["model_zoo"][model]["seeds"] for model in config["models"]}
+    return summary_recipe() | {"seeds": seeds}
+
+
+def cost_chart_recipe():
+    """What of it the chart of what inference costs goes by."""
+    keys = ("datasets", "models", "reference", "titles", "confidence", "missing")
+    return pick(summary_recipe(), *keys)
+
+
+# What is exported as Parquet, and of it what is a table of a paper, too.
+TABLES = (
+    "scores accuracies gaps crossings forecasts curves trials latency "
+    "histories calibration labels lengths agreements examples"
+).split()
+TABLES_OF_PAPERS = ["accuracies", "gaps", "crossings", "latency"]
+
+
+def export_recipe():
+    """What of it the tables of papers go by."""
+    keys = ("datasets", "models", "reference", "titles", "margin", "confidence")
+    return pick(summary_recipe(), *keys)
+
+
+def check_files():
+    """Before the first job, stop if a file of the user's is not there."""
+    if ABSENT:
+        sys.exit(f"error: config: {ABSENT[0]}")
 
 
 def print_answer():
@@ -272,4 +391,6 @@ def print_failures():
         "waiting": len(scheduler.remaining_jobs),
         "interrupted": len(scheduler.running),
     }
+    for refused in explain_refusals(scheduler.failed):
+        print(f"\nerror: {refused}", file=sys.stderr)
     print(f"\n{explain_failures(failed, resume_command(sys.argv), **counts)}\n", file=sys.stderr)

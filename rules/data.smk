@@ -8,6 +8,7 @@ rule download:
         script=script("download.py"),
     output:
         manifest="<results>/sources/{source}/manifest.json",
+        origin="<results>/sources/{source}/origin.json",
         files=directory("<results>/sources/{source}/files"),
     log:
         "<logs>/download/{source}.log",
@@ -41,6 +42,9 @@ rule prepare:
     conda:
         "../envs/data.yaml"
     threads: 2
+    resources:
+        mem_mb=mem_mb(prepare_asks),
+        runtime=runtime(prepare_asks),
     params:
         recipe=lambda wildcards: canonical_json(prepare_recipe(wildcards)),
         test=lambda wildcards, input: options(
@@ -58,7 +62,7 @@ rule prepare:
 
 rule subsample:
     input:
-        "<results>/datasets/{dataset}/pool.json",
+        manifest="<results>/datasets/{dataset}/pool.json",
         pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
         script=script("subsample.py"),
     output:
@@ -67,8 +71,13 @@ rule subsample:
     log:
         "<logs>/subsample/{dataset}/{size}/{seeds}.log",
     priority: FIRST
+    group:
+        group_of_steps
     conda:
         "../envs/data.yaml"
+    resources:
+        mem_mb=mem_mb(subsample_asks),
+        runtime=runtime(subsample_asks, share=0.1),
     params:
         recipe=lambda wildcards: canonical_json(
             {"size": wildcards.size, "validation": config["validation"]}

@@ -1,3 +1,8 @@
+localrules:
+    gather,
+    gather_latency,
+
+
 rule predict:
     input:
         unpack(lambda wildcards: text_inputs(wildcards, "test")),
@@ -12,9 +17,17 @@ rule predict:
         predictions_manifest="<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json",
     log:
         "<logs>/predict/{dataset}/{model}/{size}/{seeds}.log",
+    group:
+        group_of_run
     conda:
         "../envs/train.yaml"
     threads: 1
+    resources:
+        mem_mb=mem_mb(predict_asks),
+        runtime=runtime(predict_asks, share=0.15),
+        gpu=gpu(predict_asks),
+        gpu_model=gpu_model,
+        slurm_partition=partition_of_run,
     params:
         options=model_options,
         cell=lambda wildcards: canonical_json(
@@ -41,8 +54,14 @@ rule score:
         scores="<results>/runs/{dataset}/{model}/{size}/{seeds}/scores.json",
     log:
         "<logs>/score/{dataset}/{model}/{size}/{seeds}.log",
+    group:
+        group_of_run
     conda:
         "../envs/summary.yaml"
+    resources:
+        mem_mb=mem_mb(score_asks),
+        runtime=runtime(score_asks, share=0.05),
+        slurm_partition=partition_of_run,
     params:
         provenance=provenance("score.py"),
     message:
@@ -53,10 +72,21 @@ rule score:
 
 rule gather:
     input:
+        for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json"),
         scores=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/scores.json"),
+        cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
         script=script("gather.py"),
     output:
-        table="<results>/scores.csv",
+        table=report(
+            "<results>/scores.csv",
+            caption="../report/scores.rst",
+            category="Tables",
+            labels={"shows": "scores of all runs"},
+        ),
+        trials="<results>/trials.csv",
+        histories="<results>/histories.csv",
+        calibration="<results>/calibration.csv",
+        labels="<results>/labels.csv",
     log:
         "<logs>/gather.log",
     conda:
@@ -66,7 +96,9 @@ rule gather:
     message:
         "Gathering the metrics of all runs"
     shell:
-        "python {input.script} --table {output.table} {input.scores} > {log} 2>&1"
+        "python {input.script} --table {output.table} --trials {output.trials}"
+        " --histories {output.histories} --calibration {output.calibration}"
+        " --labels {output.labels} --cards {input.cards} -- {input.scores} > {log} 2>&1"
 
 
 rule estimate_gap:
@@ -78,16 +110,154 @@ rule estimate_gap:
         script=script("estimate_gap.py"),
     output:
         accuracies="<results>/accuracies.csv",
-        gaps="<results>/gaps.csv",
+        gaps=report(
+            "<results>/gaps.csv",
+            caption="../report/gaps.rst",
+            category="Tables",
+            labels={"shows": "gaps with intervals"},
+        ),
     log:
         "<logs>/estimate_gap.log",
     conda:
         "../envs/summary.yaml"
+    resources:
+        mem_mb=mem_mb(estimate_gap_asks),
+        runtime=runtime(estimate_gap_asks),
     params:
-        recipe=canonical_json({"reference": config["reference"], "seed": 0} | config["gap"]),
+        recipe=canonical_json({"reference": config["reference"]} | config["gap"]),
         provenance=provenance("estimate_gap.py"),
     message:
         "Estimating gaps to {config[reference]}"
     shell:
         "python {input.script} --recipe {params.recipe:q} --accuracies {output.accuracies}"
         " --gaps {output.gaps} {input.predictions} > {log} 2>&1"
+
+
+rule forecast_gap:
+    input:
+        for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"),
+        predictions=ancient(
+            for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet")
+        ),
+        script=script("forecast_gap.py"),
+    output:
+        crossings=report(
+            "<results>/crossings.csv",
+            caption="../report/crossings.rst",
+            category="Tables",
+            labels={"shows": "from which size on gaps are closed"},
+        ),
+        forecasts="<results>/forecasts.csv",
+        curves="<results>/curves.csv",
+    log:
+        "<logs>/forecast_gap.log",
+    conda:
+        "../envs/summary.yaml"
+    resources:
+        mem_mb=mem_mb(estimate_gap_asks),
+        runtime=runtime(estimate_gap_asks),
+    params:
+        recipe=canonical_json({"reference": config["reference"]} | config["gap"]),
+        provenance=provenance("forecast_gap.py"),
+    message:
+        "Forecasting the size at which gaps to {config[reference]} close"
+    shell:
+        "python {input.script} --recipe {params.recipe:q} --crossings {output.crossings}"
+        " --forecasts {output.forecasts} --curves {output.curves} {input.predictions} > {log} 2>&1"
+
+
+rule examine_errors:
+    input:
+        for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"),
+        expand("<results>/datasets/{dataset}/test.json", dataset=config["datasets"]),
+        predictions=ancient(
+            for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet")
+        ),
+        tests=ancient(
+            expand("<results>/datasets/{dataset}/test.parquet", dataset=config["datasets"])
+        ),
+        cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
+        script=script("examine_errors.py"),
+    output:
+        lengths="<results>/lengths.csv",
+        agreements="<results>/agreements.csv",
+        examples="<results>/examples.csv",
+    log:
+        "<logs>/examine_errors.log",
+    conda:
+        "../envs/summary.yaml"
+    resources:
+        mem_mb=mem_mb(estimate_gap_asks),
+        runtime=runtime(estimate_gap_asks),
+    params:
+        recipe=canonical_json(errors_recipe()),
+        provenance=provenance("examine_errors.py"),
+    message:
+        "Examining where models err"
+    shell:
+        "python {input.script} --recipe {params.recipe:q} --lengths {output.lengths}"
+        " --agreements {output.agreements} --examples {output.examples}"
+        " --cards {input.cards} --tests {input.tests} -- {input.predictions} > {log} 2>&1"
+
+
+# In a job of its own, beside which nothing runs: what is timed is time.
+rule measure_latency:
+    input:
+        unpack(latency_inputs),
+        manifest="<results>/datasets/{dataset}/test.json",
+        test=ancient("<results>/datasets/{dataset}/test.parquet"),
+        script=script("measure_latency.py"),
+    output:
+        latency="<results>/latency/{dataset}.json",
+    log:
+        "<logs>/measure_latency/{dataset}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: ALONE
+    resources:
+        mem_mb=mem_mb(latency_asks),
+        runtime=runtime(latency_asks),
+        gpu=gpu(latency_asks),
+        gpu_model=lambda wildcards: SITE.gpu_type if timed_on_gpu(wildcards) else None,
+        slurm_partition=lambda wildcards: SITE.partition(timed_on_gpu(wildcards)),
+    params:
+        options=latency_options,
+        recipe=lambda wildcards: canonical_json(latency_recipe(wildcards)),
+        provenance=provenance("measure_latency.py"),
+    message:
+        "Measuring what inference costs on {wildcards.dataset}"
+    shell:
+        "python {input.script} --recipe {params.recipe:q} {params.options}"
+        " --manifest {input.manifest} --test {input.test} --latency {output.latency}"
+        " > {log} 2>&1"
+
+
+rule gather_latency:
+    input:
+        latencies=expand(
+            "<results>/latency/{dataset}.json",
+            dataset=[
+                one for one in config["datasets"] if timed_cells(SimpleNamespace(dataset=one))
+            ],
+        ),
+        accuracies="<results>/accuracies.csv",
+        script=script("gather_latency.py"),
+    output:
+        table=report(
+            "<results>/latency.csv",
+            caption="../report/latency.rst",
+            category="Tables",
+            labels={"shows": "what inference costs"},
+        ),
+    log:
+        "<logs>/gather_latency.log",
+    conda:
+        "../envs/summary.yaml"
+    params:
+        recipe=canonical_json(pick(config, "reference")),
+        provenance=provenance("gather_latency.py"),
+    message:
+        "Gathering what inference costs"
+    shell:
+        "python {input.script} --recipe {params.recipe:q} --accuracies {input.accuracies}"
+        " --table {output.table} {input.latencies} > {log} 2>&1"

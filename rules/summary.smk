@@ -1,10 +1,33 @@
+localrules:
+    chart_gap,
+    chart_cost,
+    write_summary,
+    record_provenance,
+    write_report,
+    export,
+
+
+# The tables that the report draws on, by the names that its program has for them.
+REPORTED = {
+    name: f"<results>/{name}.csv"
+    for name in (
+        "accuracies gaps curves calibration labels lengths agreements examples histories"
+    ).split()
+} | {"latencies": "<results>/latency.csv"}
+
+
 rule chart_gap:
     input:
         accuracies="<results>/accuracies.csv",
         gaps="<results>/gaps.csv",
         script=script("chart_gap.py"),
     output:
-        html="<results>/gap.html",
+        html=report(
+            "<results>/gap.html",
+            caption="../report/gap.rst",
+            category="Charts",
+            labels={"shows": "accuracy and gap by number of labels"},
+        ),
         svg="<results>/gap.svg",
         png="<results>/gap.png",
         spec="<results>/gap.vl.json",
@@ -23,33 +46,74 @@ rule chart_gap:
         " --spec {output.spec} > {log} 2>&1"
 
 
+rule chart_cost:
+    input:
+        latencies="<results>/latency.csv",
+        script=script("chart_cost.py"),
+    output:
+        html=report(
+            "<results>/cost.html",
+            caption="../report/cost.rst",
+            category="Charts",
+            labels={"shows": "accuracy by time of inference"},
+        ),
+        svg="<results>/cost.svg",
+        png="<results>/cost.png",
+        spec="<results>/cost.vl.json",
+    log:
+        "<logs>/chart_cost.log",
+    conda:
+        "../envs/summary.yaml"
+    params:
+        recipe=canonical_json(cost_chart_recipe()),
+        provenance=provenance("chart_cost.py"),
+    message:
+        "Drawing the cost chart"
+    shell:
+        "python {input.script} --recipe {params.recipe:q} --latencies {input.latencies}"
+        " --html {output.html} --svg {output.svg} --png {output.png} --spec {output.spec}"
+        " > {log} 2>&1"
+
+
 rule write_summary:
     input:
         scores="<results>/scores.csv",
         accuracies="<results>/accuracies.csv",
         gaps="<results>/gaps.csv",
+        trials="<results>/trials.csv",
+        latencies="<results>/latency.csv",
+        crossings="<results>/crossings.csv",
+        forecasts="<results>/forecasts.csv",
         cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
         script=script("write_summary.py"),
     output:
-        summary="<results>/summary.md",
+        summary=report(
+            "<results>/summary.md",
+            caption="../report/summary.rst",
+            category="Answer",
+            labels={"shows": "the answer, as plain text"},
+        ),
     log:
         "<logs>/write_summary.log",
     conda:
         "../envs/summary.yaml"
     params:
-        recipe=canonical_json(summary_recipe()),
+        recipe=canonical_json(verdict_recipe()),
         provenance=provenance("write_summary.py"),
     message:
         "Writing the answer"
     shell:
         "python {input.script} --recipe {params.recipe:q} --scores {input.scores}"
-        " --accuracies {input.accuracies} --gaps {input.gaps} --cards {input.cards}"
-        " --summary {output.summary} > {log} 2>&1"
+        " --accuracies {input.accuracies} --gaps {input.gaps} --trials {input.trials}"
+        " --latencies {input.latencies} --crossings {input.crossings}"
+        " --forecasts {input.forecasts} --cards {input.cards} --summary {output.summary}"
+        " > {log} 2>&1"
 
 
 rule record_provenance:
     input:
-        sources=source_manifests(),
+        sources=source_files("manifest.json"),
+        origins=source_files("origin.json"),
         cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
         trainings=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json"),
         predictions=for_each_cell(
@@ -72,3 +136,58 @@ rule record_provenance:
         "python {input.script} --config {params.recipe:q} --rules {params.rules:q}"
         " --sources {input.sources} --cards {input.cards} --trainings {input.trainings}"
         " --record {output.record} > {log} 2>&1"
+
+
+rule write_report:
+    input:
+        **REPORTED,
+        summary="<results>/summary.md",
+        provenance="<results>/provenance.json",
+        cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
+        template="report/report.html",
+        references="report/references.bib",
+        script=script("write_report.py"),
+    output:
+        report=report(
+            "<results>/report.html",
+            caption="../report/report.rst",
+            category="Answer",
+            labels={"shows": "the answer, figures and tables"},
+        ),
+    log:
+        "<logs>/write_report.log",
+    conda:
+        "../envs/summary.yaml"
+    params:
+        recipe=canonical_json(summary_recipe()),
+        tables=lambda wildcards, input: options({name: input[name] for name in REPORTED}),
+        provenance=provenance("write_report.py"),
+    message:
+        "Writing the report"
+    shell:
+        "python {input.script} --recipe {params.recipe:q} --summary {input.summary}"
+        " --provenance {input.provenance} {params.tables} --cards {input.cards}"
+        " --template {input.template} --references {input.references} --report {output.report}"
+        " > {log} 2>&1"
+
+
+# On demand: snakemake --cores 1 export.
+rule export:
+    input:
+        tables=expand("<results>/{name}.csv", name=TABLES),
+        script=script("export_tables.py"),
+    output:
+        parquet=expand("<results>/tables/{name}.parquet", name=TABLES),
+        latex=expand("<results>/tables/{name}.tex", name=TABLES_OF_PAPERS),
+    log:
+        "<logs>/export.log",
+    conda:
+        "../envs/summary.yaml"
+    params:
+        recipe=canonical_json(export_recipe()),
+        provenance=provenance("export_tables.py"),
+    message:
+        "Exporting tables to {RESULTS}/tables"
+    shell:
+        "python {input.script} --recipe {params.recipe:q} --tables {input.tables}"
+        " --parquet {output.parquet} --latex {output.latex} > {log} 2>&1"

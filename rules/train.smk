@@ -12,9 +12,18 @@ rule train:
     log:
         "<logs>/train/{dataset}/{model}/{size}/{seeds}.log",
     priority: expected_work
+    group:
+        group_of_run
     conda:
         "../envs/train.yaml"
     threads: 1
+    resources:
+        mem_mb=mem_mb(train_asks),
+        runtime=runtime(train_asks, share=0.8),
+        gpu=gpu(train_asks),
+        processes=processes(train_asks),
+        gpu_model=gpu_model,
+        slurm_partition=partition_of_run,
     params:
         state=subpath(output.training, parent=True),
         options=model_options,
@@ -24,7 +33,7 @@ rule train:
         "Training {wildcards.model} on {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
     shell:
         "python {input.script} --recipe {params.recipe:q} --provenance {params.provenance:q}"
-        " {params.options}"
+        " {params.options} --processes {resources.processes}"
         " --manifest {input.manifest} --subsample {input.subsample}"
         " --state {params.state} --weights {output.weights} --training {output.training}"
         " > {log} 2>&1"

@@ -1,6 +1,7 @@
 rule fit_vocabulary:
     input:
-        "<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
+        manifest="<results>/datasets/{dataset}/pool.json",
+        subsample_manifest="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
         subsample=ancient("<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet"),
         pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
         script=script("fit_vocabulary.py"),
@@ -12,8 +13,13 @@ rule fit_vocabulary:
     log:
         "<logs>/fit_vocabulary/{dataset}/{vocabulary}/{size}/{seeds}.log",
     priority: FIRST
+    group:
+        group_of_steps
     conda:
         "../envs/data.yaml"
+    resources:
+        mem_mb=mem_mb(fit_vocabulary_asks),
+        runtime=runtime(fit_vocabulary_asks, share=0.4),
     params:
         recipe=lambda wildcards: canonical_json(config["vocabulary_zoo"][wildcards.vocabulary]),
         provenance=provenance("fit_vocabulary.py"),
@@ -29,8 +35,8 @@ rule fit_vocabulary:
 # Every text of the data set, once for each pretrained tokenizer.
 rule encode:
     input:
-        "<results>/datasets/{dataset}/pool.json",
-        "<results>/datasets/{dataset}/test.json",
+        manifest="<results>/datasets/{dataset}/pool.json",
+        test_manifest="<results>/datasets/{dataset}/test.json",
         checkpoint="<results>/sources/checkpoint-{checkpoint}/manifest.json",
         pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
         test=ancient("<results>/datasets/{dataset}/test.parquet"),
@@ -45,25 +51,29 @@ rule encode:
     conda:
         "../envs/data.yaml"
     threads: 2
+    resources:
+        mem_mb=mem_mb(encode_asks),
+        runtime=runtime(encode_asks),
     params:
         recipe=lambda wildcards: canonical_json(pick(dataset_of(wildcards), "max_tokens", "keep")),
         provenance=provenance("encode.py"),
     message:
         "Encoding {wildcards.dataset} with the tokenizer of {wildcards.checkpoint}"
     shell:
-        "RAYON_NUM_THREADS={threads} python {input.script} --recipe {params.recipe:q}"
+        "python {input.script} --recipe {params.recipe:q}"
         " --provenance {params.provenance:q}"
         " --checkpoint {input.checkpoint} --pool {input.pool} --test {input.test}"
         " --ids {output.ids} --pool-manifest {output.pool} --test-manifest {output.test}"
-        " > {log} 2>&1"
+        " --threads {threads} > {log} 2>&1"
 
 
 # The texts of a block of subsamples, and the test set, with the vocabularies fitted on them.
 rule encode_subsample:
     input:
-        "<results>/datasets/{dataset}/test.json",
-        "<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
-        "<results>/datasets/{dataset}/vocabularies/{vocabulary}/{size}/{seeds}.json",
+        manifest="<results>/datasets/{dataset}/pool.json",
+        test_manifest="<results>/datasets/{dataset}/test.json",
+        subsample_manifest="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
+        vocabulary_manifest="<results>/datasets/{dataset}/vocabularies/{vocabulary}/{size}/{seeds}.json",
         vocabulary=ancient("<results>/datasets/{dataset}/vocabularies/{vocabulary}/{size}/{seeds}"),
         subsample=ancient("<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet"),
         pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
@@ -76,8 +86,14 @@ rule encode_subsample:
     log:
         "<logs>/encode_subsample/{dataset}/{vocabulary}/{size}/{seeds}.log",
     priority: FIRST
+    group:
+        group_of_steps
     conda:
         "../envs/data.yaml"
+    threads: lambda wildcards: 1 if rows_at_most(wildcards) <= SHORT else 2
+    resources:
+        mem_mb=mem_mb(encode_subsample_asks),
+        runtime=runtime(encode_subsample_asks, share=0.5),
     params:
         recipe=lambda wildcards: canonical_json(pick(dataset_of(wildcards), "max_tokens", "keep")),
         provenance=provenance("encode.py"),
@@ -88,4 +104,4 @@ rule encode_subsample:
         " --provenance {params.provenance:q} --vocabulary {input.vocabulary}"
         " --subsample {input.subsample} --pool {input.pool} --test {input.test}"
         " --ids {output.ids} --pool-manifest {output.pool} --test-manifest {output.test}"
-        " > {log} 2>&1"
+        " --threads {threads} > {log} 2>&1"

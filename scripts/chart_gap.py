@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
-from gap.charts import study_chart
-from gap.cli import UserError, run, write_json
+from gap.charts import save_chart, study_chart
+from gap.cli import UserError, run
 from gap.tables import read_table, study_order
 
 
@@ -17,8 +16,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     keys = (
         "JSON: reference, margin (points), confidence (0..1), and optionally datasets and models, "
-        "lists of names in order, titles {name: text}, and missing, a list of {dataset, model, "
-        "size, seeds}: the runs that are not done"
+        "lists of names in order, titles {name: text}, missing, a list of {dataset, model, size, "
+        "seeds}: the runs that are not done, and published, a list of {dataset, model, size, "
+        "accuracy, source, note}"
     )
     parser.add_argument("--recipe", required=True, type=json.loads, help=keys)
     parser.add_argument("--accuracies", required=True, help="CSV of estimate_gap.py")
@@ -33,13 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not accuracies:
         raise UserError(f"{arguments.accuracies}: no rows, nothing to draw; run estimate_gap again")
     chart = study_chart(accuracies, gaps, recipe)
-    for path in (arguments.html, arguments.svg, arguments.png):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    actions = {"export": True, "source": False, "compiled": False, "editor": False}
-    chart.save(arguments.html, format="html", inline=True, embed_options={"actions": actions})
-    chart.save(arguments.svg, format="svg")
-    chart.save(arguments.png, format="png", scale_factor=2)
-    write_json(arguments.spec, chart.to_dict())
+    save_chart(chart, arguments.html, arguments.svg, arguments.png, arguments.spec)
 
 
 if __name__ == "__main__":

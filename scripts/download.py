@@ -1,9 +1,8 @@
-"""Fetch one source, verify it, and write its manifest."""
+"""Fetch one source, verify it, and write its manifest and origin."""
 
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import hashlib
 import json
 import os
@@ -11,7 +10,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,18 +19,14 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from gap.cli import UserError, canonical_json, run, sha256_file, write_json
+from gap.hub import PRETRAINED_FILES, commit_of, fetch_hub
 from gap.runstate import link
 from gap.sources import check_name, list_data_files, scratch_folder, visible
-from tqdm import tqdm
+from gap.transfer import CHUNK, fetch, is_safe
 
 Spec = Mapping[str, Any]
-# Configuration, vocabulary and weights as safetensors; no pickle and no code.
-PRETRAINED_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
-ATTEMPTS = 5
 # Text packs to a tenth of its size, zeros to a thousandth.
 HIGHEST_RATIO = 200
-# Bytes written at once: so many are lost at most where a connection breaks.
-CHUNK = 1 << 16
 
 
 def check_sha256(what: str, path: Path, expected: str | None) -> None:
@@ -160,18 +154,6 @@ def select_members(archive: zipfile.ZipFile, name: str, wheel: str) -> dict[str,
     return chosen
 
 
-def is_safe(name: str) -> bool:
-    """Return whether a file of this name can only come to lie in the folder it is meant for."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    return (
-        name.isprintable()
-        and ":" not in name
-        and not path.is_absolute()
-        and ".." not in path.parts
-        and path.name != ""
-    )
-
-
 # ---------------------------------------------------------------- file
 
 
@@ -219,138 +201,15 @@ def fetch_url(spec: Spec, role: str, folder: Path) -> list[Path]:
         raise UserError(f"{url}: {target.name!r} is no name for a file; use another address")
     if target.is_file() and sha256_file(target) == spec["sha256"].lower():
         return [target]
-    partial = target.with_name(target.name + ".partial")
-    resumed = partial.exists()
-    download_url(url, partial)
-    if resumed and sha256_file(partial) != spec["sha256"].lower():
-        # What an earlier call left may be of an older version of the file: once more, from zero.
-        partial.unlink()
-        download_url(url, partial)
-    check_sha256(url, partial, spec["sha256"])
-    os.replace(partial, target)
+    fetch(
+        url,
+        target,
+        check=lambda path: check_sha256(url, path, spec["sha256"]),
+        refusal=lambda answer: (
+            f"{url}: the server answers status {answer.status_code}; check `url`"
+        ),
+    )
     return [target]
-
-
-def download_url(url: str, partial: Path, wait: float = 1.0) -> None:
-    """Append to `partial` until it is complete, trying again with growing waits (in seconds).
-
-    Raises UserError when the server refuses, or five attempts in a row brought nothing.
-    """
-    import requests
-
-    failures = 0
-    with requests.Session() as session:
-        while True:
-            before = partial.stat().st_size if partial.exists() else 0
-            try:
-                receive(session, url, partial, before)
-                return
-            except requests.HTTPError as error:
-                status = error.response.status_code if error.response is not None else 0
-                problem = f"status {status}"
-                if status < 500 and status not in (408, 429):
-                    raise UserError(f"{url}: the server answers {problem}; check `url`") from None
-            except requests.RequestException as error:
-                problem = str(error)
-            grown = partial.exists() and partial.stat().st_size > before
-            failures = 1 if grown else failures + 1
-            if failures >= ATTEMPTS:
-                raise UserError(
-                    f"{url}: broke off ({problem}); run again to go on from where it stopped"
-                )
-            print(f"{url}: {problem}; trying again", file=sys.stderr)
-            time.sleep(wait * 2 ** (failures - 1))
-
-
-def receive(session: Any, url: str, partial: Path, have: int) -> None:
-    """Receive what is missing of a file of which `partial` holds the first `have` bytes."""
-    # identity: a body compressed in transit has neither the length nor the sha256 of the file.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with session.get(url, headers=headers, stream=True, timeout=60) as response:
-        if response.status_code == 416:
-            # Nothing lies beyond what is there: complete, or not of this file; sha256 tells.
-            return
-        response.raise_for_status()
-        resumes = response.status_code == 206
-        total = int(response.headers.get("Content-Length", 0)) + (have if resumes else 0)
-        start = have if resumes else 0
-        pace = 0.1 if sys.stderr.isatty() else 30.0
-        bar = tqdm(
-            total=total or None,
-            initial=start,
-            unit="B",
-            unit_scale=True,
-            mininterval=pace,
-            ascii=True,
-        )
-        with bar, open(partial, "ab" if resumes else "wb") as file:
-            for chunk in response.iter_content(CHUNK):
-                file.write(chunk)
-                bar.update(len(chunk))
-
-
-# ---------------------------------------------------------------- hub
-
-
-def fetch_hub(spec: Spec, role: str, folder: Path) -> list[Path]:
-    """Return the files of a data set's split (as Parquet), or of a pretrained model."""
-    try:
-        return (
-            fetch_hub_model(spec, folder)
-            if role == "checkpoint"
-            else fetch_hub_dataset(spec, folder)
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        line = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"hub: {spec['id']} at revision {spec['revision']} cannot be fetched: {line}; "
-            "check id, revision and network"
-        ) from None
-
-
-def fetch_hub_dataset(spec: Spec, folder: Path) -> list[Path]:
-    """Save one split of a data set as Parquet; code that comes with it is never run."""
-    from datasets import load_dataset
-    from huggingface_hub import HfApi
-
-    # Asked first, because load_dataset takes any cached revision when the hub does not answer.
-    commit = HfApi().dataset_info(spec["id"], revision=spec["revision"]).sha
-    rows = load_dataset(spec["id"], spec.get("config"), split=spec["split"], revision=commit)
-    partial, target = folder / "rows.parquet.partial", folder / "rows.parquet"
-    rows.to_parquet(partial)
-    os.replace(partial, target)
-    return [target]
-
-
-def fetch_hub_model(spec: Spec, folder: Path) -> list[Path]:
-    """Save configuration, vocabulary and safetensors of a pretrained model.
-
-    Raises UserError when it has no safetensors, or not all of it could be fetched.
-    """
-    from huggingface_hub import HfApi, snapshot_download
-
-    info = HfApi().model_info(spec["id"], revision=spec["revision"])
-    names = sorted(file.rfilename for file in info.siblings or [] if is_model_file(file.rfilename))
-    if not any(name.endswith(".safetensors") for name in names):
-        raise UserError(f"hub: {spec['id']} has no .safetensors file; choose another revision")
-    # One folder per commit, and a check of it: snapshot_download is content with what it finds
-    # in the folder when the hub does not answer, be it incomplete or of another model.
-    scratch = folder.with_name(folder.name + ".partial") / str(info.sha)
-    snapshot_download(spec["id"], revision=info.sha, local_dir=scratch, allow_patterns=names)
-    missing = [name for name in names if not (scratch / name).is_file()]
-    if missing:
-        raise UserError(f"hub: {spec['id']}: {missing[0]} was not fetched; run again")
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(scratch / name, folder / name)
-    shutil.rmtree(scratch.parent)
-    return [folder / name for name in names]
-
-
-def is_model_file(name: str) -> bool:
-    """Return whether a file of a repository is one that weights and tokenizer are read from."""
-    hidden = any(part.startswith(".") for part in PurePosixPath(name).parts)
-    return not hidden and any(fnmatch.fnmatch(name, kind) for kind in PRETRAINED_FILES)
 
 
 def check_weights(files: Iterable[Path]) -> None:
@@ -378,7 +237,10 @@ FETCHERS: dict[str, Callable[[Spec, str, Path], list[Path]]] = {
 
 
 def describe_files(spec: Spec, files: Iterable[Path], root: Path) -> dict[str, Any]:
-    """Return the manifest; its sha256 covers the files' contents and their names below `root`."""
+    """Return the manifest; its sha256 covers the files' contents and their names below `root`.
+
+    Where they came from stands in another file: the same files make nothing run again.
+    """
     entries, named = [], []
     for file in sorted(files):
         digest = sha256_file(file)
@@ -388,7 +250,7 @@ def describe_files(spec: Spec, files: Iterable[Path], root: Path) -> dict[str, A
         path = str(file) if spec["kind"] == "file" else os.path.relpath(file)
         entries.append({"path": path, "bytes": file.stat().st_size, "sha256": digest})
     total = hashlib.sha256(canonical_json(sorted(named)).encode()).hexdigest()
-    return {"spec": spec, "files": entries, "sha256": total}
+    return {"files": entries, "sha256": total}
 
 
 def remove_others(folder: Path, files: Iterable[Path]) -> None:
@@ -407,7 +269,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", required=True, help="the source's spec, as JSON")
     parser.add_argument("--files", required=True, type=Path, help="folder for what is fetched")
-    parser.add_argument("--manifest", required=True, type=Path, help="the manifest (JSON)")
+    parser.add_argument("--manifest", required=True, type=Path, help="JSON, origin.json beside it")
     parser.add_argument("--role", choices=("dataset", "test", "checkpoint"), default="dataset")
     args = parser.parse_args(argv)
     spec = json.loads(args.spec)
@@ -422,6 +284,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     inside = {file: file.is_relative_to(store) for file in fetched}
     files = [args.files / file.relative_to(store) if inside[file] else file for file in fetched]
     write_json(args.manifest, describe_files(spec, files, args.files))
+    origin = {"spec": spec} | ({"commit": commit_of(store)} if spec["kind"] == "hub" else {})
+    write_json(args.manifest.with_name("origin.json"), origin)
     size = sum(file.stat().st_size for file in files)
     print(f"{len(files)} files, {size / 1e6:,.1f} MB, verified: {args.manifest}", file=sys.stderr)
 

@@ -8,27 +8,44 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gap.cli import progress, run, write_json
-from gap.data import count_texts, iterate_texts
+from gap.data import count_texts, iterate_arrays
+from gap.encoding import Encoder, encode_piece, join_pieces
 from gap.pretrained import checkpoint_folder
 from gap.runstate import keep, restore, state_folder
 from gap.sampling import Rows, read_subsamples
-from gap.vocabulary import (
-    FittedVocabulary,
-    PretrainedVocabulary,
-    Vocabulary,
-    encode_piece,
-    join_pieces,
-)
+from gap.vocabulary import FittedVocabulary, PretrainedVocabulary, Vocabulary
+from gap.workers import Workers
 
-# Texts that are encoded at a time: what a killed job loses at most.
-PIECE = 100_000
+# Texts that a process encodes at a time: what it loses when it is killed.
+PIECE = 50_000
+BATCH = 8192
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some rows, (rows,), of a Parquet file, and the file for their ids."""
+
+    source: Path
+    rows: Rows
+    path: Path
+
+
+def encode_rows(encoder: Encoder, piece: Piece) -> Path:
+    """Encode a piece, unless that has been done, and return its file."""
+    if not piece.path.exists():
+        encode_piece(iterate_arrays(piece.source, piece.rows, BATCH), encoder, piece.path)
+    return piece.path
 
 
 def encode_file(
@@ -38,6 +55,7 @@ def encode_file(
     stem: Path,
     state: Path,
     rows: Rows | None = None,
+    processes: int = 1,
 ) -> dict[str, Any]:
     """Encode the texts of a Parquet file, all or those at `rows`, and return the manifest.
 
@@ -45,15 +63,16 @@ def encode_file(
     """
     state.mkdir(parents=True, exist_ok=True)
     total = count_texts(source) if rows is None else len(rows)
-    pieces = []
-    for start in progress(range(0, total, PIECE), "pieces"):
-        piece = state / f"{start}.npz"
-        if not piece.exists():
-            wanted = np.arange(start, min(start + PIECE, total))
-            texts = iterate_texts(source, wanted if rows is None else rows[wanted])
-            encode_piece(texts, vocabulary, recipe["max_tokens"], recipe["keep"], piece)
-        pieces.append(piece)
-    facts = join_pieces(pieces, vocabulary, stem, rows)
+    wanted = (np.arange(start, min(start + PIECE, total)) for start in range(0, total, PIECE))
+    pieces = (
+        Piece(source, places if rows is None else rows[places], state / f"{places[0]}.npz")
+        for places in wanted
+    )
+    encoder = Encoder(vocabulary, recipe["max_tokens"], recipe["keep"])
+    with Workers(partial(encode_rows, encoder), processes) as workers:
+        count = math.ceil(total / PIECE)
+        finished = list(progress(workers.in_order(pieces), "pieces", count))
+    facts = join_pieces(finished, vocabulary, stem, rows)
     print(
         f"{stem}: {facts['rows']:,} texts, {facts['tokens']:,} tokens, {facts['shortened']:,} cut"
     )
@@ -70,12 +89,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", type=Path, help="manifest of a pretrained checkpoint")
     parser.add_argument("--vocabulary", type=Path, help="folder of fitted vocabularies")
     parser.add_argument("--subsample", type=Path, help="Parquet file of the block, if fitted")
+    parser.add_argument("--threads", type=int, default=1, help="processes that work at once")
     parser.add_argument("--ids", type=Path, required=True, help="folder to write")
     parser.add_argument("--pool-manifest", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--test-manifest", type=Path, required=True, help="JSON file to write")
     arguments = parser.parse_args(argv)
 
-    recipe, ids = arguments.recipe, arguments.ids
+    # Each of the processes is to stay on one core.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    recipe, ids, threads = arguments.recipe, arguments.ids, arguments.threads
     made_from = [arguments.checkpoint, arguments.vocabulary, arguments.subsample]
     made_from = [arguments.pool, arguments.test, *filter(None, made_from)]
     state = state_folder(ids.parent, "encode", [recipe, arguments.provenance], made_from)
@@ -84,22 +106,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     pieces = state / "pieces"
     vocabulary: Vocabulary
+
+    def encode(side: str, seed: str = "", rows: Rows | None = None) -> dict[str, Any]:
+        source, stem, state = getattr(arguments, side), ids / seed / side, pieces / seed / side
+        return encode_file(source, vocabulary, recipe, stem, state, rows, threads)
+
     if arguments.checkpoint:
         vocabulary = PretrainedVocabulary(checkpoint_folder(arguments.checkpoint))
-        pool = encode_file(arguments.pool, vocabulary, recipe, ids / "pool", pieces / "pool")
-        test = encode_file(arguments.test, vocabulary, recipe, ids / "test", pieces / "test")
+        pool, test = encode("pool"), encode("test")
     else:
         pool, test = {}, {}
         for one in read_subsamples(arguments.subsample):
             seed = str(one.seed)
             vocabulary = FittedVocabulary(arguments.vocabulary / f"{seed}.model")
-            stem, mine = ids / seed, pieces / seed
-            pool[seed] = encode_file(
-                arguments.pool, vocabulary, recipe, stem / "pool", mine / "pool", one.rows
-            )
-            test[seed] = encode_file(
-                arguments.test, vocabulary, recipe, stem / "test", mine / "test"
-            )
+            pool[seed], test[seed] = encode("pool", seed, one.rows), encode("test", seed)
     write_json(arguments.pool_manifest, pool)
     write_json(arguments.test_manifest, test)
     keep(state, outputs)

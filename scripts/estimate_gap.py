@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gap.cli import UserError, progress, run
-from gap.predictions import Cell, read_cell, read_correct
-from gap.statistics import Correct, Estimate, Resampling, accuracy, gap, within_margin
+from gap.predictions import Cell, Paths, by_size, index, read_correct
+from gap.statistics import Correct, Estimate, accuracy, differences, gap
 from gap.tables import study_order, write_table
 
-Paths = dict[Cell, list[str]]
 ACCURACY_COLUMNS = (
     *("dataset", "model", "size", "n", "accuracy", "accuracy_low", "accuracy_high"),
-    *("seeds", "seed_list"),
+    *("seed_error", "row_error", "seeds", "seed_list"),
 )
 GAP_COLUMNS = (
     *("dataset", "model", "reference", "size", "n", "gap", "gap_low", "gap_high"),
-    *("seeds", "seed_list", "within_margin"),
+    *("seed_error", "row_error", "seeds", "seed_list", "difference"),
 )
-
-
-def index(paths: Sequence[str]) -> Paths:
-    """Return the predictions files of each cell; reads metadata only."""
-    cells: Paths = defaultdict(list)
-    for path in paths:
-        cells[read_cell(path)].append(path)
-    return dict(cells)
 
 
 def estimate(
@@ -41,17 +32,21 @@ def estimate(
     accuracy and no gap. Memory holds two models of one data set and size at a time. Raises
     UserError where that leaves no gap at all.
     """
+    confidence = recipe["confidence"]
     accuracies: list[dict[str, Any]] = []
-    gaps: list[dict[str, Any]] = []
+    gaps: list[tuple[dict[str, Any], Estimate]] = []
     alone: list[Cell] = []
-    for group in progress(_groups(cells), "sizes"):
+    for group in progress(by_size(cells), "sizes"):
         reference = next((cell for cell in group if cell.model == recipe["reference"]), None)
         reference_correct = read_correct(cells[reference]) if reference else {}
         for cell in group:
             correct = reference_correct if cell == reference else read_correct(cells[cell])
-            accuracies.append(_accuracy_row(cell, correct, recipe))
+            row = {"dataset": cell.dataset, "model": cell.model, "size": cell.size, "n": cell.n}
+            accuracies.append(row | _columns("accuracy", accuracy(correct), confidence))
             if reference and cell != reference and reference_correct.keys() & correct.keys():
-                gaps.append(_gap_row(reference, cell, reference_correct, correct, recipe))
+                found = _gap(reference, cell, reference_correct, correct)
+                row |= {"reference": reference.model} | _columns("gap", found, confidence)
+                gaps.append((row, found))
             elif cell != reference:
                 alone.append(cell)
     if alone and not gaps:
@@ -61,59 +56,40 @@ def estimate(
             f"set, size and seed of a run of another model ({others}); run more of them, or make "
             "another model the reference"
         )
-    return study_order(accuracies), study_order(gaps)
+    claims = differences([found for _, found in gaps], recipe["margin"], confidence)
+    rows = [row | {"difference": claim} for (row, _), claim in zip(gaps, claims, strict=True)]
+    return study_order(accuracies), study_order(rows)
 
 
-def _groups(cells: Paths) -> list[list[Cell]]:
-    groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
-    for cell in cells:
-        groups[cell.dataset, cell.size].append(cell)
-    return list(groups.values())
-
-
-def _accuracy_row(cell: Cell, correct: Correct, recipe: Mapping[str, Any]) -> dict[str, Any]:
-    result = accuracy(correct, _resampling(recipe))
-    row = {"dataset": cell.dataset, "model": cell.model, "size": cell.size, "n": cell.n}
-    return row | _columns("accuracy", result)
-
-
-def _gap_row(
-    reference: Cell, cell: Cell, ours: Correct, theirs: Correct, recipe: Mapping[str, Any]
-) -> dict[str, Any]:
+def _gap(reference: Cell, cell: Cell, ours: Correct, theirs: Correct) -> Estimate:
     try:
-        result = gap(ours, theirs, _resampling(recipe))
+        return gap(ours, theirs)
     except UserError as error:
         where = f"data set {cell.dataset}, size {cell.size}, {reference.model} and {cell.model}"
         raise UserError(f"{where}: {error}") from None
-    return {
-        "dataset": cell.dataset,
-        "model": cell.model,
-        "reference": reference.model,
-        "size": cell.size,
-        "n": cell.n,
-        **_columns("gap", result),
-        "within_margin": within_margin(result, recipe["margin"]),
-    }
 
 
-def _columns(name: str, estimate: Estimate) -> dict[str, Any]:
+def _columns(name: str, estimate: Estimate, confidence: float) -> dict[str, Any]:
+    # Few seeds make an interval wider than accuracies can be.
+    lowest = 0.0 if name == "accuracy" else -100.0
+    low, high = (min(100.0, max(lowest, end)) for end in estimate.interval(confidence))
+    errors = [math.sqrt(part.variance) for part in estimate.parts]
     return {
         name: estimate.value,
-        f"{name}_low": estimate.low,
-        f"{name}_high": estimate.high,
+        f"{name}_low": low,
+        f"{name}_high": high,
+        # Of one seed nothing is known of what seeds do: the cell stays empty.
+        "seed_error": errors[0] if len(errors) > 1 else None,
+        "row_error": errors[-1],
         "seeds": len(estimate.seeds),
         "seed_list": " ".join(map(str, estimate.seeds)),
     }
 
 
-def _resampling(recipe: Mapping[str, Any]) -> Resampling:
-    return Resampling(recipe["confidence"], recipe["resamples"], recipe["seed"])
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
-    recipe = "JSON: reference, margin (points), confidence (0..1), resamples, seed"
+    recipe = "JSON: reference, margin (points), confidence (0..1)"
     parser.add_argument("--recipe", required=True, type=json.loads, help=recipe)
     parser.add_argument("--accuracies", required=True, help="CSV file to write")
     parser.add_argument("--gaps", required=True, help="CSV file to write")

@@ -11,13 +11,14 @@ import sys
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from re import compile as compile_pattern
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
@@ -36,12 +37,15 @@ from gap.sources import (
     scratch_folder,
     shorten,
 )
+from gap.workers import Workers
 from numpy.typing import NDArray
 
 POOL, TEST, MERGED, DROPPED = range(4)
 MOST_LABELS = 10_000
 GROUP_ROWS = 8192
 GROUP_BYTES = 32_000_000
+# Of the texts that a process works on at a time.
+BATCH_CHARACTERS = 8_000_000
 TAG = compile_pattern(r"<[^<>]*>")
 # Unicode's categories of control and format characters, zero-width ones among them.
 INVISIBLE = ("Cc", "Cf")
@@ -62,19 +66,21 @@ def cut_text(text: str, words: int | None, keep: str) -> str:
     "head" keeps the first `words`; "head_and_tail" the first three quarters (rounded up) and the
     last quarter, with " ... " between, so that the seam makes no pair of words of its own.
     """
-    if words is None or len(text.split(None, words)) <= words:
+    if words is None or len(parts := text.split(None, words)) <= words:
         return text
     first = math.ceil(words * 3 / 4) if keep == "head_and_tail" else words
-    head = text[: len(text) - len(text.split(None, first)[first])].rstrip()
     if first == words:
-        return head
+        return text[: len(text) - len(parts[-1])].rstrip()
+    head = text[: len(text) - len(text.split(None, first)[first])].rstrip()
     rest = text.rstrip().rsplit(None, words - first)[0]
     return f"{head} ... {text.rstrip()[len(rest) :].lstrip()}"
 
 
 def normalise(text: str) -> str:
     """Return the form in which a pool row and a test row count as the same text."""
-    return " ".join(unicodedata.normalize("NFC", text.lower()).split())
+    plain = text.lower()
+    # ASCII is composed already.
+    return " ".join((plain if plain.isascii() else unicodedata.normalize("NFC", plain)).split())
 
 
 def _digest(text: str) -> bytes:
@@ -131,59 +137,81 @@ def numeric(label: str) -> tuple[float, str] | tuple[()]:
     return (number, label) if math.isfinite(number) else ()
 
 
+Row = tuple[int, str, int]
+
+
+class Batch(NamedTuple):
+    """Usable rows (source row, whole text, label number), and the file to write them to."""
+
+    path: Path
+    rows: list[Row]
+
+
+def take_batch(words: int | None, keep: str, batch: Batch) -> pa.Table:
+    """Write a batch with its texts within the budget, and return what is decided upon.
+
+    The columns are those of FACTS, without the first two. Lengths are those of the whole texts.
+    """
+    source_rows, wholes, labels = zip(*batch.rows, strict=True)
+    lengths = [len(whole.split()) for whole in wholes]
+    texts = [
+        whole if words is None or length <= words else cut_text(whole, words, keep)
+        for whole, length in zip(wholes, lengths, strict=True)
+    ]
+    digests = bytearray()
+    for text in texts:
+        digests += _digest(text) + _digest(normalise(text))
+    table = pa.table([texts, labels, source_rows], schema=TEXTS)
+    pq.write_table(table, batch.path, compression="zstd")
+    halves = np.frombuffer(bytes(digests), dtype=">u8").astype(np.uint64).reshape(-1, 4)
+    facts = {
+        "label": table["label"],
+        "words": pa.array(lengths, pa.int32()),
+        "characters": pa.array(map(len, wholes), pa.int32()),
+    }
+    names = ("text_high", "text_low", "plain_high", "plain_low")
+    return pa.table(facts | {name: halves[:, place] for place, name in enumerate(names)})
+
+
 class Store:
-    """Usable rows on their way: texts in a Parquet file, what is decided upon in a database."""
+    """Usable rows on their way: texts in Parquet files, what is decided upon in a database."""
 
     def __init__(self, folder: Path, memory: str, threads: int) -> None:
-        self.path = folder / "texts.parquet"
-        self.writer = pq.ParquetWriter(self.path, TEXTS, compression="zstd")
+        self.folder = folder
         self.database = duckdb.connect(
             config={"threads": threads, "memory_limit": memory, "temp_directory": str(folder)}
         )
         self.database.execute(f"CREATE TABLE facts ({FACTS})")
+        self.files: list[Path] = []
         self.rows = 0
-        self._clear()
 
-    def _clear(self) -> None:
-        self.texts: list[tuple[str, int, int]] = []
-        self.facts: list[tuple[int, int]] = []
-        self.digests = bytearray()
-        self.bytes = 0
+    def batches(self, rows: Iterable[Row | None]) -> Iterator[Batch]:
+        """Yield the rows of `read_source`, but for the rejected ones, in batches."""
+        gathered: list[Row] = []
+        characters = 0
+        for row in filter(None, rows):
+            gathered.append(row)
+            characters += len(row[1])
+            if len(gathered) >= GROUP_ROWS or characters >= BATCH_CHARACTERS:
+                yield self._batch(gathered)
+                gathered, characters = [], 0
+        if gathered:
+            yield self._batch(gathered)
 
-    def add(self, text: str, whole: str, label: int, source_row: int) -> None:
-        """Take one row: its text within the budget and as a whole, its label's number."""
-        self.texts.append((text, label, source_row))
-        self.facts.append((len(whole.split()), len(whole)))
-        self.digests += _digest(text) + _digest(normalise(text))
-        self.bytes += len(text)
+    def _batch(self, rows: list[Row]) -> Batch:
+        self.files.append(self.folder / f"{len(self.files)}.parquet")
+        return Batch(self.files[-1], rows)
 
-    def full(self) -> bool:
-        """Return whether it is time to `flush`."""
-        return len(self.texts) >= GROUP_ROWS or self.bytes >= GROUP_BYTES
-
-    def flush(self, in_test: bool) -> None:
-        """Write what has been added; all of it belongs to the pool's source, or to the test's."""
-        if not self.texts:
-            return
-        text, label, source_row = zip(*self.texts, strict=True)
-        self.writer.write_table(pa.table([text, label, source_row], schema=TEXTS))
-        words, characters = np.array(self.facts, dtype=np.int32).T
-        halves = np.frombuffer(bytes(self.digests), dtype=">u8").astype(np.uint64).reshape(-1, 4)
-        columns: dict[str, Any] = {
-            "position": np.arange(self.rows, self.rows + len(text)),
-            "in_test": np.full(len(text), in_test),
-            "label": np.array(label, dtype=np.int32),
-            "words": words,
-            "characters": characters,
-        }
-        names = ("text_high", "text_low", "plain_high", "plain_low")
-        columns |= {name: halves[:, place] for place, name in enumerate(names)}
-        batch = pa.table(columns)
-        self.database.register("batch", batch)
-        self.database.execute("INSERT INTO facts SELECT * FROM batch")
+    def add(self, facts: pa.Table, in_test: bool) -> None:
+        """Take what is decided upon of the next batch."""
+        positions = np.arange(self.rows, self.rows + len(facts))
+        facts = facts.add_column(0, "position", pa.array(positions))
+        self.database.register("batch", facts)
+        self.database.execute(
+            f"INSERT INTO facts SELECT position, {in_test}, * EXCLUDE position FROM batch"
+        )
         self.database.unregister("batch")
-        self.rows += len(text)
-        self._clear()
+        self.rows += len(facts)
 
     def one(self, query: str) -> Any:
         """Return the single value that a query gives."""
@@ -222,7 +250,7 @@ class Rejects:
 
 def read_source(
     manifest: Mapping[str, Any], recipe: Mapping[str, Any], labels: Labels, rejects: Rejects
-) -> Iterator[tuple[int, str, int] | None]:
+) -> Iterator[Row | None]:
     """Yield source row (from 0, over all files), whole text and label number; None if rejected."""
     files = sorted((Path(entry["path"]) for entry in manifest["files"]), key=lambda path: path.name)
     files = [path for path in files if extension(path)]
@@ -249,6 +277,7 @@ def read_source(
 
 def take_source(
     store: Store,
+    workers: Workers[Batch, pa.Table],
     manifest: Mapping[str, Any],
     recipe: Mapping[str, Any],
     labels: Labels,
@@ -259,19 +288,13 @@ def take_source(
 
     Raises UserError when more of them than `max_rejected` are rejected, or none is left.
     """
-    before = rejects.counts.copy()
-    rows = 0
-    for row in progress(read_source(manifest, recipe, labels, rejects), unit="rows"):
-        rows += 1
-        if row is None:
-            continue
-        source_row, whole, label = row
-        text = cut_text(whole, recipe["words"], recipe["keep"])
-        store.add(text, whole, label, source_row)
-        if store.full():
-            store.flush(in_test)
-    store.flush(in_test)
-    check_rejected(recipe, rows, rejects, rejects.counts - before)
+    before, kept = rejects.counts.copy(), store.rows
+    read = progress(read_source(manifest, recipe, labels, rejects), unit="rows")
+    for facts in workers.in_order(store.batches(read)):
+        store.add(facts, in_test)
+    rejected = rejects.counts - before
+    rows = store.rows - kept + rejected.total()
+    check_rejected(recipe, rows, rejects, rejected)
     return rows
 
 
@@ -460,17 +483,16 @@ def write_rows(store: Store, labels: Labels, pool: Path, test: Path) -> None:
     for place, label in enumerate(ordered):
         places[labels.index[label]] = place
     writers = {POOL: RowWriter(pool), TEST: RowWriter(test)}
-    store.writer.close()
     position = 0
-    with pq.ParquetFile(store.path) as texts:
-        for group in range(texts.num_row_groups):
-            rows = texts.read_row_group(group)
-            roles = read_roles(store, position, position + len(rows))
-            numbers = pa.array(places[rows.column("label").to_numpy()])
-            rows = rows.set_column(1, "label", numbers)
-            for role, writer in writers.items():
-                writer.add(rows.filter(pa.array(roles == role)))
-            position += len(rows)
+    for file in store.files:
+        rows = pq.read_table(file)
+        file.unlink()
+        roles = read_roles(store, position, position + len(rows))
+        numbers = pa.array(places[rows.column("label").to_numpy()])
+        rows = rows.set_column(1, "label", numbers)
+        for role, writer in writers.items():
+            writer.add(rows.filter(pa.array(roles == role)))
+        position += len(rows)
     for writer in writers.values():
         writer.close()
 
@@ -547,12 +569,14 @@ def prepare(args: argparse.Namespace, folder: Path) -> None:
     labels, rejects = Labels(recipe["labels"]), Rejects(args.rejects)
     store = Store(folder, args.memory, args.threads)
     source = read_json(args.source)
-    read = {"pool": take_source(store, source, recipe, labels, rejects, in_test=False), "test": 0}
     card: dict[str, Any] = {"source_sha256": source["sha256"]}
-    if args.test_source:
-        test_source = read_json(args.test_source)
-        card["test_source_sha256"] = test_source["sha256"]
-        read["test"] = take_source(store, test_source, recipe, labels, rejects, in_test=True)
+    with Workers(partial(take_batch, recipe["words"], recipe["keep"]), args.threads) as workers:
+        read = {"pool": take_source(store, workers, source, recipe, labels, rejects, False)}
+        read["test"] = 0
+        if args.test_source:
+            test_source = read_json(args.test_source)
+            card["test_source_sha256"] = test_source["sha256"]
+            read["test"] = take_source(store, workers, test_source, recipe, labels, rejects, True)
     assign_roles(store, recipe, labels, has_test=args.test_source is not None)
     check_labels(store, recipe, labels)
     write_rows(store, labels, args.pool, args.test)
@@ -592,8 +616,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--rejects", required=True, type=Path, help="rows set aside (CSV)")
     parser.add_argument("--card", required=True, type=Path, help="the data card (JSON)")
-    parser.add_argument("--threads", type=int, default=1, help="for the database")
-    parser.add_argument("--memory", default="2GB", help="beyond it, the database spills to disk")
+    parser.add_argument("--threads", type=int, default=1, help="processes that work at once")
+    parser.add_argument("--memory", default="1GB", help="beyond it, the database spills to disk")
     args = parser.parse_args(argv)
     for path in (args.pool, args.test, args.rejects, args.card):
         path.parent.mkdir(parents=True, exist_ok=True)

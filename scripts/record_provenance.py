@@ -17,14 +17,17 @@ Facts = dict[str, Any]
 
 
 def describe_source(path: Path) -> Facts:
-    """Return a source's spec, and the sha256 of its files by their names below its folder."""
+    """Return a source's spec, the commit of a hub's, and the sha256 of its files.
+
+    These go by their names below the source's folder.
+    """
     manifest, folder = read_json(path), path.parent / "files"
     files = {}
     for file in manifest["files"]:
         inside = Path(file["path"]).is_relative_to(folder)
         name = Path(file["path"]).relative_to(folder).as_posix() if inside else file["path"]
         files[name] = file["sha256"]
-    return {"spec": manifest["spec"], "files": files}
+    return read_json(path.with_name("origin.json")) | {"files": files}
 
 
 def describe_dataset(path: Path) -> Facts:

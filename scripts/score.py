@@ -1,4 +1,7 @@
-"""Compute accuracy, macro-F1, log loss and calibration error from the predictions of one job."""
+"""Compute accuracy, macro-F1, log loss and calibration error from the predictions of one job.
+
+Beside these stand the counts that calibration and single labels are told from.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,9 @@ class Tally:
 
     confusion: NDArray[np.int64]
     loss: float = 0.0
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
     confidence: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
-    correct: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
+    correct: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
 
     def add(self, block: Block) -> None:
         """Count a block of rows. Raises UserError where a score is not a number."""
@@ -41,11 +45,15 @@ class Tally:
         self.loss -= float(scores[np.arange(len(scores)), block.labels].sum())
         confidence = np.exp(scores.max(axis=1))
         bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+        self.rows += np.bincount(bins, minlength=BINS)
         self.confidence += np.bincount(bins, weights=confidence, minlength=BINS)
-        self.correct += np.bincount(bins, weights=block.correct, minlength=BINS)
+        self.correct += np.bincount(bins[block.correct], minlength=BINS)
 
-    def scores(self) -> dict[str, int | float]:
+    def scores(self) -> dict[str, Any]:
         """Return rows, and as shares accuracy, macro_f1 and calibration_error; log_loss in nats.
+
+        `confusion` counts rows by true and by top label; `bins` has, for each bin of the top
+        label's probability, the rows, the sum of that probability, and how many were right.
 
         Macro-F1 is the plain mean of F1 over the labels that occur among truths or predictions.
         The calibration error is the expected calibration error over 15 equal-width bins of the
@@ -61,6 +69,12 @@ class Tally:
             "macro_f1": float((2 * right[seen] / occurrences[seen]).mean()),
             "log_loss": self.loss / rows,
             "calibration_error": float(abs(self.confidence - self.correct).sum() / rows),
+            "confusion": self.confusion.tolist(),
+            "bins": {
+                "rows": self.rows.tolist(),
+                "confidence": self.confidence.tolist(),
+                "correct": self.correct.tolist(),
+            },
         }
 
 

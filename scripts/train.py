@@ -1,4 +1,4 @@
-"""Train one model on the subsamples of one size, for each seed of a block."""
+"""Train one model on the subsamples of one size: all trials of each seed of a block."""
 
 from __future__ import annotations
 
@@ -10,52 +10,132 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gap.cli import read_json, run, sha256_file, write_json
+from gap.cli import UserError, read_json, run, sha256_file, write_json
 from gap.durable import flush
-from gap.families import Family, Job, family_of
+from gap.families import Family, Folders, History, Job, Network, Recipe, family_of
 from gap.pretrained import checkpoint_folder
 from gap.runstate import keep, link, restore, state_folder
 from gap.sampling import Subsample, read_subsamples
 from gap.stopping import stop_at_once
+from gap.tuning import Trial, best_evaluation, choose, trials_of
+
+Report = dict[str, Any]
+
+# In the folder of a seed: the reports of its finished trials, and work that all of them use.
+REPORTS = "trials.json"
+SHARED = "shared"
 
 
-def train_seed(family: Family, one: Subsample, state: Path) -> dict[str, Any]:
-    """Train one seed, unless an earlier, broken job finished it, and return what is known of it."""
-    report, weights = state / f"{one.seed}.json", state / "weights" / str(one.seed)
-    checkpoints = state / f"{one.seed}.checkpoints"
-    if report.exists():
-        result: dict[str, Any] = read_json(report)
-        if weights.is_dir() and result["sha256"] == digests(weights):
-            return result
-        # Its checkpoints may be gone in part.
-        shutil.rmtree(checkpoints, ignore_errors=True)
-        report.unlink()
-    shutil.rmtree(weights, ignore_errors=True)
-    start = time.monotonic()
-    history = family.train(one, checkpoints, weights)
-    flush(weights)
-    result = {
+def train_seed(
+    family: Family, recipe: Recipe, one: Subsample, folder: Path, processes: int
+) -> tuple[dict[str, Any], Path]:
+    """Train one seed; return what is known of it, and the folder of its weights.
+
+    They are those of the best of its trials. Finished trials of an earlier, broken job are not done
+    again. At most two trials have weights at a time: the best so far, and the one under training.
+    """
+    trials, reports = trials_of(recipe, one.seed), finished_trials(folder)
+    for trial in trials[len(reports) :]:
+        if trial.settings:
+            print(f"trial {trial.number}: {spell(trial.settings)}", flush=True)
+        reports.append(train_trial(family, trial, one, folder, processes))
+        write_json(folder / REPORTS, reports)
+        tidy(folder, reports)
+    best = choose(reports)
+    if best["loss"] is None:
+        raise UserError(
+            f"seed {one.seed}: the validation loss is not finite at the end of any trial: training "
+            "diverges; lower lr or max_grad_norm in the recipe"
+        )
+    shutil.rmtree(folder / SHARED, ignore_errors=True)
+    known = {
         "training_rows": len(one.training_rows),
         "validation_rows": len(one.validation_rows),
-        "evaluations": history,
-        "seconds": round(time.monotonic() - start, 1),
-        "sha256": digests(weights),
+        "trials": [{k: v for k, v in report.items() if k != "sha256"} for report in reports],
+        "chosen": best["trial"],
+        "sha256": best["sha256"],
     }
-    write_json(report, result)
-    shutil.rmtree(checkpoints, ignore_errors=True)
-    return result
+    return known, folders_of(folder, best["trial"]).weights
+
+
+def train_trial(
+    family: Family, trial: Trial, one: Subsample, folder: Path, processes: int
+) -> Report:
+    """Train one trial of a seed, and return what is known of it."""
+    folders = folders_of(folder, trial.number)
+    shutil.rmtree(folders.weights, ignore_errors=True)
+    start = time.monotonic()
+    evaluations = train_together(family, trial.recipe, one, folders, processes)
+    flush(folders.weights)
+    best = best_evaluation(evaluations, trial.recipe["optimisation"].get("metric", "loss"))
+    return {
+        "trial": trial.number,
+        "settings": trial.settings,
+        "loss": best["loss"],
+        "accuracy": best["accuracy"],
+        "evaluations": evaluations,
+        "seconds": round(time.monotonic() - start, 1),
+        "sha256": digests(folders.weights),
+    }
+
+
+def finished_trials(folder: Path) -> list[Report]:
+    """Return the reports of a seed's trials that an earlier, broken job finished, in order."""
+    reports: list[Report] = read_json(folder / REPORTS) if (folder / REPORTS).exists() else []
+    if not reports:
+        return []
+    best = choose(reports)
+    if digests(folders_of(folder, best["trial"]).weights) != best["sha256"]:
+        # Those of the other trials are gone, so all are trained again.
+        shutil.rmtree(folder)
+        return []
+    tidy(folder, reports)
+    return reports
+
+
+def tidy(folder: Path, reports: list[Report]) -> None:
+    """Remove what finished trials of a seed leave behind, but the weights of the best of them."""
+    best = choose(reports)
+    for report in reports:
+        folders = folders_of(folder, report["trial"])
+        shutil.rmtree(folders.state, ignore_errors=True)
+        if report is not best:
+            shutil.rmtree(folders.weights, ignore_errors=True)
+
+
+def folders_of(folder: Path, number: int) -> Folders:
+    """Return where a trial of the seed that has the folder keeps its files."""
+    own = folder / f"trial-{number}"
+    return Folders(shared=folder / SHARED, state=own / "checkpoints", weights=own / "weights")
+
+
+def spell(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in settings.items())
+
+
+def train_together(
+    family: Family, recipe: Recipe, one: Subsample, folders: Folders, processes: int
+) -> History:
+    """Train a recipe in so many processes, or in this one."""
+    if processes == 1:
+        return family.train(recipe, one, folders)
+    from gap.processes import in_processes
+
+    history: History = in_processes(processes, family.train, recipe, one, folders)
+    return history
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
+    """Return the sha256 of a folder's files by name; none where it is missing."""
+    return {path.name: sha256_file(path) for path in sorted(folder.glob("*"))}
 
 
-def made_with(recipe: dict[str, Any], provenance: dict[str, Any]) -> dict[str, Any]:
+def made_with(recipe: dict[str, Any], provenance: dict[str, Any], processes: int) -> dict[str, Any]:
     """Return what besides recipe and data the weights came from: code, packages, hardware."""
     from gap.hardware import describe_hardware
     from gap.provenance import installed_packages
 
-    hardware = describe_hardware(network=recipe["family"] != "linear")
+    hardware = describe_hardware(recipe["family"] != "linear", processes)
     return {"packages": installed_packages(), "hardware": hardware, "provenance": provenance}
 
 
@@ -69,10 +149,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--ids", type=Path, help="folder of encoded texts")
     parser.add_argument("--texts", type=Path, help="pool.parquet, for models that read words")
     parser.add_argument("--checkpoint", type=Path, help="manifest of a pretrained checkpoint")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="GPUs, or on CPUs processes, that train one run together (default: 1); placement, no "
+        "part of the recipe, and of no use to models that are not trained by gradient descent",
+    )
     parser.add_argument("--state", type=Path, required=True, help="folder for unfinished work")
     parser.add_argument("--weights", type=Path, required=True, help="folder to write")
     parser.add_argument("--training", type=Path, required=True, help="JSON file to write")
     arguments = parser.parse_args(argv)
+    if arguments.processes < 1:
+        parser.error(f"--processes: {arguments.processes} must be 1 or more")
     with stop_at_once():
         train(arguments)
 
@@ -92,12 +181,18 @@ def train(arguments: argparse.Namespace) -> None:
     checkpoint = arguments.checkpoint and checkpoint_folder(arguments.checkpoint)
     labels = read_json(arguments.manifest)["labels"]
     family = family_of(Job(arguments.recipe, labels, arguments.ids, arguments.texts, checkpoint))
-    seeds = {}
+    processes = arguments.processes if isinstance(family, Network) else 1
+    seeds, weights = {}, {}
     for one in read_subsamples(arguments.subsample):
-        print(f"seed {one.seed}: {len(one.training_rows):,} texts to train on", flush=True)
-        seeds[str(one.seed)] = train_seed(family, one, state)
-    link(state / "weights", arguments.weights)
-    made = made_with(arguments.recipe, arguments.provenance)
+        seed = str(one.seed)
+        print(f"seed {seed}: {len(one.training_rows):,} texts to train on", flush=True)
+        seeds[seed], weights[seed] = train_seed(
+            family, arguments.recipe, one, state / seed, processes
+        )
+    shutil.rmtree(arguments.weights, ignore_errors=True)
+    for seed, folder in weights.items():
+        link(folder, arguments.weights / seed)
+    made = made_with(arguments.recipe, arguments.provenance, processes)
     write_json(arguments.training, {"n": len(one.rows), "seeds": seeds, "made_with": made})
     keep(state, outputs)
 

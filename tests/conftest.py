@@ -1,8 +1,10 @@
 """What all tests share. The settings stand before any import of torch or transformers."""
 
 import os
+import shutil
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 os.environ |= {
@@ -25,6 +27,28 @@ settings.load_profile("ci")
 def tiny_bert(tmp_path_factory):
     """A BERT of two narrow layers with random weights and a word-level tokenizer."""
     return make_tiny_bert(tmp_path_factory.mktemp("checkpoint") / "tiny-bert")
+
+
+@pytest.fixture(scope="session")
+def grid(tmp_path_factory, tiny_bert, worker_id):
+    """A finished study of GRID, made once for all tests, and what snakemake printed; to be read.
+
+    Whoever would change it, or call snakemake in it, takes a copy.
+    """
+    from tiny_study import GRID, Study, new_study
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "grid"
+    printed = folder / "printed.txt"
+    # Tests run in several processes, of which the first one here makes it.
+    with FileLock(folder.with_suffix(".lock")):
+        if not printed.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            call = new_study(folder / "study", tiny_bert).snakemake("--cores", "2", config=GRID)
+            assert call.rc == 0, call.output
+            printed.write_text(call.output, encoding="utf-8")
+    return Study(folder / "study"), printed.read_text(encoding="utf-8")
 
 
 def make_tiny_bert(folder):

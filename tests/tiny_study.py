@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "config.yaml", "rules", "scripts", "schemas", "profiles", "envs")
+PARTS = ("Snakefile", "config.yaml", "rules", "scripts", "schemas", "profiles", "envs", "report")
 PRAISE = ("good", "great", "fine")
 COMPLAINTS = ("bad", "poor", "dull")
 FILLERS = ("a", "the", "is", "was", "film", "book", "plot", "not")
@@ -97,9 +97,10 @@ def write_tickets(path, seed=1):
 
 
 def new_study(folder, tiny_bert):
-    """Return a copy of the workflow with the files that TINY_STUDY reads."""
+    """Return a copy of the workflow with the files that TINY_STUDY and GRID read."""
     study = copy_workflow(folder)
     write_tickets(study.folder / "tickets.csv")
+    write_tickets(study.folder / "notes.csv", seed=2)
     shutil.copytree(tiny_bert, study.folder / "tiny-bert")
     return study
 
@@ -136,5 +137,24 @@ TINY_STUDY: dict[str, Any] = {
             "optimisation": STEPS,
         },
         "tfidf": {"family": "linear", "seeds": ["1-2"]},
+    },
+}
+TICKETS = TINY_STUDY["dataset_zoo"]["tickets"]
+ZOO = TINY_STUDY["model_zoo"]
+# Two data sets, three models, two sizes: twelve trainings, each of a block of two seeds. Tried are
+# two of two settings, two of four, and a logistic regression's own four.
+GRID: dict[str, Any] = TINY_STUDY | {
+    "datasets": ["tickets", "notes"],
+    "seeds": ["1-2"],
+    "dataset_zoo": {
+        "tickets": TICKETS,
+        "notes": TICKETS | {"source": {"kind": "file", "path": "notes.csv"}},
+    },
+    "tuning": {"trials": 2},
+    "model_zoo": ZOO
+    | {
+        "bert": ZOO["bert"] | {"optimisation": STEPS | {"lr": [0.01, 0.0001]}},
+        "lstm": ZOO["lstm"]
+        | {"dropout": [0.1, 0.5], "optimisation": STEPS | {"lr": [0.01, 0.0001]}},
     },
 }

@@ -1,6 +1,8 @@
 """Made-up texts, tiny recipes of each family, and calls of the programs that train and predict."""
 
+import contextlib
 import json
+from unittest import mock
 
 import encode
 import fit_vocabulary
@@ -12,6 +14,12 @@ import subsample
 import train
 from gap import config as study
 from gap.cli import write_json
+from gap.families import Folders, Job, family_of
+from gap.pretrained import checkpoint_folder
+from gap.processes import rank_and_count, total
+from gap.sampling import read_subsamples
+from gap.training import GroupedTrainer, division_of
+from gap.tuning import trial
 
 WORDS = {"pos": ["good", "great", "fine"], "neg": ["bad", "poor", "dull"]}
 FILLER = ["a", "the", "is", "was", "film", "book", "plot"]
@@ -70,8 +78,8 @@ def write_texts(path, rows, seed):
     write_json(path.with_suffix(".json"), {"labels": ["neg", "pos"], "rows": rows, "sha256": ""})
 
 
-def make_data(folder, tiny_bert, pool=200, size=80):
-    """Write everything that training and prediction read, for a block of the seeds 1 and 2."""
+def make_data(folder, tiny_bert, pool=200, size=80, seeds="1-2"):
+    """Write everything that training and prediction read, for a block of seeds."""
     write_texts(folder / "pool.parquet", pool, seed=1)
     write_texts(folder / "test.parquet", 60, seed=2)
     files = [{"path": str(path)} for path in tiny_bert.iterdir()]
@@ -80,7 +88,7 @@ def make_data(folder, tiny_bert, pool=200, size=80):
     call(
         subsample.main,
         recipe={"size": str(size), "validation": validation},
-        seeds="1-2",
+        seeds=seeds,
         pool=folder / "pool.parquet",
         subsample=folder / "subsample.parquet",
         manifest=folder / "subsample.json",
@@ -167,3 +175,61 @@ def run_prediction(data, recipe, folder):
         **model_options(data, recipe, "test"),
     )
     return (folder / "predictions.parquet").read_bytes()
+
+
+@contextlib.contextmanager
+def fp32_only():
+    """Compute in fp32 also where bf16, which rounds 65,000 times as coarsely, is native."""
+    with (
+        mock.patch("gap.hardware.native_bf16", return_value=False),
+        mock.patch("gap.training.native_bf16", return_value=False),
+    ):
+        yield
+
+
+def train_recording(data, recipe, state, seed=1):
+    """Train one seed, alone or as one of several processes.
+
+    Return the loss of each step, which is the mean over its batch, what validation said, and the
+    path of the weights.
+    """
+    losses = []
+    parts = division_of(recipe["optimisation"]).turns
+    one_pass = GroupedTrainer.training_step
+
+    def recorded(self, *arguments, **options):
+        loss = one_pass(self, *arguments, **options)
+        losses.append(loss.item())
+        return loss
+
+    family = family_of(job(data, recipe))
+    subsample = next(s for s in read_subsamples(data / "subsample.parquet") if s.seed == seed)
+    folders = folders_at(state)
+    with mock.patch.object(GroupedTrainer, "training_step", recorded), fp32_only():
+        history = family.train(trial(recipe, 1).recipe, subsample, folders)
+    # Each process's loss is times their number, for the average that DDP takes.
+    sums = total([sum(step) for step in np.reshape(losses, (-1, parts))])
+    return np.array(sums) / rank_and_count()[1], history, folders.weights / "model.safetensors"
+
+
+def folders_at(state):
+    """Return the folders of a training that keeps its checkpoints in `state`."""
+    shared, weights = (state.with_name(f"{state.name}-{name}") for name in ("shared", "weights"))
+    return Folders(shared, state, weights)
+
+
+def train_all_recording(data, recipes, folder):
+    """Return what `train_recording` returns for each of the recipes."""
+    return {name: train_recording(data, recipe, folder / name) for name, recipe in recipes.items()}
+
+
+def job(data, recipe, part="pool"):
+    """Return the Job for training on the data of `make_data`, or for prediction on its "test"."""
+    options = model_options(data, recipe, part)
+    checkpoint = checkpoint_folder(options["checkpoint"]) if "checkpoint" in options else None
+    return Job(recipe, ["neg", "pos"], options["ids"], None, checkpoint)
+
+
+def explode(error):
+    """Raise an error, in a process that a test starts."""
+    raise error

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,11 +38,6 @@ class LabelledTexts(Dataset[dict[str, Any]]):
         """Return one example: `input_ids` (tokens,) and `labels`, a label's index."""
         return {"input_ids": self.texts[self.rows[index]], "labels": int(self.labels[index])}
 
-    def sorted_by_length(self) -> LabelledTexts:
-        """Return the same examples, longest first: batches in this order hold little padding."""
-        order = np.argsort(-self.lengths, kind="stable")
-        return LabelledTexts(self.texts, self.rows[order], self.labels[order])
-
 
 class PadBatch:
     """Collates examples into tensors `input_ids`, `attention_mask` (batch, tokens), `labels`."""
@@ -54,10 +52,13 @@ class PadBatch:
         return batch
 
 
-def pad(rows: list[npt.NDArray[np.int64]], pad_id: int) -> dict[str, torch.Tensor]:
-    """Return `input_ids` and `attention_mask` (batch, tokens), padded on the right."""
+def pad(rows: list[npt.NDArray[np.int64]], pad_id: int, tokens: int = 0) -> dict[str, torch.Tensor]:
+    """Return `input_ids` and `attention_mask` (batch, tokens), padded on the right.
+
+    They have the tokens of the longest row, and `tokens` at least.
+    """
     lengths = np.array([len(row) for row in rows])
-    mask = np.arange(lengths.max()) < lengths[:, None]
+    mask = np.arange(max(tokens, lengths.max())) < lengths[:, None]
     ids = np.full(mask.shape, pad_id, dtype=np.int64)
     ids[mask] = np.concatenate(rows)
     return {
@@ -99,6 +100,99 @@ class LengthGroupedSampler(Sampler[int]):
         batches = order[: whole * self.batch_size].reshape(whole, self.batch_size)
         yield from batches[random.permutation(whole)].ravel().tolist()
         yield from order[whole * self.batch_size :].tolist()
+
+
+@dataclass(frozen=True)
+class Division:
+    """How each batch is divided: over processes, and by each process into parts done in turn."""
+
+    process: int = 0
+    processes: int = 1
+    turns: int = 1
+
+    @property
+    def parts(self) -> int:
+        """The number of parts."""
+        return self.processes * self.turns
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one process computes at once of a batch of `whole` examples.
+
+    `rows` are the indices of its examples, which begin at place `first` of the batch; `tokens` is
+    the length of the batch's longest text, `number` the part's among all, `in_turn` that among its
+    process's. Where there are fewer examples than parts, some parts are idle: they hold the first
+    example, which does not count, so that their process takes part in the step all the same.
+    """
+
+    rows: tuple[int, ...]
+    first: int
+    whole: int
+    tokens: int
+    number: int
+    in_turn: int
+    idle: bool
+
+
+def divide(count: int, parts: int) -> list[range]:
+    """Return ranges that cover 0 to `count` in order, whose lengths differ by one at most."""
+    bounds = [count * part // parts for part in range(parts + 1)]
+    return [range(*pair) for pair in itertools.pairwise(bounds)]
+
+
+class PartSampler(Sampler[Part]):
+    """Yields one process's parts of each batch that a LengthGroupedSampler makes."""
+
+    def __init__(self, batches: LengthGroupedSampler, division: Division) -> None:
+        self.batches = batches
+        self.division = division
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration belongs to."""
+        self.batches.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.batches) / self.batches.batch_size) * self.division.turns
+
+    def __iter__(self) -> Iterator[Part]:
+        order = list(self.batches)
+        for start in range(0, len(order), self.batches.batch_size):
+            yield from self.parts_of(order[start : start + self.batches.batch_size])
+
+    def parts_of(self, batch: list[int]) -> Iterator[Part]:
+        """Yield the process's parts of one batch."""
+        places = divide(len(batch), self.division.parts)
+        for in_turn in range(self.division.turns):
+            number = self.division.process * self.division.turns + in_turn
+            taken = places[number] or range(1)
+            yield Part(
+                rows=tuple(batch[place] for place in taken),
+                first=taken.start,
+                whole=len(batch),
+                tokens=int(self.batches.lengths[batch].max()),
+                number=number,
+                in_turn=in_turn,
+                idle=not places[number],
+            )
+
+
+class Parts(Dataset[dict[str, Any]]):
+    """Collated parts of batches of `examples`, by what PartSampler yields."""
+
+    def __init__(self, examples: LabelledTexts) -> None:
+        self.examples = examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, part: Part) -> dict[str, Any]:
+        """Return the part's padded tensors as PadBatch does, and itself as `part`."""
+        examples = [self.examples[row] for row in part.rows]
+        ids = [example["input_ids"] for example in examples]
+        batch = pad(ids, self.examples.texts.pad_id, part.tokens)
+        labels = torch.tensor([example["labels"] for example in examples])
+        return {**batch, "labels": labels, "part": part}
 
 
 def batches_by_tokens(

@@ -17,7 +17,8 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from gap.cli import UserError, read_json
 from gap.sampling import count_rows, parse_seeds
-from gap.sources import EXTENSIONS, check_name, describe_local_source, extension
+from gap.sources import EXTENSIONS, AbsentError, check_name, describe_local_source, extension
+from gap.tuning import by_gradient_descent, grid_size, tuned_values, with_settings
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
 
@@ -82,6 +83,8 @@ def _check_unique(path: str, keys: list[yaml.Node]) -> None:
 def complete(config: Config) -> None:
     """Fill in the schema's defaults, in place, and spell sizes and seeds as file names do.
 
+    A list of values to try is sorted, one of a single value becomes that value, and each model gets
+    its number of `trials`.
     Raises UserError for the first thing that the schema forbids, in the order of the schema.
     """
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
@@ -91,9 +94,15 @@ def complete(config: Config) -> None:
     config["sizes"] = _canonical_sizes(config["sizes"])
     for model in config["model_zoo"].values():
         model["seeds"] = [str(block) for block in model.get("seeds", config["seeds"])]
+        model.update(with_settings(model, _canonical_values(model)))
+        drawn = config["tuning"].get("trials") if by_gradient_descent(model) else None
+        model["trials"] = min(drawn or math.inf, grid_size(model))
     for name, dataset in config["dataset_zoo"].items():
         if not isinstance(dataset["test"], dict):
             dataset["test"] = canonical_size(dataset["test"], f"dataset_zoo.{name}.test")
+        for place, figure in enumerate(dataset.get("published", []), start=1):
+            key = f"dataset_zoo.{name}.published, item {place}.size"
+            figure["size"] = canonical_size(figure["size"], key)
 
 
 def canonical_size(size: float | str, key: str = "sizes") -> str:
@@ -122,15 +131,23 @@ def _canonical_sizes(sizes: list[Any]) -> list[str]:
     return list(spelled)
 
 
+def _canonical_values(model: Config) -> Config:
+    return {
+        key: sorted(values) if len(values) > 1 else values[0]
+        for key, values in tuned_values(model).items()
+    }
+
+
 # ---------------------------------------------------------------- what a schema cannot say
 
 
-def check(config: Config, results: Path) -> None:
+def check(config: Config, results: Path) -> list[str]:
     """Check that names exist, that seeds pair, and that local files hold what they should.
 
     `results` is the folder of results; what earlier runs found out about a source is used, too.
     Only what the study names is looked at. Takes about a second per local data set at most.
-    Raises UserError for the first problem found.
+    Returns a line for each data file that is not there: a study may be planned before its data are
+    fetched. Raises UserError for the first other problem found.
     """
     _check_names("datasets", config["datasets"], config["dataset_zoo"], "dataset_zoo")
     _check_names("models", config["models"], config["model_zoo"], "model_zoo")
@@ -138,11 +155,11 @@ def check(config: Config, results: Path) -> None:
     for name in config["models"]:
         _check_model(config, name)
         _check_seeds(config, name)
+    _check_trials(config)
     _check_titles(config)
     _check_folders(config["pathvars"])
     _check_validation(config)
-    for name in config["datasets"]:
-        _check_dataset(config, name, results)
+    return [line for name in config["datasets"] for line in _check_dataset(config, name, results)]
 
 
 def _check_names(key: str, names: list[str], known: Iterable[str], where: str) -> None:
@@ -157,6 +174,11 @@ def _check_model(config: Config, name: str) -> None:
     if model["family"] == "lstm" and len(sources) != 1:
         found = "both" if sources else "neither"
         raise UserError(f"{where}: found {found} of vocabulary and checkpoint; give it one of them")
+    if sources == ["vocabulary"] and model["embeddings"] == "frozen":
+        raise UserError(
+            f"{where}.embeddings: found 'frozen', but a vocabulary's embeddings are learned; leave "
+            "it out, or give a checkpoint in place of the vocabulary"
+        )
     for key in sources:
         _check_names(f"{where}.{key}", [model[key]], config[f"{key}_zoo"], f"{key}_zoo")
     # Both name folders of token ids.
@@ -211,6 +233,26 @@ def seeds_of(model: Config) -> list[int]:
     return [seed for block in model["seeds"] for seed in parse_seeds(block)]
 
 
+def _check_trials(config: Config) -> None:
+    """Raise UserError unless all models trained by gradient descent have as many trials."""
+    zoo = {name: config["model_zoo"][name] for name in config["models"]}
+    sizes = {name: grid_size(model) for name, model in zoo.items() if by_gradient_descent(model)}
+    asked = config["tuning"].get("trials")
+    for name, size in sizes.items():
+        if asked and size < asked:
+            raise UserError(
+                f"tuning.trials: {asked} is more than the {size} that the lists of "
+                f"model_zoo.{name} make; lower it, or let {name} list more values"
+            )
+    if not asked and len(set(sizes.values())) > 1:
+        counts = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise UserError(
+            f"model_zoo: unequal numbers of trials: {counts}; expected one for all models trained "
+            "by gradient descent: let their lists make as many, or draw as many of each with "
+            "tuning: {trials: n}"
+        )
+
+
 def _check_titles(config: Config) -> None:
     owners: dict[str, str] = {}
     for name in config["models"]:
@@ -258,17 +300,40 @@ def _check_split(size: str, n: int, validation: Config) -> None:
         )
 
 
-def _check_dataset(config: Config, name: str, results: Path) -> None:
+def _check_dataset(config: Config, name: str, results: Path) -> list[str]:
+    """Return a line for each file that is not there."""
     dataset, where = config["dataset_zoo"][name], f"dataset_zoo.{name}"
     if dataset["text"] == dataset["label"]:
         raise UserError(f"{where}: text and label are both {dataset['text']!r}; name two columns")
-    rows = _check_source(f"{where}.source", dataset["source"], dataset)
-    if isinstance(dataset["test"], dict):
-        _check_source(f"{where}.test", dataset["test"], dataset)
+    _check_published(f"{where}.published", dataset.get("published", []), config["model_zoo"])
+    sources = [key for key in ("source", "test") if isinstance(dataset[key], dict)]
+    rows, absent = None, []
+    for key in sources:
+        try:
+            found = _check_source(f"{where}.{key}", dataset[key], dataset)
+        except AbsentError as error:
+            absent.append(str(error))
+        else:
+            rows = found if key == "source" else rows
     if rows is None:
         rows = _rows_read_before(dataset["source"], name, results)
     if rows is not None:
         _check_sizes(config, name, rows)
+    return absent
+
+
+def _check_published(where: str, figures: list[Config], models: Config) -> None:
+    seen: set[tuple[str, ...]] = set()
+    for place, figure in enumerate(figures, start=1):
+        key = f"{where}, item {place}"
+        _check_names(f"{key}.model", [figure["model"]], models, "model_zoo")
+        setting = (figure["model"], figure["size"], figure["source"])
+        if setting in seen:
+            raise UserError(
+                f"{key}: there is another figure of {figure['model']} at {figure['size']} from "
+                "this source; keep one"
+            )
+        seen.add(setting)
 
 
 def _check_source(where: str, spec: Config, dataset: Config) -> int | None:
@@ -282,19 +347,20 @@ def _check_source(where: str, spec: Config, dataset: Config) -> int | None:
     try:
         return describe_local_source(spec, *columns)
     except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+        raise type(error)(f"{where}: {error}") from None
     except OSError as error:
         raise UserError(f"{where}: {spec['path']} cannot be read: {error.strerror}") from None
 
 
 def _rows_read_before(spec: Config, name: str, results: Path) -> int | None:
     """Return the rows that the same source, fetched and pinned, had in an earlier run."""
-    manifest = results / "sources" / f"dataset-{name}" / "manifest.json"
+    source = results / "sources" / f"dataset-{name}"
+    manifest, origin = source / "manifest.json", source / "origin.json"
     card = results / "datasets" / name / "card.json"
-    if spec["kind"] == "file" or not (manifest.exists() and card.exists()):
+    if spec["kind"] == "file" or not all(file.exists() for file in (manifest, origin, card)):
         return None
-    source, described = read_json(manifest), read_json(card)
-    if source["spec"] != spec or source["sha256"] != described["source_sha256"]:
+    fetched, described = read_json(manifest)["sha256"], read_json(card)
+    if read_json(origin)["spec"] != spec or fetched != described["source_sha256"]:
         return None
     return int(described["rows_read"]["pool"])
 
@@ -445,6 +511,8 @@ def _expected(error: ValidationError) -> str:
 def _advice(error: ValidationError) -> str:
     """Return what to write instead, where YAML has read something other than was meant."""
     found, kinds = error.instance, error.validator_value
+    if isinstance(found, list) and error.validator in ("type", "enum", "const"):
+        return "; write one value: only what is tuned may be a list"
     if error.validator != "type" or found is None or isinstance(found, list | dict):
         return ""
     if "string" in kinds and isinstance(found, bool):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -30,7 +31,15 @@ def load_labels(path: str | Path) -> NDArray[np.int32]:
 def iterate_texts(
     path: str | Path, rows: NDArray[np.integer[Any]] | None = None, batch_size: int = 1024
 ) -> Iterator[list[str]]:
-    """Yield the texts of a pool or test file in row order, in lists of at most `batch_size`.
+    """Yield the texts of `iterate_arrays` in lists of at most `batch_size`."""
+    for texts in iterate_arrays(path, rows, batch_size):
+        yield texts.to_pylist()
+
+
+def iterate_arrays(
+    path: str | Path, rows: NDArray[np.integer[Any]] | None, batch_size: int
+) -> Iterator[pa.Array]:
+    """Yield the texts of a pool or test file in row order, in arrays of at most `batch_size`.
 
     `rows`: sorted row numbers, shape (selected,); None means all. Only the row groups that hold
     them are read, one at a time. Raises ValueError when they are not sorted or beyond the file.
@@ -48,5 +57,5 @@ def iterate_texts(
                 texts = file.read_row_group(group, columns=["text"]).column(0)
                 for cut in range(int(first), int(last), batch_size):
                     chosen = wanted[cut : min(cut + batch_size, int(last))] - start
-                    yield texts.take(chosen).to_pylist()
+                    yield texts.take(chosen).combine_chunks()
             start = stop

@@ -7,7 +7,7 @@ A family is made once per job with what all seeds of the job share. To add one, 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,21 +22,26 @@ from gap.sampling import Subsample
 from gap.vocabulary import EncodedTexts
 
 Matrix = npt.NDArray[np.float32]
-History = list[dict[str, float]]
+Recipe = dict[str, Any]
+# Evaluations on validation: loss (None if not finite), accuracy, and the step where it has one.
+History = list[dict[str, float | None]]
 
 # Texts whose features are computed and kept at a time: what a killed job loses at most.
 PIECE = 10_000
+# The keys of a recipe that decide what TF-IDF counts.
+COUNTED = ("longest_phrase", "min_texts", "max_features")
 
 
 @dataclass(frozen=True)
 class Job:
     """What a training or prediction works with, for all of its seeds.
 
-    `recipe` is the model's; `ids` the folder of encoded texts, `texts` the Parquet file of the
-    pool (training) or of the test set (prediction); either may be missing where not needed.
+    `recipe` is the model's, with all values that it lists; `ids` the folder of encoded texts,
+    `texts` the Parquet file of the pool (training) or of the test set (prediction); either may be
+    missing where not needed.
     """
 
-    recipe: dict[str, Any]
+    recipe: Recipe
     labels: list[str]
     ids: Path | None
     texts: Path | None
@@ -49,15 +54,28 @@ class Job:
         return EncodedTexts.open((own if own.is_dir() else self.ids) / part)
 
 
+@dataclass(frozen=True)
+class Folders:
+    """Where a training keeps its files.
+
+    `state` is for its unfinished work, from which a killed training goes on, `shared` for work that
+    all trials of a subsample use; the best weights go to `weights`.
+    """
+
+    shared: Path
+    state: Path
+    weights: Path
+
+
 class Family(Protocol):
     """What the programs train and predict need of a family of models."""
 
     def __init__(self, job: Job) -> None: ...
 
-    def train(self, subsample: Subsample, state: Path, weights: Path) -> History:
+    def train(self, recipe: Recipe, subsample: Subsample, folders: Folders) -> History:
         """Train on the subsample, write the best weights, and return what validation said.
 
-        `state` is a folder for unfinished work, from which a killed training goes on.
+        `recipe` is that of a trial: the job's with one value in place of each list.
         """
         ...
 
@@ -67,22 +85,26 @@ class Family(Protocol):
 
 
 class Network:
-    """Networks trained by gradient descent: LSTMs, and fine-tuned transformers."""
+    """Networks trained by gradient descent: LSTMs, and fine-tuned transformers.
+
+    Several processes that work together may train one run, each calling `train`.
+    """
 
     def __init__(self, job: Job) -> None:
         self.job = job
 
-    def train(self, subsample: Subsample, state: Path, weights: Path) -> History:
+    def train(self, recipe: Recipe, subsample: Subsample, folders: Folders) -> History:
         """See Family.train."""
         from transformers import set_seed
 
         from gap.batching import LabelledTexts
+        from gap.processes import is_first
         from gap.training import train_network
 
         texts = self.job.encoded("pool", subsample.seed)
         # The weights before training depend on the seed alone.
         set_seed(subsample.seed)
-        model = self.build(texts)
+        model = self.build(recipe, texts)
         history = train_network(
             model,
             LabelledTexts(
@@ -91,14 +113,15 @@ class Network:
             LabelledTexts(
                 texts, texts.positions(subsample.validation_rows), subsample.validation_labels
             ),
-            self.job.recipe["optimisation"],
+            recipe["optimisation"],
             subsample.seed,
-            state,
+            folders.state,
         )
-        model.save_pretrained(weights)
+        if is_first():
+            model.save_pretrained(folders.weights)
         return history
 
-    def build(self, texts: EncodedTexts) -> Any:
+    def build(self, recipe: Recipe, texts: EncodedTexts) -> Any:
         """Return the model before training."""
         raise NotImplementedError
 
@@ -117,7 +140,7 @@ class Network:
 class FineTuned(Network):
     """A pretrained checkpoint, all of its weights trained."""
 
-    def build(self, texts: EncodedTexts) -> Any:
+    def build(self, recipe: Recipe, texts: EncodedTexts) -> Any:
         """See Network.build."""
         from gap.models.transformer import check_lengths, load_classifier
 
@@ -133,18 +156,17 @@ class FineTuned(Network):
 
 
 class Lstm(Network):
-    """An LSTM trained from scratch, its token embeddings learned or a checkpoint's."""
+    """An LSTM trained from scratch, on embeddings that it learns or that are a checkpoint's."""
 
-    def build(self, texts: EncodedTexts) -> Any:
+    def build(self, recipe: Recipe, texts: EncodedTexts) -> Any:
         """See Network.build."""
         from gap.models.lstm import LstmConfig, LstmForSequenceClassification
 
-        recipe = self.job.recipe
         sizes = {
             key: recipe[key] for key in ("layers", "width", "bidirectional", "dropout", "pooling")
         }
         sizes["num_labels"] = len(self.job.labels)
-        if self.job.checkpoint is None:
+        if self.job.checkpoint is None or recipe["embeddings"] == "learned":
             sizes |= {"vocab_size": texts.vocabulary_size}
             config = LstmConfig(embedding_size=recipe["embedding_size"], **sizes)
             return LstmForSequenceClassification(config)
@@ -195,22 +217,22 @@ class Frozen:
         check_lengths(self.job.checkpoint, texts)
         return features(self.encoder, texts, texts.positions(rows), self.job.recipe["pooling"])
 
-    def train(self, subsample: Subsample, state: Path, weights: Path) -> History:
+    def train(self, recipe: Recipe, subsample: Subsample, folders: Folders) -> History:
         """See Family.train."""
         texts = self.job.encoded("pool", subsample.seed)
         rows = np.concatenate([subsample.training_rows, subsample.validation_rows])
-        features = self.kept_features(texts, rows, state)
-        training, validation = np.split(features, [len(subsample.training_rows)])
-        return _train_linear(self.job, subsample, training, validation, weights)
+        features = self.kept_features(texts, rows, folders.shared)
+        parts = np.split(features, [len(subsample.training_rows)])
+        return _train_linear(recipe, self.job.labels, subsample, parts, folders.weights)
 
     def kept_features(
-        self, texts: EncodedTexts, rows: npt.NDArray[np.int64], state: Path
+        self, texts: EncodedTexts, rows: npt.NDArray[np.int64], folder: Path
     ) -> Matrix:
-        """Return what `features` does, in pieces, each of which is kept in the folder `state`."""
-        state.mkdir(parents=True, exist_ok=True)
+        """Return what `features` does, in pieces, each of which is kept in the folder."""
+        folder.mkdir(parents=True, exist_ok=True)
         pieces = []
         for start in range(0, len(rows), PIECE):
-            path, partial = state / f"{start}.npy", state / "partial.npy"
+            path, partial = folder / f"{start}.npy", folder / "partial.npy"
             if not path.exists():
                 np.save(partial, self.features(texts, rows[start : start + PIECE]))
                 replace(partial, path)
@@ -225,7 +247,7 @@ class Frozen:
 
     def log_scores(self, weights: Path, seed: int) -> Matrix:
         """See Family.log_scores."""
-        return _linear_scores(weights, [self.test_features])
+        return load_regression(weights)(self.test_features)
 
 
 class Tfidf:
@@ -233,13 +255,27 @@ class Tfidf:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        # What decided the last features, and they: trials that differ in the fit share them.
+        self.kept: tuple[Any, Any] = (None, None)
 
-    def train(self, subsample: Subsample, state: Path, weights: Path) -> History:
+    def train(self, recipe: Recipe, subsample: Subsample, folders: Folders) -> History:
         """See Family.train."""
         from safetensors.numpy import save_file
 
+        wanted = [subsample.seed, *(recipe[key] for key in COUNTED)]
+        if self.kept[0] != wanted:
+            self.kept = wanted, self.features(recipe, subsample)
+        vectorizer, *features = self.kept[1]
+        history = _train_linear(recipe, self.job.labels, subsample, features, folders.weights)
+        terms = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
+        write_json(folders.weights / "terms.json", terms)
+        save_file({"idf": vectorizer.idf_}, folders.weights / "idf.safetensors")
+        return history
+
+    def features(self, recipe: Recipe, subsample: Subsample) -> tuple[Any, Any, Any]:
+        """Return the fitted vectorizer, and TF-IDF of the texts to train and to validate on."""
         assert self.job.texts is not None
-        vectorizer = _vectorizer(self.job.recipe)
+        vectorizer = _vectorizer(*(recipe[key] for key in COUNTED))
         try:
             training = vectorizer.fit_transform(_texts_at(self.job.texts, subsample.training_rows))
         except ValueError as error:
@@ -247,21 +283,24 @@ class Tfidf:
                 f"TF-IDF found no word to count in the training texts: {error}"
             ) from None
         validation = vectorizer.transform(_texts_at(self.job.texts, subsample.validation_rows))
-        history = _train_linear(self.job, subsample, training, validation, weights)
-        terms = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
-        write_json(weights / "terms.json", terms)
-        save_file({"idf": vectorizer.idf_}, weights / "idf.safetensors")
-        return history
+        return vectorizer, training, validation
+
+    def load(self, weights: Path) -> Any:
+        """Return the vectorizer of the training."""
+        from safetensors.numpy import load_file
+
+        terms = read_json(weights / "terms.json")
+        longest = max(term.count(" ") for term in terms) + 1
+        vectorizer = _vectorizer(longest, vocabulary=terms)
+        vectorizer.idf_ = load_file(weights / "idf.safetensors")["idf"]
+        return vectorizer
 
     def log_scores(self, weights: Path, seed: int) -> Matrix:
         """See Family.log_scores."""
-        from safetensors.numpy import load_file
-
         assert self.job.texts is not None
-        vectorizer = _vectorizer(self.job.recipe, vocabulary=read_json(weights / "terms.json"))
-        vectorizer.idf_ = load_file(weights / "idf.safetensors")["idf"]
+        vectorizer, classify = self.load(weights), load_regression(weights)
         batches = iterate_texts(self.job.texts)
-        return _linear_scores(weights, (vectorizer.transform(texts) for texts in batches))
+        return np.concatenate([classify(vectorizer.transform(texts)) for texts in batches])
 
 
 def _texts_at(path: Path, rows: npt.NDArray[np.int64]) -> list[str]:
@@ -272,13 +311,18 @@ def _texts_at(path: Path, rows: npt.NDArray[np.int64]) -> list[str]:
     return [texts[position] for position in back]
 
 
-def _vectorizer(recipe: dict[str, Any], vocabulary: list[str] | None = None) -> Any:
+def _vectorizer(
+    longest_phrase: int,
+    min_texts: int = 1,
+    max_features: int | None = None,
+    vocabulary: list[str] | None = None,
+) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(
-        ngram_range=(1, recipe["longest_phrase"]),
-        min_df=recipe["min_texts"],
-        max_features=recipe["max_features"],
+        ngram_range=(1, longest_phrase),
+        min_df=min_texts,
+        max_features=max_features,
         sublinear_tf=True,
         strip_accents="unicode",
         vocabulary=vocabulary,
@@ -287,40 +331,50 @@ def _vectorizer(recipe: dict[str, Any], vocabulary: list[str] | None = None) -> 
 
 
 def _train_linear(
-    job: Job, subsample: Subsample, training: Any, validation: Any, weights: Path
+    recipe: Recipe, labels: list[str], subsample: Subsample, features: Sequence[Any], weights: Path
 ) -> History:
-    """Fit logistic regression on the features and save it as a transformers model."""
+    """Fit logistic regression on the features and save it as a transformers model.
+
+    `features` are those of the texts to train and to validate on, dense or scipy-sparse.
+    """
     import torch
 
     from gap.models.linear import LinearConfig, LinearForSequenceClassification
     from gap.regression import fit_logistic_regression
 
-    matrix, bias, history = fit_logistic_regression(
+    training, validation = features
+    matrix, bias, scores = fit_logistic_regression(
         (training, subsample.training_labels),
         (validation, subsample.validation_labels),
-        job.recipe["optimisation"],
-        len(job.labels),
+        recipe["optimisation"],
+        len(labels),
     )
-    config = LinearConfig(num_features=matrix.shape[1], num_labels=len(job.labels))
+    config = LinearConfig(num_features=matrix.shape[1], num_labels=len(labels))
     model = LinearForSequenceClassification(config)
     model.classifier.weight.data = torch.from_numpy(matrix)
     model.classifier.bias.data = torch.from_numpy(bias)
     model.save_pretrained(weights)
-    return history
+    return [scores]
 
 
-def _linear_scores(weights: Path, batches: Iterable[Any]) -> Matrix:
-    """Return log-probabilities (rows, labels) of batches of features, dense or scipy-sparse.
+def load_regression(weights: Path) -> Callable[[Any], Matrix]:
+    """Return a trained function from features, dense or scipy-sparse, to log-probabilities.
 
-    The weights are those of LinearForSequenceClassification, whose import takes longer than this.
+    (rows, features) to (rows, labels). The weights are those of LinearForSequenceClassification,
+    whose import takes longer than this.
     """
     from safetensors.numpy import load_file
 
     tensors = load_file(weights / "model.safetensors")
     matrix, bias = tensors["classifier.weight"], tensors["classifier.bias"]
-    logits = np.concatenate([features @ matrix.T + bias for features in batches])
-    logits -= logits.max(axis=1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+    def log_scores(features: Any) -> Matrix:
+        logits = features @ matrix.T + bias
+        logits -= logits.max(axis=1, keepdims=True)
+        scores: Matrix = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return scores
+
+    return log_scores
 
 
 def family_of(job: Job) -> Family:

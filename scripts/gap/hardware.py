@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import re
 from pathlib import Path
@@ -41,8 +42,18 @@ def attention() -> str:
     return "sdpa" if torch.cuda.is_available() else "eager"
 
 
-def describe_hardware(network: bool = True) -> dict[str, Any]:
-    """Return what a training computes on, as {"device", "processor", "precision", "threads"}.
+def loading_processes(training_processes: int = 1) -> int:
+    """Return how many processes prepare the batches of each training process; 0: it does so itself.
+
+    Beside a GPU the CPU has cores to spare; else they all compute already.
+    """
+    if not torch.cuda.is_available():
+        return 0
+    return max(0, min(4, (os.cpu_count() or 1) // training_processes - 1))
+
+
+def describe_hardware(network: bool = True, processes: int = 1) -> dict[str, Any]:
+    """Return what a training computes on: device, processor, precision, processes, threads of each.
 
     `precision` is that of matrix products: under "bf16" weights and their optimisation are fp32
     still. Without a `network`, as in TF-IDF, all is done on the CPU in fp32.
@@ -52,7 +63,8 @@ def describe_hardware(network: bool = True) -> dict[str, Any]:
         "device": "cuda" if on_gpu else "cpu",
         "processor": torch.cuda.get_device_name() if on_gpu else _cpu_name(),
         "precision": precision() if network else "fp32",
-        "threads": torch.get_num_threads(),
+        "processes": processes,
+        "threads": max(1, torch.get_num_threads() // processes),
     }
 
 

@@ -32,6 +32,9 @@ class Cell:
     n: int
 
 
+Paths = dict[Cell, list[str]]
+
+
 @dataclass(frozen=True)
 class Block:
     """Consecutive test rows of one seed.
@@ -94,6 +97,22 @@ def read_cell(path: str | Path) -> Cell:
             "predict.py wrote; run predict again"
         ) from None
     return Cell(text["dataset"], text["model"], text["size"], int(text["n"]))
+
+
+def index(paths: Iterable[str]) -> Paths:
+    """Return the predictions files of each cell, in the order given; reads metadata only."""
+    cells: Paths = {}
+    for path in paths:
+        cells.setdefault(read_cell(path), []).append(path)
+    return cells
+
+
+def by_size(cells: Paths) -> list[list[Cell]]:
+    """Return the cells of each data set and size, in the order given."""
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.dataset, cell.size), []).append(cell)
+    return list(groups.values())
 
 
 def read_predictions(path: str | Path) -> Iterator[Block]:

@@ -1,4 +1,4 @@
-"""Logistic regression on fixed features, with its strength chosen on validation."""
+"""Logistic regression on fixed features."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-History = list[dict[str, float]]
 # Of a label that training never showed: less likely than the least likely by e^-20.
 ABSENT = 20.0
 
@@ -19,30 +18,22 @@ def fit_logistic_regression(
     validation: tuple[Any, npt.NDArray[np.int32]],
     recipe: dict[str, Any],
     num_labels: int,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], History]:
-    """Return weights (labels, features), biases (labels,), and the validation of each strength.
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], dict[str, float | None]]:
+    """Return weights (labels, features), biases (labels,), and what validation says of them.
 
-    Features (rows, features) may be sparse. One fit per inverse strength in the recipe's
-    `inverse_regularisation`; the best by `metric` on validation is kept. Nothing is random.
+    Features (rows, features) may be sparse. `recipe` is the optimisation's. Nothing is random.
     """
     features, labels = training
     scaler = StandardScaler(with_mean=isinstance(features, np.ndarray))
     if recipe["standardise"]:
         features = scaler.fit_transform(features)
-    best: tuple[float, Any, Any] | None = None
-    history = []
-    for strength in recipe["inverse_regularisation"]:
-        weights, bias = _fit(features, labels, strength, recipe["max_iterations"], num_labels)
-        if recipe["standardise"]:
-            weights = weights / scaler.scale_
-            bias = bias if scaler.mean_ is None else bias - weights @ scaler.mean_
-        scores = _validate(validation, weights, bias)
-        history.append({"inverse_regularisation": strength, **scores})
-        rank = scores["loss"] if recipe["metric"] == "loss" else -scores["accuracy"]
-        if best is None or rank < best[0]:
-            best = (rank, weights, bias)
-    assert best is not None, "the schema asks for at least one strength"
-    return best[1].astype(np.float32), best[2].astype(np.float32), history
+    strength = recipe["inverse_regularisation"]
+    weights, bias = _fit(features, labels, strength, recipe["max_iterations"], num_labels)
+    if recipe["standardise"]:
+        weights = weights / scaler.scale_
+        bias = bias if scaler.mean_ is None else bias - weights @ scaler.mean_
+    scores = _validate(validation, weights, bias)
+    return weights.astype(np.float32), bias.astype(np.float32), scores
 
 
 def _fit(
@@ -68,7 +59,7 @@ def _fit(
 
 def _validate(
     validation: tuple[Any, npt.NDArray[np.int32]], weights: Any, bias: Any
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Return the loss (mean negative log-probability of the true label, nats) and the accuracy."""
     features, labels = validation
     logits = features @ weights.T + bias

@@ -15,11 +15,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from gap.cli import canonical_json, read_json, sha256_file, write_json
+
+# By state folder; held until the work is kept, or the process ends.
+_locks: dict[Path, FileLock] = {}
 
 
 def state_folder(parent: Path, rule: str, facts: Any, files: Sequence[Path]) -> Path:
     """Return parent/.state/RULE/FINGERPRINT, made if need be; the rule's other states are removed.
+
+    It is this process's own until the work is kept or restored; while it is another's, this one
+    waits.
 
     The fingerprint covers `facts` (recipe, provenance of the code) and the content of `files`: for
     a file or folder with a manifest of the same name beside it, that of the manifest.
@@ -28,10 +36,30 @@ def state_folder(parent: Path, rule: str, facts: Any, files: Sequence[Path]) -> 
     fingerprint = hashlib.sha256(canonical_json([facts, digests]).encode()).hexdigest()[:16]
     folder = parent / ".state" / rule / fingerprint
     folder.mkdir(parents=True, exist_ok=True)
+    _lock(folder)
     for other in folder.parent.iterdir():
         if other != folder:
             shutil.rmtree(other)
     return folder
+
+
+def _lock(folder: Path) -> None:
+    """Wait until no other process works in the folder, if the file system knows locks."""
+    lock = _locks.setdefault(folder.resolve(), FileLock(folder / "lock"))
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print("another process does the same work: waiting for it", flush=True)
+            lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        print(f"not safe from a second process doing the same work: {error}", flush=True)
+
+
+def _unlock(folder: Path) -> None:
+    lock = _locks.pop(folder.resolve(), None)
+    if lock:
+        lock.release()
 
 
 def _manifest_of(path: Path) -> Path:
@@ -63,6 +91,7 @@ def keep(state: Path, outputs: Sequence[Path]) -> None:
     for output in outputs:
         link(output, state / "finished" / output.name)
     write_json(state / "finished.json", _digests(state / "finished"))
+    _unlock(state)
 
 
 def restore(state: Path, outputs: Sequence[Path]) -> bool:
@@ -75,6 +104,7 @@ def restore(state: Path, outputs: Sequence[Path]) -> bool:
         return False
     for output in outputs:
         link(state / "finished" / output.name, output)
+    _unlock(state)
     print("made before of the same inputs by the same code: kept", flush=True)
     return True
 

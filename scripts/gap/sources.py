@@ -55,6 +55,10 @@ OTHER_FILES = {
 }
 
 
+class AbsentError(UserError):
+    """A file of a person's own is not there (yet)."""
+
+
 class Record(NamedTuple):
     """One row of a file: either text and label, or the reason why it cannot be used.
 
@@ -115,13 +119,13 @@ def check_name(path: str | Path) -> None:
 def list_data_files(path: str | Path) -> list[Path]:
     """Return the data files that `path` names, sorted by name where it is a folder.
 
-    Raises UserError when it does not exist, holds no file of a known kind, or something that has
-    the name of one and is none (a broken link, a folder, a pipe).
+    Raises AbsentError when it does not exist, UserError when it holds no file of a known kind, or
+    something that has the name of one and is none (a broken link, a folder, a pipe).
     """
     given = Path(path)
     if not given.exists():
         advice = "; ~ and variables stand for themselves" if set("~$") & set(str(path)) else ""
-        raise UserError(
+        raise AbsentError(
             f"{visible(str(path))}: no such file or folder; check `path` (as seen from here)"
             f"{advice}"
         )

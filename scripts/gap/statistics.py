@@ -1,53 +1,89 @@
-"""Accuracies and gaps with intervals, over seeds and test examples."""
+"""Accuracies and gaps with intervals, over seeds and test examples, and what gaps tell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
+from scipy.optimize import brentq
+from scipy.stats import false_discovery_control
+from scipy.stats import t as student
 
 from gap.cli import UserError
 
 Correct = Mapping[int, NDArray[np.bool_]]
-# Resampled row numbers held at once: 4 MB of int64, which stays in a core's cache.
-RESAMPLED_AT_ONCE = 500_000
+# Below it a chance counts as none; no gap needs to be told apart from so small a one.
+SMALLEST_CHANCE = 1e-12
+
+
+@dataclass(frozen=True)
+class Part:
+    """One source of a mean's uncertainty: the variance that it gives it, its degrees of freedom."""
+
+    variance: float
+    freedom: int
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its interval, in percent or percentage points, and the seeds it rests on."""
+    """A mean, in percent or percentage points, with the seeds and the uncertainty of it."""
 
     value: float
-    low: float
-    high: float
     seeds: tuple[int, ...]
+    parts: tuple[Part, ...]
+
+    def half_width(self, confidence: float) -> float:
+        """Return half the width of the interval of this confidence (0..1), in points.
+
+        Each part has an interval of its own, by Student's t, and their half-widths add up in
+        squares (Banerjee 1960, Approximate confidence interval for linear functions of means of k
+        populations, Sankhya 22). It covers at least as often as it says.
+        """
+        squares = (
+            part.variance * student.ppf((1 + confidence) / 2, part.freedom) ** 2
+            for part in self.parts
+        )
+        return math.sqrt(math.fsum(squares))
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Return the ends of the interval of this confidence (0..1)."""
+        half = self.half_width(confidence)
+        return self.value - half, self.value + half
+
+    def chance(self, limit: float) -> float:
+        """Return the two-sided p value of `limit`: 1 - confidence of the interval ending there."""
+        distance = abs(self.value - limit)
+        if distance == 0:
+            return 1.0
+        if distance >= self.half_width(1 - SMALLEST_CHANCE):
+            return 0.0
+        return float(
+            brentq(lambda p: self.half_width(1 - p) - distance, SMALLEST_CHANCE, 1.0, xtol=1e-12)
+        )
 
 
-@dataclass(frozen=True)
-class Resampling:
-    """How intervals are made: their confidence (0..1), the number of resamples, the random seed."""
-
-    confidence: float
-    resamples: int
-    seed: int
-
-
-def accuracy(correct: Correct, resampling: Resampling) -> Estimate:
+def accuracy(correct: Correct) -> Estimate:
     """Return a model's mean accuracy in percent; `correct` is {seed: (rows,)}."""
-    return _estimate(np.stack([correct[seed] for seed in sorted(correct)]), correct, resampling)
+    seeds = sorted(correct)
+    return estimate(np.stack([correct[seed] for seed in seeds]), seeds)
 
 
-def gap(reference: Correct, model: Correct, resampling: Resampling) -> Estimate:
+def gap(reference: Correct, model: Correct) -> Estimate:
     """Return reference accuracy minus model accuracy in percentage points, paired.
 
-    Both are {seed: (rows,)}; the mean is over the seeds that both have, and a resample takes the
-    same seeds and test rows from both. Raises UserError where no seed is shared or the numbers of
-    test rows differ.
+    Both are {seed: (rows,)}; the mean is over the seeds that both have, and each test row of the
+    one is compared with the same row of the other. Raises UserError where no seed is shared or the
+    numbers of test rows differ.
     """
+    return estimate(*paired(reference, model))
+
+
+def paired(reference: Correct, model: Correct) -> tuple[NDArray[np.int8], list[int]]:
+    """Return what `gap` is the mean of, (seeds, test rows), and the seeds; it raises the same."""
     seeds = sorted(reference.keys() & model.keys())
     if not seeds:
         raise UserError(
@@ -61,73 +97,108 @@ def gap(reference: Correct, model: Correct, resampling: Resampling) -> Estimate:
             "set; run predict again for the older file"
         )
     pairs = [reference[seed].astype(np.int8) - model[seed].astype(np.int8) for seed in seeds]
-    return _estimate(np.stack(pairs), seeds, resampling)
+    return np.stack(pairs), seeds
 
 
-def within_margin(estimate: Estimate, margin: float) -> str:
-    """Return whether a gap is at most `margin` points: by its interval "yes", "no" or "unclear"."""
-    if estimate.high <= margin:
-        return "yes"
-    return "no" if estimate.low > margin else "unclear"
+def estimate(values: NDArray[np.integer[Any] | np.bool_], seeds: Sequence[int]) -> Estimate:
+    """Return 100 times the mean of `values` (seeds, test rows), seeds and rows both random.
 
+    A value is the mean, plus an effect of its seed, plus one of its test row, plus what is left.
+    The mean squares of the analysis of variance of such a two-way layout (Scheffe 1959, The
+    Analysis of Variance, ch. 7) give the mean's variance in two parts: that of seeds, what is left
+    included, on seeds - 1 degrees of freedom; and that of rows on rows - 1. With one seed nothing
+    is known of seeds, and the interval is one over test rows only.
 
-def crossed_interval(
-    values: NDArray[np.integer[Any] | np.bool_], resampling: Resampling
-) -> tuple[float, float]:
-    """Return the percentile interval of the mean of `values`, shape (seeds, test rows).
-
-    Crossed ("pigeonhole") bootstrap: seeds and test rows are resampled independently, and each
-    pair of a drawn seed and a drawn row counts (Owen 2007, The pigeonhole bootstrap, Annals of
-    Applied Statistics 1(2)). The part of single seed-row pairs is counted about twice, so the
-    interval is a little wide where seeds differ little. The variance among S seeds comes out
-    (S - 1) / S of its size, a half with 2: there the seed part is a rough guide and too narrow.
-    Simulated with 2,000 rows, a true gap of 10 points lay within the 95 % interval for 2, 3, 5 and
-    10 seeds in 96, 98, 98 and 99 % of 300 studies where the gap varied between seeds by 1 point
-    (standard deviation), and in 84, 89, 91 and 90 % where it varied by 3. With 1 seed the interval
-    covers test rows only: 86 and 52 %. Every call starts from `resampling.seed`: equal test sets
-    meet equal draws, and one model's interval does not depend on the others in a study.
+    A bootstrap that draws seeds and rows anew (Owen 2007, The pigeonhole bootstrap, Annals of
+    Applied Statistics 1(2)) knows of no degrees of freedom: with few seeds its intervals are too
+    narrow. benchmarks/RESULTS.md has both side by side.
     """
-    seeds, rows = values.shape
-    result = bootstrap(
-        (_indices(seeds), _indices(rows)),
-        _crossed_mean(values),
-        n_resamples=resampling.resamples,
-        batch=max(1, RESAMPLED_AT_ONCE // rows),
-        vectorized=True,
-        confidence_level=resampling.confidence,
-        method="percentile",
-        rng=np.random.default_rng(resampling.seed),
+    count, rows = values.shape
+    by_row = values.mean(axis=0, dtype=np.float64)
+    by_seed = values.mean(axis=1, dtype=np.float64)
+    mean = float(by_seed.mean())
+    of_rows = count * float(np.square(by_row - mean).sum())
+    of_seeds = rows * float(np.square(by_seed - mean).sum())
+    # Integers: the sum of squares is exact, and what is left of it never falls below 0 by much.
+    of_all = float(np.square(values, dtype=np.int64).sum()) - count * rows * mean**2
+    left = max(0.0, of_all - of_rows - of_seeds)
+    scale = 100**2 / (count * rows)
+    row_freedom = max(1, rows - 1)
+    if count == 1:
+        return Estimate(
+            100 * mean, tuple(seeds), (Part(scale * of_rows / row_freedom, row_freedom),)
+        )
+    seed_square = of_seeds / (count - 1)
+    row_square = of_rows / row_freedom - left / (row_freedom * (count - 1))
+    parts = (Part(scale * seed_square, count - 1), Part(scale * max(0.0, row_square), row_freedom))
+    return Estimate(100 * mean, tuple(seeds), parts)
+
+
+def differences(gaps: Iterable[Estimate], margin: float, confidence: float) -> list[str]:
+    """Return what can be said of each gap: "clear", "none" or "unclear".
+
+    "clear": whichever model is ahead, the gap is larger than `margin` points; "none": it is smaller
+    (equivalence, by two one-sided tests: Schuirmann 1987, Journal of Pharmacokinetics and
+    Biopharmaceutics 15). Alone, a gap is clear where its interval lies outside of the margin, and
+    none where it lies within. Of many gaps some would be told so by chance; so what is said is
+    held to a false discovery rate of 1 - `confidence` over all of `gaps` (Benjamini and Hochberg
+    1995, Journal of the Royal Statistical Society B 57(1)).
+    """
+    known = list(gaps)
+    if not known:
+        return []
+    claims = ["none" if abs(gap.value) <= margin else "clear" for gap in known]
+    # The nearer end of the margin is the one that decides.
+    chances = [gap.chance(math.copysign(margin, gap.value)) for gap in known]
+    adjusted = false_discovery_control(chances, method="bh")
+    return [
+        claim if chance <= 1 - confidence else "unclear"
+        for claim, chance in zip(claims, adjusted, strict=True)
+    ]
+
+
+def confidence_to_tell(claims: Sequence[str], confidence: float) -> float:
+    """Return the confidence (0..1) of an interval which, clear of the margin, makes one claim more.
+
+    `claims` are the words of `differences`, all others standing as they do. A chance of at most
+    (1 - confidence) (k + 1) / m is told where k of m gaps are: step k + 1 of the procedure of
+    Benjamini and Hochberg.
+    """
+    told = sum(claim != "unclear" for claim in claims)
+    return 1 - (1 - confidence) * (told + 1) / len(claims)
+
+
+def with_seeds(found: Estimate, seeds: int) -> Estimate:
+    """Return what an estimate of two seeds or more is expected to be with `seeds` of them.
+
+    The variance that seeds give falls with their number, on seeds - 1 degrees of freedom; that of
+    test rows stays, as all seeds share them.
+    """
+    of_seeds, of_rows = found.parts
+    variance = of_seeds.variance * len(found.seeds) / seeds
+    return Estimate(found.value, tuple(range(seeds)), (Part(variance, seeds - 1), of_rows))
+
+
+def seeds_to_tell(found: Estimate, distance: float, confidence: float, most: int) -> int | None:
+    """Return the fewest seeds whose interval is expected to end within `distance` points.
+
+    None where it takes more than `most`. `found` is of two seeds or more.
+    """
+    numbers = range(2, most + 1)
+    return next(
+        (n for n in numbers if with_seeds(found, n).half_width(confidence) < distance), None
     )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def _crossed_mean(values: NDArray[Any]) -> Callable[..., NDArray[np.float64]]:
-    """Return the statistic: seed and row indices, shape (..., drawn), to means, shape (...)."""
-    rows = values.shape[1]
-    # Sums of small integers are exact in float32 up to 2**24, whatever order BLAS adds them in.
-    dtype: type[np.floating[Any]] = np.float32 if rows < 2**24 else np.float64
-    by_row = np.ascontiguousarray(values.T, dtype=dtype)
+def rows_to_tell(found: Estimate, distance: float, confidence: float) -> float:
+    """Return the test rows whose interval alone would end within `distance` points.
 
-    def statistic(seed_draws: Any, row_draws: Any, axis: int = -1) -> NDArray[np.float64]:
-        draws = row_draws.reshape(-1, row_draws.shape[axis])
-        offsets = rows * np.arange(len(draws))[:, None]
-        counts = np.bincount((draws + offsets).ravel(), minlength=rows * len(draws))
-        sums = counts.reshape(len(draws), rows).astype(dtype) @ by_row
-        drawn = np.take_along_axis(sums, seed_draws.reshape(len(draws), -1), axis=1)
-        means = drawn.mean(axis=1, dtype=np.float64) / draws.shape[1]
-        return np.asarray(means.reshape(row_draws.shape[:-1]))
-
-    return statistic
-
-
-def _indices(count: int) -> NDArray[np.int64]:
-    # scipy refuses a sample of one; the same index twice gives what one would: nothing to resample.
-    return np.arange(count) if count > 1 else np.zeros(2, dtype=np.int64)
-
-
-def _estimate(values: NDArray[Any], seeds: Any, resampling: Resampling) -> Estimate:
-    low, high = crossed_interval(values, resampling)
-    return Estimate(100 * float(values.mean()), 100 * low, 100 * high, tuple(sorted(seeds)))
+    No number of seeds makes up for fewer. The variance that rows give falls with their number;
+    their degrees of freedom are taken as they are, as there are many. Infinite for no distance.
+    """
+    of_rows = found.parts[-1]
+    half = replace(found, parts=(of_rows,)).half_width(confidence)
+    return (of_rows.freedom + 1) * (half / distance) ** 2 if distance else math.inf
 
 
 def _listed(seeds: Correct) -> str:

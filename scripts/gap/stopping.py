@@ -16,10 +16,17 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextlib.contextmanager
-def stop_at_once() -> Iterator[None]:
-    """Raise Stopped within the context, wherever the program is, when it is asked to stop."""
+def stop_at_once(just_once: bool = False) -> Iterator[None]:
+    """Raise Stopped within the context, wherever the program is, when it is asked to stop.
+
+    With `just_once` further requests are ignored, so that they do not break off an orderly end.
+    """
+    asked: list[int] = []
 
     def stop(number: int, frame: Any) -> None:
+        if just_once and asked:
+            return
+        asked.append(number)
         raise Stopped(f"by {signal.Signals(number).name}; what was finished is kept")
 
     with _handled_by(stop):

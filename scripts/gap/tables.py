@@ -9,7 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-TEXTS = {"dataset", "model", "reference", "size", "seed_list", "within_margin"}
+TEXTS = {
+    *("dataset", "model", "reference", "size", "seed_list", "difference", "processor"),
+    *("label", "reference_label", "model_label", "text"),
+}
 
 
 def study_order(
@@ -29,7 +32,7 @@ def study_order(
             datasets[row["dataset"]],
             models[row["model"]],
             row["n"],
-            row["size"],
+            row.get("size", ""),
             row.get("seed", 0),
         ),
     )

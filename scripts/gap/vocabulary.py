@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from gap.cli import UserError, read_json, sha256_file, write_json
-from gap.durable import replace
+from gap.cli import UserError, read_json
 
 
 class Vocabulary(Protocol):
@@ -60,6 +59,11 @@ class PretrainedVocabulary:
         """Return the ids of each text, without the special tokens."""
         encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
+
+    def parts(self) -> dict[str, Any]:
+        """Return what the tokenizer consists of, as its tokenizer.json has it."""
+        parts: dict[str, Any] = json.loads(self._backend.to_str())
+        return parts
 
 
 def _load_tokenizer(folder: str | Path) -> Any:
@@ -145,14 +149,6 @@ def fit_vocabulary(texts: Iterator[str], recipe: dict[str, Any], seed: int, path
     return FittedVocabulary(path).size
 
 
-def cut(ids: list[int], room: int, keep: str) -> list[int]:
-    """Return at most `room` ids: the head, or the first three quarters of room and the tail."""
-    if len(ids) <= room:
-        return ids
-    head = room if keep == "head" else (3 * room + 3) // 4
-    return ids[:head] + ids[len(ids) - (room - head) :]
-
-
 @dataclass(frozen=True)
 class EncodedTexts:
     """Texts as token ids in a memory-mapped file: `ids` (tokens,), `offsets` (texts + 1,).
@@ -190,73 +186,3 @@ class EncodedTexts:
     def lengths(self) -> npt.NDArray[np.int64]:
         """Tokens of each text, (texts,)."""
         return np.diff(self.offsets)
-
-
-def encode_piece(
-    batches: Iterable[list[str]], vocabulary: Vocabulary, max_tokens: int, keep: str, path: Path
-) -> None:
-    """Encode texts into one .npz file: ids (tokens,), lengths (texts,), shortened.
-
-    A text of no tokens gets the padding id once, so that no model meets an empty row. Memory holds
-    the ids of all texts.
-    """
-    dtype = np.uint16 if vocabulary.size <= 1 << 16 else np.uint32
-    room = max_tokens - len(vocabulary.prefix) - len(vocabulary.suffix)
-    ids: list[npt.NDArray[np.unsignedinteger[Any]]] = []
-    lengths: list[int] = []
-    shortened = 0
-    for texts in batches:
-        encoded = vocabulary.encode(texts)
-        shortened += sum(len(text) > room for text in encoded)
-        encoded = [
-            vocabulary.prefix + cut(text, room, keep) + vocabulary.suffix for text in encoded
-        ]
-        encoded = [text or [vocabulary.pad_id] for text in encoded]
-        ids.append(np.fromiter(chain.from_iterable(encoded), dtype=dtype))
-        lengths += map(len, encoded)
-    partial = path.with_name("partial.npz")
-    np.savez(
-        partial,
-        ids=np.concatenate([np.empty(0, dtype=dtype), *ids]),
-        lengths=np.array(lengths, dtype=np.int64),
-        shortened=shortened,
-    )
-    replace(partial, path)
-
-
-def join_pieces(
-    pieces: Sequence[Path],
-    vocabulary: Vocabulary,
-    stem: Path,
-    rows: npt.NDArray[np.int64] | None = None,
-) -> dict[str, Any]:
-    """Put what `encode_piece` wrote into `stem`.ids.npy and .offsets.npy, one piece at a time.
-
-    `rows`, ascending, says which rows of the data set the texts are, where they are not all.
-    Returns the manifest, which is in `stem`.json, too.
-    """
-    lengths = [np.load(piece)["lengths"] for piece in pieces]
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{stem}.ids.npy", "wb") as file:
-        descr = np.lib.format.dtype_to_descr(np.load(pieces[0])["ids"].dtype)
-        shape = (int(offsets[-1]),)
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": descr, "fortran_order": False, "shape": shape}
-        )
-        for piece in pieces:
-            np.load(piece)["ids"].tofile(file)
-    np.save(f"{stem}.offsets.npy", offsets)
-    if rows is not None:
-        np.save(f"{stem}.rows.npy", rows)
-    manifest = {
-        "partial": rows is not None,
-        "rows": len(offsets) - 1,
-        "tokens": int(offsets[-1]),
-        "shortened": sum(int(np.load(piece)["shortened"]) for piece in pieces),
-        "pad_id": vocabulary.pad_id,
-        "vocabulary_size": vocabulary.size,
-        "sha256": sha256_file(f"{stem}.ids.npy"),
-    }
-    write_json(f"{stem}.json", manifest)
-    return manifest

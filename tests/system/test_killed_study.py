@@ -63,4 +63,4 @@ def test_killed_at_random_moments(tmp_path, tiny_bert):
     assert call.rc == 0, call.output
     assert len(results(whole)) == 5
     assert results(broken) == results(whole)
-    assert not list(broken.folder.glob("results/runs/**/*.checkpoints"))
+    assert not list(broken.folder.glob("results/runs/**/checkpoints"))

@@ -26,9 +26,11 @@ def recipes():
     """Recipes whose training takes some seconds after its start."""
     recipes = make_recipes(max_epochs=8, min_steps=200, evaluations=6, patience=6)
     recipes["fine-tuned"]["optimisation"]["lr"] = 0.001
-    recipes["lstm"]["optimisation"]["min_steps"] = 500
+    recipes["lstm"]["optimisation"] |= {"min_steps": 250, "lr": [0.001, 0.02]}
+    recipes["lstm"]["trials"] = 2
     for name in ("frozen", "tfidf"):
         recipes[name]["optimisation"]["inverse_regularisation"] = STRENGTHS
+        recipes[name]["trials"] = len(STRENGTHS)
     return recipes
 
 
@@ -99,6 +101,8 @@ def test_asked_to_stop(data, recipes, tmp_path):
     assert process.returncode == 75
     assert said.startswith("stopped: seed 1, step ")
     step = said.split()[4]
-    checkpoints = tmp_path.glob(f"asked/.state/train/*/1.checkpoints/checkpoint-{step}/whole")
+    checkpoints = tmp_path.glob(
+        f"asked/.state/train/*/1/trial-1/checkpoints/checkpoint-{step}/whole"
+    )
     assert len(list(checkpoints)) == 1
     assert finish(data, recipe, tmp_path / "asked") == finish(data, recipe, tmp_path / "whole")

@@ -1,24 +1,34 @@
 """The benchmarks run on made-up data, compare like with like, and add up; never how fast."""
 
+import csv
 import importlib
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from gap.batching import pad
+from gap.batching import LabelledTexts, pad
 from gap.cli import UserError
+from gap.dropout import dropout
 from gap.models.lstm import LstmConfig, LstmForSequenceClassification
+from gap.vocabulary import EncodedTexts
+from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 common = importlib.import_module("common")
+corpus = importlib.import_module("corpus")
+data_path = importlib.import_module("data_path")
 fine_tuning = importlib.import_module("fine_tuning")
 lstm_training = importlib.import_module("lstm_training")
+forecasts = importlib.import_module("forecasts")
+intervals = importlib.import_module("intervals")
 planning = importlib.import_module("planning")
 study_overhead = importlib.import_module("study_overhead")
+throughput = importlib.import_module("throughput")
 Timing = common.Timing
 
 
@@ -63,7 +73,19 @@ def rows_of(page, name):
     return [line for line in lines if line[0] == name]
 
 
-def test_fine_tuning_is_compared_with_the_default_trainer(study):
+NARROW = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+NARROW |= {"intermediate_size": 16, "vocab_size": 2000, "max_position_embeddings": 140}
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """A narrow model in the place of RoBERTa-base, small matrices in that of large ones."""
+    monkeypatch.setattr(fine_tuning, "SHAPE", NARROW)
+    monkeypatch.setattr(throughput, "SIDES", {"cpu": 64, "cuda": 64})
+    return throughput.build({"family": "transformer"}, NARROW)[0]
+
+
+def test_fine_tuning_is_compared_with_the_default_trainer(study, narrow):
     folder, options = study
     accuracy = ["--accuracy-seeds=2", "--accuracy-texts=64", "--test-texts=30"]
     fine_tuning.main([*options, *accuracy])
@@ -71,9 +93,46 @@ def test_fine_tuning_is_compared_with_the_default_trainer(study):
     (peer,) = rows_of(page, fine_tuning.PEER)
     assert peer[3].count(" / ") == peer[4].count(" / ") == 2
     assert peer[5].startswith("≥ 4: ")
-    assert len(rows_of(page, fine_tuning.OURS)) == 1
+    assert len(rows_of(page, fine_tuning.OURS)) == 2
+    for name, goal in fine_tuning.SHARES.items():
+        (best,) = rows_of(page, name)
+        assert best[3].count(" / ") == best[4].count(" / ") == 2
+        assert best[5].startswith(f"≥ {goal}: ")
     assert "on 30 test texts after the same steps, one epoch of 64 texts" in page.read_text()
     assert not any(path.name.startswith("checkpoint-") for path in folder.iterdir())
+
+
+def test_the_best_of_the_machine_is_counted_in_tokens(study, narrow):
+    _, options = study
+    recipe = common.load_config(fine_tuning.parse(options).config)["model_zoo"]["bert"]
+    before = [weight.clone() for weight in narrow.parameters()]
+    step = fine_tuning.constant_batches(narrow, recipe["optimisation"])(0)
+    assert step() == recipe["optimisation"]["batch_size"] * fine_tuning.LONGEST
+    assert any((a != b).any() for a, b in zip(before, narrow.parameters(), strict=True))
+    work = fine_tuning.products(operations_per_token=2000.0)(0)
+    assert work() == round(fine_tuning.PRODUCTS * 2 * 64**3 / 2000)
+
+
+def test_padding_is_that_of_batches_of_like_length():
+    lengths = np.array([1, 2, 9, 10, 10, 10])
+    vocabulary = EncodedTexts(np.empty(0, np.uint32), np.cumsum([0, *lengths]), None, 0, 9)
+    texts = LabelledTexts(vocabulary, np.arange(6), np.zeros(6, np.int32))
+    # 1 and 2, 9 and 10, 10 and 10: two tokens of 44.
+    assert fine_tuning.padding(texts, 2) == pytest.approx(2 / 44)
+
+
+def test_ours_is_timed_with_its_own_dropout():
+    class Trainer:
+        state = SimpleNamespace(num_input_tokens_seen=7)
+
+        def train(self):
+            self.dropout = functional.dropout
+
+    trainer = Trainer()
+    assert common.train_and_count(trainer) == 7
+    assert trainer.dropout is not dropout
+    assert common.train_as_project(trainer) == 7
+    assert (trainer.dropout is dropout) != torch.cuda.is_available()
 
 
 def test_the_default_trainer_differs_in_what_is_measured_only(study, tiny_bert, monkeypatch):
@@ -267,3 +326,124 @@ def test_planning_is_compared_with_the_same_graph_of_plain_rules(tmp_path):
     (tmp_path / "both" / "peer" / "results" / "gap.html").unlink()
     with pytest.raises(UserError, match="finds something to do"):
         planning.plan(tmp_path / "both" / "peer", [])
+
+
+def test_intervals_are_counted_that_hold_the_true_gap(tmp_path):
+    options = intervals.argparse.Namespace(studies=40, rows=200, resamples=200, seed=1)
+    found = intervals.coverage(4, 0.07, options)
+    assert 85 <= found.ours <= 100
+    assert 0 < found.bootstrap_width < 3 * found.ours_width
+    text = intervals.report({(4, 0.07): found}, options)
+    assert f"| 4 | 1.9 | {found.ours:.1f} % |" in text
+
+
+def test_the_true_gap_is_that_of_many_rows():
+    one, other = intervals.simulate(intervals.np.random.default_rng(3), 1, 400_000, 0.0)
+    gap = 100 * (one[0].mean() - other[0].mean())
+    assert abs(gap - intervals.true_gap(0.0)) < 0.3
+
+
+# ---------------------------------------------------------------- the data path
+
+SENTENCES = {
+    "no": ["A bad film.", "The plot was poor, poor, poor.", 'It was not "great"!'],
+    "yes": ["A good book.", "The film was great.", "Fine plot;  a good, good book."],
+}
+
+
+def write_reviews(path, rows, seed=1):
+    corpus.write_corpus(path, SENTENCES, rows, seed, ("words", "liked"))
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_a_made_up_corpus_is_the_same_for_the_same_seed(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus, "BLOCK", 50)
+    header, *rows = write_reviews(tmp_path / "a.csv", 120)
+    assert header == ["words", "liked"]
+    assert len(rows) == 120
+    assert {label for _, label in rows} == set(SENTENCES)
+    assert write_reviews(tmp_path / "b.csv", 120)[1:] == rows
+    assert write_reviews(tmp_path / "b.csv", 120, seed=2)[1:] != rows
+    # A shorter corpus is the beginning of a longer one.
+    assert write_reviews(tmp_path / "b.csv", 70)[1:] == rows[:70]
+
+
+def test_made_up_reviews_are_as_long_and_as_varied_as_they_should_be(tmp_path):
+    _, *rows = write_reviews(tmp_path / "a.csv", 4000)
+    lengths = [len(text.split()) for text, _ in rows]
+    assert 75 < np.mean(lengths) < 105
+    # With so few sentences, short reviews come twice by chance.
+    long = [text for text, _ in rows if len(text) > 400]
+    assert 0.002 < 1 - len(set(long)) / len(long) < 0.01
+    known = {word for texts in SENTENCES.values() for text in texts for word in text.split()}
+    new = sum(word not in known for text, _ in rows for word in text.split()) / sum(lengths)
+    assert 0.005 < new < 0.02
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Programs are called here rather than started; returns the list of those that were."""
+    called = []
+
+    def measure(command, log):
+        called.append(Path(command[1]).stem)
+        importlib.import_module(called[-1]).main(command[2:])
+        return data_path.Cost(1.0, 2.0, 300.0)
+
+    monkeypatch.setattr(data_path, "measure", measure)
+    monkeypatch.setattr(data_path, "make_corpus", lambda given, rows: given.scratch / f"{rows}.csv")
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    return called
+
+
+def test_the_data_path_is_compared_with_datasets(study, in_process):
+    folder, options = study
+    for rows in (40, 400):
+        write_reviews(folder / f"{rows}.csv", rows)
+    given = [*options[:2], f"--scratch={folder}", "--rows=400", "--test=5", "--words=20"]
+    data_path.main([*given, "--tokens=12"])
+    steps = list(data_path.STEPS)
+    assert in_process == [*steps, *steps, "datasets_peer"]
+    page = (folder / "page.md").read_text()
+    assert "the same ids of 3" in page
+    assert "- 0.33 times as many rows per second; goal ≥ 3: **missed**" in page
+    assert "- time per row 0.10 times that of 40 rows; goal ≤ 1.15: reached" in page
+    assert not (folder / "400" / "peer").exists()
+    # What is there is not measured again.
+    data_path.main([*given, "--tokens=12"])
+    assert len(in_process) == 7
+
+
+def test_other_ids_than_the_peers_are_an_error(study, in_process):
+    folder, options = study
+    for rows in (40, 400):
+        write_reviews(folder / f"{rows}.csv", rows)
+    given = [*options[:2], f"--scratch={folder}", "--rows=400", "--test=5"]
+    peer = importlib.import_module("datasets_peer")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(UserError, match="other ids than"):
+        patch.setattr(peer, "tokenise", lambda batch, **options: {"ids": [[1]] * len(batch["row"])})
+        data_path.main(given)
+
+
+def test_memory_and_time_are_those_of_all_processes_of_a_part(tmp_path):
+    hold = "import subprocess, sys, time; held = bytearray(60_000_000); time.sleep(1); "
+    child = f"subprocess.run([sys.executable, '-c', {hold + BURN.format(0.2)!r}])"
+    cost = data_path.measure([sys.executable, "-c", hold + child], tmp_path / "log")
+    assert cost.memory > 110
+    assert cost.cpu > 0.2
+    assert cost.wall > 2
+    with pytest.raises(UserError, match="exit status 3; see"):
+        data_path.measure([sys.executable, "-c", "import sys; sys.exit(3)"], tmp_path / "log")
+
+
+def test_forecasts_of_simulated_studies_are_told_with_the_truth():
+    truth = forecasts.TRUTHS[1]
+    assert truth.crossing == pytest.approx(3600, rel=1e-3)
+    options = forecasts.argparse.Namespace(studies=6, seeds=2, rows=4000, draws=50, seed=1)
+    known = forecasts.simulate(forecasts.np.random.default_rng(2), truth, 4, 200_000)
+    assert known.values == pytest.approx(truth.gap(known.n), abs=0.8)
+    found = forecasts.forecast(truth, options)
+    assert found.covered >= 50
+    assert 1 <= found.factor < 20
+    assert f"| {truth.name} | 3,600 |" in forecasts.report({truth: found}, options)

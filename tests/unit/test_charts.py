@@ -1,4 +1,4 @@
-"""The chart: what is on it, where the labels stand, and the files."""
+"""The charts: what is on them, where the labels stand, and the files."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import chart_cost
 import chart_gap
 import estimate_gap
+import gather_latency
 import pytest
-from gap.charts import CHART_WIDTH, nice_ticks, spread, study_chart
+from gap.charts import CHART_WIDTH, cost_chart, nice_ticks, spread, study_chart
 from gap.cli import UserError
 from gap.tables import write_table
 from hypothesis import given
@@ -40,7 +42,7 @@ def study(
                 if place:
                     lag = 5.0 * place - place * step
                     ends = {"gap_low": lag - 2, "gap_high": lag + 2}
-                    texts = {"reference": models[0], "within_margin": "no"}
+                    texts = {"reference": models[0], "difference": "clear"}
                     gaps.append(cell | {"gap": lag} | ends | seeds | texts)
     return accuracies, gaps
 
@@ -209,6 +211,56 @@ def test_the_reference_alone_has_one_panel() -> None:
     assert len(spec["concat"]) == 1
 
 
+PUBLISHED = [
+    {"dataset": "films", "model": "big", "size": "4000", "accuracy": 95.5, "source": "A, table 2"},
+    {"dataset": "films", "model": "lstm", "size": "4000", "accuracy": 71.25, "source": "A, table 2"}
+    | {"note": "read"},
+    {"dataset": "films", "model": "linear", "size": "10%", "accuracy": 50.0, "source": "B"},
+    {"dataset": "films", "model": "lstm", "size": "8000", "accuracy": 70.0, "source": "B"},
+]
+
+
+def hollow(spec: dict[str, Any]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    return [(x, rows) for _, x, rows in marks(spec) if x["mark"].get("fill") == "white"]
+
+
+def test_published_figures_stand_hollow_beside_the_results() -> None:
+    spec = study_chart(*study(), RECIPE | {"published": PUBLISHED}).to_dict()
+    (accuracy, figures), (_, gaps) = hollow(spec)
+    assert [(row["model"], row["value"], row["size"]) for row in figures] == [
+        ("big", 95.5, "4000"),
+        ("lstm", 71.25, "4000"),
+        # The study has no size of 10%, so that figure has no place.
+        ("lstm", 70.0, "8000"),
+    ]
+    assert [(row["model"], row["value"]) for row in gaps] == [("lstm", 24.25)]
+    assert figures[1]["title"] == "lstm (published)"
+    assert {tip["title"] for tip in accuracy["encoding"]["tooltip"]} >= {"source", "known"}
+    assert "Hollow: published, in no estimate here" in subtitle(spec)
+    assert "(A, table 2; B)" in subtitle(spec)
+    # They look like the model's own marks, above those where n is the same.
+    ours = {row["model"]: row for row in marks(spec)[0][2] if row["n"] == 4000}
+    assert figures[1]["x"] == pytest.approx(ours["lstm"]["x"])
+    assert accuracy["encoding"]["color"]["scale"]["domain"] == list(MODELS)
+
+
+def test_published_figures_lie_within_the_axes_and_change_no_line() -> None:
+    plain = study_chart(*study(), RECIPE).to_dict()
+    spec = study_chart(*study(), RECIPE | {"published": PUBLISHED}).to_dict()
+    for layer, rows in hollow(spec):
+        x, y = (layer["encoding"][name]["scale"]["domain"] for name in "xy")
+        assert all(x[0] < row["x"] < x[1] and y[0] <= row["value"] <= y[1] for row in rows)
+
+    def drawn(spec: dict[str, Any]) -> list[tuple[str, int, float]]:
+        lines = [rows for mark, _, rows in marks(spec) if mark == "line"]
+        return [(row["model"], row["n"], row["value"]) for rows in lines for row in rows]
+
+    assert drawn(plain) == drawn(spec)
+    assert not hollow(plain)
+    assert "ollow" not in json.dumps(plain)
+    assert plain == study_chart(*study(), RECIPE | {"published": []}).to_dict()
+
+
 def partial(
     absent: list[tuple[str, str, int]], unpaired: Sequence[tuple[str, str, int]] = (), **axes: Any
 ) -> dict[str, Any]:
@@ -354,3 +406,99 @@ def test_every_file_of_a_partial_chart_says_so(tmp_path: Path) -> None:
 def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.csv: no rows, nothing to draw"):
         draw(tmp_path, tables=([], [{"model": "lstm"}]))
+
+
+# ---------------------------------------------------------------- what inference costs
+
+
+def costs(
+    datasets: tuple[str, ...] = ("films",), models: tuple[str, ...] = MODELS, **changes: Any
+) -> list[dict[str, Any]]:
+    """Return rows of gather_latency's table: each model is half as slow as the one before it."""
+    rows = []
+    for dataset in datasets:
+        for place, model in enumerate(models):
+            value, front = 80.0 - 3 * (place % 3), "no" if place in (1, 2) else "yes"
+            row = {"dataset": dataset, "model": model, "family": "lstm", "size": "4000", "n": 4000}
+            row |= {"parameters": 10**6, "trained_parameters": 10**6, "batch_size": 8}
+            row |= {"milliseconds": 20.0 / 2**place, "milliseconds_95": 30.0, "spread": 0.01}
+            row |= {"tokenisation": 0.1, "examples_per_second": 99.0, "speed_up": 2.0**place}
+            row |= {"batched_speed_up": 1.0, "cpu_share": 1.0, "disturbed": "no", "device": "cpu"}
+            row |= {"processor": "a CPU", "precision": "fp32", "threads": 1, "pareto": front}
+            rows.append(row | {"accuracy": value, "accuracy_low": value - 2} | changes)
+            rows[-1]["accuracy_high"] = value + 2
+    return rows
+
+
+def test_the_cost_chart_has_each_model_once_in_its_colours() -> None:
+    spec = cost_chart(costs(), RECIPE).to_dict()
+    names = ["Big | one", "frozen", "lstm", "lstm-pretrained", "linear"]
+    assert labels(spec) == [[*names, "Pareto front"]]
+    layer, points = next((x, rows) for mark, x, rows in marks(spec) if mark == "point")
+    assert [(row["model"], row["x"], row["value"]) for row in points] == [
+        ("big", 20.0, 80.0),
+        ("frozen", 10.0, 77.0),
+        ("lstm", 5.0, 74.0),
+        ("lstm-pretrained", 2.5, 80.0),
+        ("linear", 1.25, 77.0),
+    ]
+    other = study_chart(*study(), RECIPE).to_dict()
+    same = next(x for mark, x, _ in marks(other) if mark == "point")
+    for channel in ("color", "shape"):
+        assert layer["encoding"][channel] == same["encoding"][channel]
+    x = layer["encoding"]["x"]
+    assert x["scale"]["type"] == "log"
+    assert x["axis"]["values"] == [2, 5, 10, 20]
+    for row in points:
+        assert x["scale"]["domain"][0] < row["x"] < x["scale"]["domain"][1]
+
+
+def test_the_front_goes_up_in_steps_and_on_to_the_edge() -> None:
+    spec = cost_chart(costs(models=("big", "frozen", "lstm", "linear")), RECIPE).to_dict()
+    layer, front = next((x, rows) for mark, x, rows in marks(spec) if mark == "line")
+    assert layer["mark"]["interpolate"] == "step-after"
+    assert [row["model"] for row in front] == ["linear", "big", "big"]
+    assert front[-1]["x"] == layer["encoding"]["x"]["scale"]["domain"][1]
+
+
+def test_many_decades_have_ticks_at_powers_of_ten() -> None:
+    models = tuple(map(str, range(14)))
+    spec = cost_chart(costs(("films", "rentals"), models), RECIPE).to_dict()
+    assert [panel["title"]["text"] for panel in spec["concat"]] == [
+        ["films: Accuracy (%) with 4,000 labels"],
+        ["rentals: Accuracy (%) with 4,000 labels"],
+    ]
+    layer = next(x for mark, x, _ in marks(spec) if mark == "point")
+    assert layer["encoding"]["x"]["axis"]["values"] == [0.001, 0.01, 0.1, 1, 10]
+
+
+def test_the_cost_chart_says_on_what_and_what_was_disturbed() -> None:
+    rows = costs()
+    text = subtitle(cost_chart(rows, RECIPE).to_dict())
+    assert "one core of a CPU" in text
+    assert "other load" not in text
+    rows[0]["disturbed"] = "yes"
+    assert subtitle(cost_chart(rows, RECIPE).to_dict()).endswith("beside other load: Big | one")
+    for row in rows[1:]:
+        row |= {"device": "cuda", "processor": "a GPU", "precision": "bf16"}
+    assert " · a GPU, bf16 · " in subtitle(cost_chart(rows, RECIPE).to_dict())
+    missing = [{"dataset": "films", "model": "gru", "size": "250", "seeds": "1"}]
+    spec = cost_chart(rows, RECIPE | {"missing": missing}).to_dict()
+    assert spec["title"]["text"] == "Preliminary: What does accuracy cost at inference?"
+
+
+@pytest.mark.parametrize("rows", [[], costs(), costs(("a", "b", "c"), ("big", "x" * 40))])
+def test_the_cost_chart_is_drawn_offline(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    write_table(tmp_path / "latency.csv", gather_latency.COLUMNS, rows, decimals=4)
+    files = {name: tmp_path / f"cost.{name}" for name in ("html", "svg", "png", "spec")}
+    options = [text for name, path in files.items() for text in (f"--{name}", str(path))]
+    recipe = ["--recipe", json.dumps(RECIPE), "--latencies", str(tmp_path / "latency.csv")]
+    chart_cost.main([*recipe, *options])
+    references = References()
+    references.feed(files["html"].read_text(encoding="utf-8"))
+    assert references.found == []
+    svg = files["svg"].read_text(encoding="utf-8")
+    found = re.search(r'<svg[^>]* width="([\d.]+)"', svg)
+    assert found is not None
+    assert float(found[1]) <= CHART_WIDTH + 10
+    assert ("no model is measured yet" in svg) == (not rows)

@@ -2,6 +2,7 @@ import copy
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -49,10 +50,10 @@ def message(config, text):
     config = merge(config, yaml.safe_load(text) or {})
     try:
         complete(config)
-        check(config, Path(config["pathvars"]["results"]))
+        absent = check(config, Path(config["pathvars"]["results"]))
     except UserError as error:
         return str(error)
-    return None
+    return absent[0] if absent else None
 
 
 # ------------------------------------------------ the schema
@@ -124,8 +125,48 @@ def test_every_family_gets_all_settings_that_its_training_reads(recipe, kind):
     config["model_zoo"]["mine"] = recipe
     complete(config)
     settings = dict(SCHEMA_PARTS)[f"config.{kind}"]["properties"]
-    assert config["model_zoo"]["mine"]["optimisation"].keys() == settings.keys()
+    # Left out, it is what the number of devices leaves to each.
+    needed = settings.keys() - {"device_batch_size"}
+    assert config["model_zoo"]["mine"]["optimisation"].keys() == needed
     assert "title" not in config["model_zoo"]["mine"]
+
+
+def tuned(lr, trials=None, **lstm):
+    """The LSTM of the default study, as a trainings' recipe has it, with values to try."""
+    change: dict[str, Any] = {"models": ["lstm", "tfidf"], "reference": "lstm"}
+    change |= {"model_zoo": {"lstm": {"optimisation": {"lr": lr}, **lstm}}}
+    config = merge(
+        copy.deepcopy(DEFAULT), change | {"tuning": {"trials": trials} if trials else {}}
+    )
+    complete(config)
+    return config["model_zoo"]["lstm"]
+
+
+def test_values_to_try_have_one_spelling():
+    assert tuned([0.001]) == tuned(0.001)
+    assert tuned(0.001)["trials"] == 1
+    assert tuned([0.004, 0.001, 0.002]) == tuned([0.001, 0.002, 0.004])
+    assert tuned([0.001, 0.002], dropout=[0.5, 0.1])["trials"] == 4
+
+
+def test_a_cap_on_trials_counts_where_there_are_more():
+    values = [0.001, 0.002, 0.004]
+    assert tuned(values, trials=3) == tuned(values)
+    assert tuned(values, trials=2) == tuned(values) | {"trials": 2}
+
+
+def test_the_tuning_of_the_readme_gives_all_networks_as_many_trials(own):
+    _, _, section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Tuning")
+    block = section.partition("```yaml\n")[2].partition("```")[0]
+    assert message(own, block) is None
+    assert {own["model_zoo"][name]["trials"] for name in ("minilm", "lstm", "lstm-minilm")} == {3}
+
+
+def test_logistic_regressions_try_all_that_they_list():
+    config = merge(copy.deepcopy(DEFAULT), {"tuning": {"trials": 1}})
+    complete(config)
+    trials = {name: model["trials"] for name, model in config["model_zoo"].items()}
+    assert trials == {"minilm": 1, "minilm-frozen": 5, "lstm": 1, "lstm-minilm": 1, "tfidf": 4}
 
 
 @pytest.mark.parametrize(
@@ -167,6 +208,14 @@ def test_sizes_have_one_spelling(size, spelled):
         "dataset_zoo: {other: {source: {kind: file, path: nowhere.csv}, text: a, label: b}}",
         "vocabulary_zoo: {minilm: {algorithm: bpe}}",
         "model_zoo: {minilm: {optimisation: {lr: 2.0e-5}}}",
+        "dataset_zoo: {tickets: {published: [{model: lstm, size: 1.0, accuracy: 7, source: A}]}}",
+        # Values to try.
+        "model_zoo: {minilm: {optimisation: {lr: [2.0e-5]}}, lstm: {dropout: [0.5]}}",
+        "{models: [minilm, tfidf], "
+        "model_zoo: {minilm: {optimisation: {lr_schedule: [linear, cosine]}}}}",
+        "model_zoo: {tfidf: {longest_phrase: [1, 2], optimisation: {inverse_regularisation: 2}}}",
+        "{tuning: {trials: 2}, models: [minilm, lstm], model_zoo: {lstm: {dropout: [0.1, 0.3, 0]}, "
+        "minilm: {optimisation: {lr: [2.0e-5, 1.0e-4]}}}}",
     ],
 )
 def test_fine(own, change):
@@ -233,16 +282,18 @@ SIZE = 'a number of rows, 4 or more (250), or a share of all (0.1 or "10%")'
         ),
         (
             "model_zoo: {minilm: {optimisation: {lr: nan}}}",
-            "model_zoo.minilm.optimisation.lr: found 'nan'; expected a number (peak learning rate)",
+            "model_zoo.minilm.optimisation.lr: found 'nan'; expected a number or a list "
+            "(peak learning rate)",
         ),
         (
             "model_zoo: {minilm: {optimisation: {lr: .nan}}}",
-            "model_zoo.minilm.optimisation.lr: found NaN; expected a number (peak learning rate)",
+            "model_zoo.minilm.optimisation.lr: found NaN; expected a number or a list "
+            "(peak learning rate)",
         ),
         (
             "model_zoo: {minilm: {optimisation: {batch_size: 32.0}}}",
             "model_zoo.minilm.optimisation.batch_size: found 32.0; expected a whole number "
-            "(examples per step)",
+            "or a list (examples per step)",
         ),
         (
             "dataset_zoo: {tickets: {words: 0}}",
@@ -287,6 +338,61 @@ SIZE = 'a number of rows, 4 or more (250), or a share of all (0.1 or "10%")'
             "models: minilm",
             "models: found 'minilm'; expected a list (names in model_zoo of the models to compare, "
             "in the order of tables and colours); put it in brackets: [minilm]",
+        ),
+        # Values to try.
+        (
+            "model_zoo: {minilm: {optimisation: {lr: [1.0e-4, 2e-5]}}}",
+            "model_zoo.minilm.optimisation.lr, item 2: 2e-5 is text to YAML, where a number is "
+            "expected; write 2.0e-5",
+        ),
+        (
+            "model_zoo: {lstm: {dropout: [0.1, 1.0]}}",
+            "model_zoo.lstm.dropout, item 2: found 1.0; expected less than 1 (share dropped of the "
+            "embeddings and of each layer's output)",
+        ),
+        (
+            "model_zoo: {minilm: {optimisation: {lr: many}}}",
+            "model_zoo.minilm.optimisation.lr: found 'many'; expected a number or a list (peak "
+            "learning rate)",
+        ),
+        (
+            "model_zoo: {minilm: {optimisation: {lr_schedule: [linear, steep]}}}",
+            "model_zoo.minilm.optimisation.lr_schedule, item 2: found 'steep'; expected one of "
+            "linear, cosine, constant_with_warmup (course of the learning rate after the warm-up)",
+        ),
+        (
+            "model_zoo: {lstm: {dropout: []}}",
+            "model_zoo.lstm.dropout: found []; expected a list of 1 or more (values to try, each "
+            "once)",
+        ),
+        (
+            "model_zoo: {lstm: {dropout: [0.1, 0.1]}}",
+            "model_zoo.lstm.dropout: found [0.1, 0.1]; expected each only once (values to try, "
+            "each once)",
+        ),
+        (
+            "model_zoo: {minilm: {optimisation: {evaluations: [2, 4]}}}",
+            "model_zoo.minilm.optimisation.evaluations: found [2, 4]; expected a whole number "
+            "(evaluations on the validation rows over the schedule); write one value: only what "
+            "is tuned may be a list",
+        ),
+        (
+            "model_zoo: {lstm: {pooling: [mean, max]}}",
+            'model_zoo.lstm.pooling: found ["mean", "max"]; expected one of mean, max (how a text '
+            "becomes one vector, by mean or max over its tokens); write one value: only what is "
+            "tuned may be a list",
+        ),
+        (
+            "model_zoo: {minilm: {optimisation: {lr: [2.0e-5, 1.0e-4]}}, "
+            "lstm: {dropout: [0.3, 0.5], optimisation: {lr: [0.001, 0.002, 0.004]}}}",
+            "model_zoo: unequal numbers of trials: minilm 2, lstm 6, lstm-minilm 1; expected one "
+            "for all models trained by gradient descent: let their lists make as many, or draw as "
+            "many of each with tuning: {trials: n}",
+        ),
+        (
+            "{tuning: {trials: 2}, model_zoo: {minilm: {optimisation: {lr: [2.0e-5, 1.0e-4]}}}}",
+            "tuning.trials: 2 is more than the 1 that the lists of model_zoo.lstm make; lower it, "
+            "or let lstm list more values",
         ),
         # Sizes.
         ("sizes: [250, 0]", f"sizes, item 2: found 0; expected {SIZE}"),
@@ -339,6 +445,11 @@ SIZE = 'a number of rows, 4 or more (250), or a share of all (0.1 or "10%")'
             "model_zoo.bare: found neither of vocabulary and checkpoint; give it one of them",
         ),
         (
+            "model_zoo: {lstm: {embeddings: frozen}}",
+            "model_zoo.lstm.embeddings: found 'frozen', but a vocabulary's embeddings are learned; "
+            "leave it out, or give a checkpoint in place of the vocabulary",
+        ),
+        (
             "{vocabulary_zoo: {minilm: {algorithm: bpe}}, model_zoo: {lstm: {vocabulary: minilm}}}",
             "vocabulary_zoo.minilm: checkpoint_zoo has the same name; rename one",
         ),
@@ -350,6 +461,31 @@ SIZE = 'a number of rows, 4 or more (250), or a share of all (0.1 or "10%")'
         (
             "model_zoo: {tfidf: {title: LSTM}, lstm: {title: LSTM}}",
             "model_zoo.tfidf.title: 'LSTM' is the title of lstm, too; charts need one for each",
+        ),
+        # Published figures.
+        (
+            "dataset_zoo: {tickets: {published: "
+            "[{model: lstmm, size: '100%', accuracy: 70, source: A}]}}",
+            "dataset_zoo.tickets.published, item 1.model: 'lstmm' is not in model_zoo; did you "
+            "mean 'lstm'?",
+        ),
+        (
+            "dataset_zoo: {tickets: {published: [{model: lstm, size: '110%', accuracy: 70, "
+            "source: A}]}}",
+            "dataset_zoo.tickets.published, item 1.size: found 110%; expected a share above 0% "
+            "and up to 100%",
+        ),
+        (
+            "dataset_zoo: {tickets: {published: [&one {model: lstm, size: 50, accuracy: 70, "
+            "source: A}, {<<: *one, accuracy: 71}]}}",
+            "dataset_zoo.tickets.published, item 2: there is another figure of lstm at 50 from "
+            "this source; keep one",
+        ),
+        (
+            "dataset_zoo: {tickets: {published: [{model: lstm, size: 50, accuracy: 101, "
+            "source: A}]}}",
+            "dataset_zoo.tickets.published, item 1.accuracy: found 101; expected 100 or less "
+            "(test texts that were labelled rightly, in percent)",
         ),
         # Seeds.
         (
@@ -421,7 +557,8 @@ def earlier(tmp_path):
     for folder in folders:
         folder.mkdir(parents=True)
     spec = DEFAULT["dataset_zoo"]["imdb"]["source"]
-    (folders[0] / "manifest.json").write_text(json.dumps({"spec": spec, "sha256": "ab"}))
+    (folders[0] / "manifest.json").write_text(json.dumps({"sha256": "ab"}))
+    (folders[0] / "origin.json").write_text(json.dumps({"spec": spec}))
     (folders[1] / "card.json").write_text(
         json.dumps({"source_sha256": "ab", "rows_read": {"pool": 1000, "test": 0}})
     )

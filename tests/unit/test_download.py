@@ -6,15 +6,14 @@ import json
 import os
 import shutil
 import stat
-import subprocess
 import sys
 import threading
 import zipfile
 from pathlib import Path
 
 import download
-import pyarrow.parquet as pq
 import pytest
+from gap import transfer
 from gap.cli import UserError, read_json
 
 CONTENT = b"text,label\n" + b"".join(b"text %d,%d\n" % (i, i % 2) for i in range(20_000))
@@ -79,6 +78,7 @@ def test_a_member_of_a_wheel(tmp_path, wheels, monkeypatch):
         ".state/download/a.csv",
         "files/a.csv",
         "manifest.json",
+        "origin.json",
     ]
 
 
@@ -257,7 +257,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download.time, "sleep", lambda _: None)
+    monkeypatch.setattr(transfer.time, "sleep", lambda _: None)
     with Server() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -346,130 +346,7 @@ def test_other_addresses_are_refused(tmp_path, url):
 
 def test_no_server(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download.time, "sleep", lambda _: None)
+    monkeypatch.setattr(transfer.time, "sleep", lambda _: None)
     with pytest.raises(UserError, match="broke off") as error:
         run(tmp_path, {"kind": "url", "url": "http://127.0.0.1:1/a.csv", "sha256": SHA256})
     assert "\n" not in str(error.value)
-
-
-# ---------------------------------------------------------------- hub
-
-COMMIT = "a" * 40
-REPOSITORIES = {
-    "models/me/tiny": {
-        "config.json": b"{}",
-        "model.safetensors": WEIGHTS,
-        "pytorch_model.bin": b"pickle",
-        "modeling.py": b"raise SystemExit",
-    },
-    "models/me/pickled": {"config.json": b"{}", "pytorch_model.bin": b"pickle"},
-    "datasets/me/data": {
-        "train.jsonl": b'{"text": "a", "label": 2}\n{"text": "b", "label": 1}\n',
-        "test.jsonl": b'{"text": "c", "label": 1}\n',
-    },
-}
-
-
-class HubHandler(http.server.BaseHTTPRequestHandler):
-    """Answers as much of the hub's interface as one model and one data set need."""
-
-    def do_GET(self):
-        path = self.path.partition("?")[0]
-        status, content, headers = self.answer(path)
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content)
-
-    def do_HEAD(self):
-        self.do_GET()
-
-    def answer(self, path):
-        for name, files in REPOSITORIES.items():
-            listing = [{"rfilename": file} for file in files]
-            info = {"_id": "1", "id": "me/x", "sha": COMMIT, "siblings": listing}
-            if path.startswith(f"/api/{name}/revision/"):
-                return 200, json.dumps(info).encode(), {"Content-Type": "application/json"}
-            if path.startswith(f"/api/{name}/tree/"):
-                tree = [
-                    {"type": "file", "oid": oid(content), "size": len(content), "path": file}
-                    for file, content in files.items()
-                ]
-                return 200, json.dumps(tree).encode(), {"Content-Type": "application/json"}
-            file = path.rpartition("/")[2]
-            if path == f"/{name.removeprefix('models/')}/resolve/{COMMIT}/{file}" and file in files:
-                return 200, files[file], {"ETag": f'"{oid(files[file])}"'}
-        found = "EntryNotFound" if "/resolve/" in path else "RepoNotFound"
-        return 404, b"", {"X-Error-Code": found}
-
-    def log_message(self, *_):
-        pass
-
-
-def oid(content):
-    return hashlib.sha1(content).hexdigest()
-
-
-@pytest.fixture
-def hub(tmp_path):
-    """What runs download in a process of its own, as the hub's address is read at import."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), HubHandler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        environment = os.environ | {
-            "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
-            "HF_HOME": str(tmp_path / "cache"),
-            "HF_HUB_OFFLINE": "0",
-            "HF_DATASETS_OFFLINE": "0",
-            "HF_HUB_DISABLE_XET": "1",
-            "NO_PROXY": "127.0.0.1",
-        }
-
-        def fetch(role, **spec):
-            spec = {"kind": "hub", "revision": "main"} | spec
-            command = [sys.executable, download.__file__, "--spec", json.dumps(spec)]
-            command += ["--files", "files", "--manifest", "manifest.json", "--role", role]
-            return subprocess.run(
-                command, cwd=tmp_path, env=environment, capture_output=True, text=True
-            )
-
-        yield fetch
-        server.shutdown()
-        thread.join()
-
-
-def test_a_model_from_the_hub(tmp_path, hub):
-    done = hub("checkpoint", id="me/tiny")
-    assert done.returncode == 0, done.stderr
-    paths = [entry["path"] for entry in read_json(tmp_path / "manifest.json")["files"]]
-    assert paths == [
-        os.path.join("files", "config.json"),
-        os.path.join("files", "model.safetensors"),
-    ]
-    assert files_below(tmp_path) == [
-        ".state/download/config.json",
-        ".state/download/model.safetensors",
-        "files/config.json",
-        "files/model.safetensors",
-        "manifest.json",
-    ]
-    # With another model's files in its place, one that cannot be had is an error all the same.
-    done = hub("checkpoint", id="me/none")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: hub: me/none at revision main")
-    assert "Traceback" not in done.stderr
-    assert "has no .safetensors file" in hub("checkpoint", id="me/pickled").stderr
-
-
-def test_a_data_set_from_the_hub(tmp_path, hub):
-    done = hub("dataset", id="me/data", split="train")
-    assert done.returncode == 0, done.stderr
-    (entry,) = read_json(tmp_path / "manifest.json")["files"]
-    assert pq.read_table(tmp_path / entry["path"]).to_pylist() == [
-        {"text": "a", "label": 2},
-        {"text": "b", "label": 1},
-    ]

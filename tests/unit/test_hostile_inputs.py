@@ -850,10 +850,10 @@ def config_line(content):
             update_config(config, load_configfile(path))
         check_spelling([ROOT / "config.yaml", "own.yaml", "study.yaml"])
         complete(config)
-        check(config, Path(config["pathvars"]["results"]))
+        absent = check(config, Path(config["pathvars"]["results"]))
     except (UserError, WorkflowError) as error:
         return str(error)
-    return None
+    return absent[0] if absent else None
 
 
 LAUGHS = "a: &a [x, x]\n" + "".join(

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 from gap.batching import LengthGroupedSampler, batches_by_tokens, pad
-from gap.families import _linear_scores
+from gap.families import Job, Lstm, load_regression
 from gap.models.linear import LinearConfig, LinearForSequenceClassification
 from gap.models.lstm import LstmConfig, LstmForSequenceClassification, flip, pool
-from gap.models.transformer import load_classifier, load_encoder
+from gap.models.transformer import load_classifier, load_encoder, token_embeddings
 from gap.regression import fit_logistic_regression
+from gap.vocabulary import EncodedTexts
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
@@ -130,16 +131,25 @@ def test_weights_come_back_from_safetensors(tmp_path):
     logits = loaded(features).logits
     assert torch.equal(linear(features).logits, logits)
     for form in (features.numpy(), csr_array(features.numpy())):
-        scores = torch.from_numpy(_linear_scores(tmp_path, [form]))
+        scores = torch.from_numpy(load_regression(tmp_path)(form))
         torch.testing.assert_close(scores, torch.log_softmax(logits, dim=-1))
 
 
-RECIPE = {
-    "standardise": True,
-    "inverse_regularisation": [0.01, 1.0],
-    "max_iterations": 500,
-    "metric": "loss",
-}
+@pytest.mark.parametrize("embeddings", ["tuned", "frozen", "learned"])
+def test_an_lstm_on_a_checkpoints_tokens_has_its_table_unless_it_learns_one(tiny_bert, embeddings):
+    sizes = {"layers": 1, "width": 4, "bidirectional": True, "dropout": 0.5, "pooling": "mean"}
+    recipe = sizes | {"embeddings": embeddings, "embedding_size": 8}
+    texts = EncodedTexts(np.empty(0, np.uint16), np.zeros(1, np.int64), None, 0, 19)
+    model = Lstm(Job(recipe, ["a", "b"], None, None, tiny_bert)).build(recipe, texts)
+    table = token_embeddings(tiny_bert)
+    if embeddings == "learned":
+        assert model.embeddings.weight.shape == (19, 8)
+    else:
+        assert torch.equal(model.embeddings.weight, table)
+    assert model.embeddings.weight.requires_grad == (embeddings != "frozen")
+
+
+RECIPE = {"standardise": True, "inverse_regularisation": 1.0, "max_iterations": 500}
 
 
 @pytest.mark.parametrize("num_labels", [2, 3])
@@ -147,13 +157,14 @@ def test_logistic_regression_finds_labels_and_knows_absent_ones(num_labels):
     random = np.random.default_rng(0)
     labels = random.integers(0, 2, 200).astype(np.int32)
     features = (labels[:, None] * 2 + random.normal(5, 1, (200, 4))).astype(np.float32)
-    weights, bias, history = fit_logistic_regression(
+    weights, bias, scores = fit_logistic_regression(
         (features[:150], labels[:150]), (features[150:], labels[150:]), RECIPE, num_labels
     )
     logits = features[150:] @ weights.T + bias
     assert weights.shape == (num_labels, 4)
-    assert (logits.argmax(1) == labels[150:]).mean() > 0.9
-    assert len(history) == 2
+    right = (logits.argmax(1) == labels[150:]).mean()
+    assert right > 0.9
+    assert scores["accuracy"] == right
     if num_labels == 3:
         assert (logits[:, 2] < logits[:, :2].max(1) - 5).all()
 
@@ -166,8 +177,7 @@ def test_logistic_regression_equals_scikit_learn_on_scaled_features():
     random = np.random.default_rng(0)
     features = random.normal(3, 2, (90, 5))
     labels = random.integers(0, 3, 90).astype(np.int32)
-    recipe = RECIPE | {"inverse_regularisation": [1.0]}
-    weights, bias, _ = fit_logistic_regression((features, labels), (features, labels), recipe, 3)
+    weights, bias, _ = fit_logistic_regression((features, labels), (features, labels), RECIPE, 3)
     logits = features @ weights.T + bias
     scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     peer = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=500))

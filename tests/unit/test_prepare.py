@@ -399,7 +399,9 @@ def test_duplicates_conflicts_and_the_text_budget(tmp_path):
 
 def test_lengths_are_those_before_the_cut(tmp_path):
     rows = [(" ".join([f"w{i}"] * (i + 1)), "xy"[i % 2]) for i in range(20)]
-    card, _ = run(tmp_path, [write_csv(tmp_path / "a.csv", rows)], words=5)
+    card, out = run(tmp_path, [write_csv(tmp_path / "a.csv", rows)], words=5)
+    for row in rows_of(out, "pool") + rows_of(out, "test"):
+        assert len(row["text"].split()) == min(row["source_row"] + 1, 5)
     assert card["words"] == {"mean": 10.5, "median": 10, "percentile_95": 19}
     assert card["cut_share"] == 0.75
 

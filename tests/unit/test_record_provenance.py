@@ -40,11 +40,10 @@ def study(tmp_path):
     folder = tmp_path / "results"
     source = folder / "sources" / "checkpoint-mini"
     files = [(source / "files" / "onnx" / "model.safetensors", 0), (Path("/home/a/b.json"), 1)]
-    manifest = {
-        "spec": {"kind": "hub", "id": "a/mini", "revision": "v1"},
-        "files": [{"path": str(path), "bytes": 3, "sha256": DIGESTS[i]} for path, i in files],
-    }
-    write_json(source / "manifest.json", manifest)
+    entries = [{"path": str(path), "bytes": 3, "sha256": DIGESTS[i]} for path, i in files]
+    write_json(source / "manifest.json", {"files": entries})
+    spec = {"kind": "hub", "id": "a/mini", "revision": "v1"}
+    write_json(source / "origin.json", {"spec": spec, "commit": "c" * 40})
     for dataset in CONFIG["datasets"]:
         pool, test = ({"rows": n, "sha256": DIGESTS[n]} for n in (2, 3))
         card = {"pool": pool, "test": test, "labels": ["a", "b"]}
@@ -134,6 +133,7 @@ def test_record_names_each_run_and_each_environment_once(study, tmp_path):
     }
     assert content["sources"]["checkpoint-mini"] == {
         "spec": {"kind": "hub", "id": "a/mini", "revision": "v1"},
+        "commit": "c" * 40,
         "files": {"onnx/model.safetensors": DIGESTS[0], "/home/a/b.json": DIGESTS[1]},
     }
 
@@ -205,7 +205,7 @@ def test_config_and_rules_that_differ(study, tmp_path, capsys):
 def test_sources_and_data_that_differ(study, tmp_path, capsys):
     record(study, tmp_path / "a")
     manifest = study / "sources" / "checkpoint-mini" / "manifest.json"
-    change(manifest, lambda one: one["spec"].update(revision="v2"))
+    change(manifest.with_name("origin.json"), lambda one: one["spec"].update(revision="v2"))
     change(manifest, lambda one: one["files"][0].update(sha256=DIGESTS[5]))
     for card in study.glob("datasets/*/card.json"):
         change(card, lambda one: one["pool"].update(rows=999, sha256=DIGESTS[5]))
@@ -321,8 +321,11 @@ def test_hardware_is_that_of_the_training(monkeypatch):
         "device": "cuda",
         "processor": "H100",
         "precision": "bf16",
+        "processes": 1,
         "threads": threads,
     }
+    together = hardware.describe_hardware(processes=2)
+    assert (together["processes"], together["threads"]) == (2, max(1, threads // 2))
     # A linear model leaves the GPU alone.
     linear = hardware.describe_hardware(network=False)
     assert (linear["device"], linear["precision"]) == ("cpu", "fp32")

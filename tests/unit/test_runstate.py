@@ -1,5 +1,9 @@
 """What a job has done is found again by the same job, whole, and by no other."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from gap.cli import write_json
 from gap.runstate import keep, link, restore, state_folder
@@ -111,3 +115,35 @@ def test_where_there_are_no_hard_links_files_are_copied(tmp_path, outputs, monke
     link(outputs[0], tmp_path / "copy")
     assert (tmp_path / "copy" / "1" / "model.safetensors").read_bytes() == b"weights"
     assert (tmp_path / "copy" / "1" / "model.safetensors").stat().st_nlink == 1
+
+
+TWIN = """
+import sys
+from pathlib import Path
+from gap.runstate import state_folder
+state_folder(Path(sys.argv[1]), "train", {}, [])
+print("mine", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_job_waits_until_the_first_has_ended(tmp_path):
+    def start():
+        return subprocess.Popen(
+            [sys.executable, "-c", TWIN, str(tmp_path)],
+            env=os.environ | {"PYTHONPATH": "scripts"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    with start() as first, start() as second:
+        said = {first: first.stdout.readline(), second: second.stdout.readline()}
+        assert set(said.values()) == {
+            "mine\n",
+            "another process does the same work: waiting for it\n",
+        }
+        owner, other = sorted((first, second), key=lambda process: said[process] != "mine\n")
+        owner.kill()
+        assert other.stdout.readline() == "mine\n"
+        other.stdin.close()

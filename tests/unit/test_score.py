@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import score
 from gap import predictions
-from gap.cli import UserError
+from gap.cli import UserError, write_json
 from gap.predictions import (
     Cell,
     read_cell,
@@ -146,6 +146,9 @@ def test_scores_do_not_depend_on_the_blocks(tmp_path: Path, monkeypatch) -> None
     monkeypatch.setattr(predictions, "BLOCK_ROWS", 7)
     parts = scored(tmp_path, {1: scores, 2: scores[::-1]}, labels)
     for one, other in zip(whole, parts, strict=True):
+        assert one.pop("confusion") == other.pop("confusion")
+        bins, in_parts = one.pop("bins"), other.pop("bins")
+        assert all(bins[name] == pytest.approx(in_parts[name]) for name in bins)
         assert one == pytest.approx(other)
 
 
@@ -163,9 +166,37 @@ def test_scores_that_are_not_numbers_are_an_error(tmp_path: Path) -> None:
 def run_scores(tmp_path: Path, name: str, **values: object) -> str:
     base = {"dataset": "films", "model": "lstm", "size": "250", "n": 250, "seed": 1, "rows": 9}
     base |= {"accuracy": 0.5, "macro_f1": 1 / 3, "log_loss": 0.7, "calibration_error": 0.1}
-    path = tmp_path / f"{name}.json"
-    path.write_text(json.dumps([base | values]), encoding="utf-8")
+    base |= {"confusion": [[3, 1, 0], [2, 3, 0], [0, 0, 0]]}
+    base |= {"bins": {"rows": [0, 4, 5], "confidence": [0.0, 2.0, 4.5], "correct": [0, 2, 4]}}
+    path, run = tmp_path / name / "scores.json", base | values
+    write_json(path, [run])
+    trials = [
+        {"trial": 2, "settings": {"lr": 2e-5, "lr_schedule": "linear"}, "loss": 0.5}
+        | {"accuracy": 0.75, "seconds": 1.5}
+        | {"evaluations": [{"step": 7, "loss": 0.5, "accuracy": 0.75}]},
+        {"trial": 4, "settings": {"lr": 1e-4, "lr_schedule": "cosine"}, "loss": None}
+        | {"accuracy": 0.5, "seconds": 2.0, "evaluations": []},
+    ]
+    if run["model"] == "ant":
+        trials = [trials[0] | {"trial": 1, "settings": {}}]
+    known = {"trials": trials, "chosen": trials[0]["trial"]}
+    write_json(path.with_name("training.json"), {"n": 250, "seeds": {str(run["seed"]): known}})
     return str(path)
+
+
+def gathered(tmp_path: Path, *scores: str) -> list[list[dict[str, str]]]:
+    """Return the rows of all tables: scores, trials, histories, calibration, labels."""
+    names = ("table", "trials", "histories", "calibration", "labels")
+    tables = [tmp_path / f"{name}.csv" for name in names]
+    options = [
+        x for name, path in zip(names, tables, strict=True) for x in (f"--{name}", str(path))
+    ]
+    cards = []
+    for dataset in ("films", "apples"):
+        cards.append(str(tmp_path / f"{dataset}.json"))
+        write_json(cards[-1], {"dataset": dataset, "labels": ["bad", "fair", "good"]})
+    gather.main([*options, "--cards", *cards, "--", *scores])
+    return [list(csv.DictReader(table.open(encoding="utf-8", newline=""))) for table in tables]
 
 
 def test_gather_orders_as_given_then_by_n_and_seed(tmp_path: Path) -> None:
@@ -177,9 +208,7 @@ def test_gather_orders_as_given_then_by_n_and_seed(tmp_path: Path) -> None:
         run_scores(tmp_path, "e", dataset="apples", model="ant"),
     ]
     (tmp_path / "list").write_text("\n".join(paths), encoding="utf-8")
-    gather.main(["--table", str(tmp_path / "scores.csv"), f"@{tmp_path / 'list'}"])
-    with open(tmp_path / "scores.csv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows, *_ = gathered(tmp_path, f"@{tmp_path / 'list'}")
     assert [(r["dataset"], r["model"], r["n"], r["seed"]) for r in rows] == [
         ("films", "zebra", "250", "9"),
         ("films", "zebra", "250", "10"),
@@ -192,10 +221,73 @@ def test_gather_orders_as_given_then_by_n_and_seed(tmp_path: Path) -> None:
 
 def test_gather_refuses_a_run_given_twice(tmp_path: Path) -> None:
     paths = [run_scores(tmp_path, name) for name in ("a", "b")]
-    with pytest.raises(UserError, match=r"b\.json: data set films, model lstm, size 250, seed 1"):
-        gather.main(["--table", str(tmp_path / "scores.csv"), *paths])
+    with pytest.raises(
+        UserError, match=r"b/scores\.json: data set films, model lstm, size 250, seed 1"
+    ):
+        gathered(tmp_path, *paths)
 
 
 def test_gather_of_no_run_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run is finished"):
-        gather.main(["--table", str(tmp_path / "scores.csv")])
+        gathered(tmp_path)
+
+
+def test_gather_lists_the_trials_of_each_run(tmp_path: Path) -> None:
+    paths = [
+        run_scores(tmp_path, "b", seed=3),
+        run_scores(tmp_path, "a", size="10%", n=100),
+        run_scores(tmp_path, "c", model="ant"),
+    ]
+    _, rows, *_ = gathered(tmp_path, *paths)
+    assert ",".join(rows[0]) == (
+        "dataset,model,size,n,seed,trial,lr,lr_schedule,"
+        "validation_loss,validation_accuracy,seconds,chosen"
+    )
+    assert [",".join(row.values()) for row in rows] == [
+        "films,lstm,10%,100,1,2,2e-05,linear,0.500000,0.750000,1.5,yes",
+        "films,lstm,10%,100,1,4,0.0001,cosine,,0.500000,2.0,no",
+        "films,lstm,250,250,3,2,2e-05,linear,0.500000,0.750000,1.5,yes",
+        "films,lstm,250,250,3,4,0.0001,cosine,,0.500000,2.0,no",
+        "films,ant,250,250,1,1,,,0.500000,0.750000,1.5,yes",
+    ]
+
+
+def test_gather_lists_the_history_of_the_chosen_trial(tmp_path: Path) -> None:
+    _, _, rows, *_ = gathered(tmp_path, run_scores(tmp_path, "a", seed=2))
+    assert [",".join(row.values()) for row in rows] == ["films,lstm,250,250,2,7,0.500000,0.750000"]
+
+
+def test_gather_counts_calibration_and_labels_over_seeds(tmp_path: Path) -> None:
+    other = {"rows": [1, 0, 8], "confidence": [0.2, 0.0, 7.2], "correct": [0, 0, 6]}
+    paths = [
+        run_scores(tmp_path, "a"),
+        run_scores(tmp_path, "b", seed=2, bins=other, confusion=[[4, 0, 0], [2, 3, 0], [0, 0, 0]]),
+    ]
+    *_, calibration, labels = gathered(tmp_path, *paths)
+    assert [list(row.values())[4:] for row in calibration] == [
+        ["0.000000", "0.333333", "1", "0.200000", "0.000000"],
+        ["0.333333", "0.666667", "4", "0.500000", "0.500000"],
+        ["0.666667", "1.000000", "13", "0.900000", "0.769231"],
+    ]
+    # Of "bad" 7 of 8 are found, and 7 of the 11 that are called so are it; no row is "good".
+    assert [list(row.values())[4:] for row in labels] == [
+        ["bad", "4", "0.875000", "0.636364", "0.736842"],
+        ["fair", "5", "0.600000", "0.857143", "0.705882"],
+    ]
+
+
+@given(st.integers(2, 5), st.integers(1, 60), st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_counts_behind_scores_add_up(labels: int, rows: int, seed: int) -> None:
+    scores, truth = made_up(rows, labels, seed)
+    tally = score.Tally(np.zeros((labels, labels), dtype=np.int64))
+    tally.add(predictions.Block(1, truth.astype(np.int32), scores))
+    found = tally.scores()
+    bins = {name: np.array(values) for name, values in found["bins"].items()}
+    assert bins["rows"].sum() == rows
+    assert bins["correct"].sum() == np.trace(found["confusion"])
+    full = bins["rows"] > 0
+    mean = bins["confidence"][full] / bins["rows"][full]
+    edges = np.arange(score.BINS + 1) / score.BINS
+    assert (mean >= edges[:-1][full] - 1e-6).all()
+    assert (mean <= edges[1:][full] + 1e-6).all()

@@ -22,14 +22,21 @@ ENVS = ROOT / "envs"
 LOCKS = ("requirements.txt", "torch-cpu.txt", "torch-cuda.txt")
 PROGRAMS = {
     "data": ["download", "prepare", "subsample", "fit_vocabulary", "encode"],
-    "train": ["train", "predict"],
+    "train": ["train", "predict", "measure_latency"],
     "summary": [
         "score",
         "gather",
         "estimate_gap",
+        "forecast_gap",
+        "examine_errors",
+        "gather_latency",
         "chart_gap",
+        "chart_cost",
         "write_summary",
         "record_provenance",
+        "write_report",
+        "export_tables",
+        "compare_studies",
     ],
 }
 LINUX = {"sys_platform": "linux", "platform_machine": "x86_64", "python_version": "3.11"}

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 from pathlib import Path
 
 import estimate_gap
 import numpy as np
 import pytest
+import scipy.stats
 from gap.cli import UserError
 from gap.predictions import write_predictions
-from gap.statistics import Estimate, Resampling, accuracy, crossed_interval, gap, within_margin
+from gap.statistics import Estimate, Part, accuracy, differences, estimate, gap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-QUICK = Resampling(confidence=0.95, resamples=200, seed=0)
-RECIPE = {"reference": "big", "margin": 1.0, "confidence": 0.95, "resamples": 200, "seed": 0}
+RECIPE = {"reference": "big", "margin": 1.0, "confidence": 0.95}
 
 
 def coin(seeds: list[int], rows: int, share: float, draw: int = 0) -> dict[int, np.ndarray]:
@@ -34,15 +33,19 @@ correctness = st.builds(
 )
 
 
+def width(found: Estimate, confidence: float = 0.95) -> float:
+    return 2 * found.half_width(confidence)
+
+
 def test_accuracy_by_hand() -> None:
-    found = accuracy({2: np.array([1, 1, 0, 0], bool), 1: np.array([1, 0, 0, 0], bool)}, QUICK)
+    found = accuracy({2: np.array([1, 1, 0, 0], bool), 1: np.array([1, 0, 0, 0], bool)})
     assert (found.value, found.seeds) == (37.5, (1, 2))
 
 
 def test_gap_takes_shared_seeds_only() -> None:
     reference = {1: np.array([1, 1, 1, 0], bool), 2: np.array([0, 0, 0, 0], bool)}
     model = {1: np.array([1, 0, 0, 0], bool), 3: np.array([1, 1, 1, 1], bool)}
-    found = gap(reference, model, QUICK)
+    found = gap(reference, model)
     assert (found.value, found.seeds) == (50.0, (1,))
 
 
@@ -51,90 +54,130 @@ def test_gap_takes_shared_seeds_only() -> None:
 def test_gap_is_antisymmetric(one, other) -> None:
     if not one.keys() & other.keys():
         return
-    forth, back = gap(one, other, QUICK), gap(other, one, QUICK)
+    forth, back = gap(one, other), gap(other, one)
     assert forth.value == pytest.approx(-back.value)
-    # Equal draws: the interval is the other's mirror image.
-    assert forth.low == pytest.approx(-back.high, abs=1e-9)
-    assert forth.low - 1e-9 <= forth.value <= forth.high + 1e-9
+    assert forth.half_width(0.9) == pytest.approx(back.half_width(0.9))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(correctness, st.randoms())
-def test_order_of_rows_changes_the_random_part_only(correct, random) -> None:
+def test_orders_of_rows_and_seeds_change_nothing(correct, random) -> None:
     order = list(range(30))
     random.shuffle(order)
     shuffled = {seed: correct[seed][order] for seed in reversed(correct)}
-    one, other = accuracy(correct, QUICK), accuracy(shuffled, QUICK)
+    one, other = accuracy(correct), accuracy(shuffled)
     assert one.value == pytest.approx(other.value)
-    width = one.high - one.low
-    assert abs(one.low - other.low) <= 0.5 * width + 1e-9
-
-
-def test_order_of_seeds_changes_nothing() -> None:
-    correct = coin([3, 1, 2], 40, 0.7)
-    assert accuracy(correct, QUICK) == accuracy(dict(sorted(correct.items())), QUICK)
+    assert one.half_width(0.9) == pytest.approx(other.half_width(0.9), abs=1e-9)
 
 
 def test_a_model_against_itself_has_no_gap() -> None:
     correct = coin([1, 2], 50, 0.6)
-    assert gap(correct, correct, QUICK) == Estimate(0.0, 0.0, 0.0, (1, 2))
+    assert gap(correct, correct).interval(0.95) == (0.0, 0.0)
 
 
-def test_interval_of_one_seed_is_the_bootstrap_of_rows() -> None:
+def test_interval_of_one_seed_is_that_of_a_mean() -> None:
     values = coin([1], 400, 0.8)[1]
-    low, high = crossed_interval(values[None, :], Resampling(0.95, 4000, 1))
-    # The normal approximation of a share, Wald's interval.
-    half = 1.96 * np.sqrt(values.mean() * (1 - values.mean()) / 400)
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.006)
+    low, high = scipy.stats.ttest_1samp(100.0 * values, 0).confidence_interval(0.9)
+    assert estimate(values[None, :], [1]).interval(0.9) == pytest.approx((low, high))
 
 
-def test_interval_draws_seeds_and_rows_crosswise() -> None:
-    """A 2 x 2 table has few resamples, so the exact distribution can be listed."""
-    values = np.array([[3, 0], [1, -2]])
-    pairs = list(itertools.product([0, 1], repeat=2))
-    means = [values[np.ix_(seeds, rows)].mean() for seeds in pairs for rows in pairs]
-    low, high = crossed_interval(values, Resampling(0.8, 4000, 0))
-    assert low == pytest.approx(np.quantile(means, 0.1, method="inverted_cdf"))
-    assert high == pytest.approx(np.quantile(means, 0.9, method="inverted_cdf"))
+def test_parts_are_those_of_the_analysis_of_variance() -> None:
+    """By the definitions of the mean squares of a two-way layout with one value in a cell."""
+    values = np.array([[3, 0, 1, 2], [1, -2, 0, 2], [2, 2, 1, 2]])
+    of_seeds = 4 * np.var(values.mean(axis=1), ddof=1)
+    of_rows = 3 * np.var(values.mean(axis=0), ddof=1)
+    fitted = values.mean(axis=1)[:, None] + values.mean(axis=0) - values.mean()
+    left = np.square(values - fitted).sum() / (2 * 3)
+    found = estimate(values, [1, 2, 3])
+    assert [part.freedom for part in found.parts] == [2, 3]
+    variances = [100**2 * of_seeds / 12, 100**2 * (of_rows - left) / 12]
+    assert [part.variance for part in found.parts] == pytest.approx(variances)
+
+
+def test_half_widths_add_up_in_squares() -> None:
+    found = Estimate(0.0, (1, 2), (Part(4.0, 1), Part(9.0, 10)))
+    wide, narrow = 2 * 12.706, 3 * 2.228  # Student's t at 0.975, of tables
+    assert found.half_width(0.95) == pytest.approx(np.hypot(wide, narrow), rel=1e-3)
+
+
+def test_rows_that_differ_by_chance_alone_have_no_negative_variance() -> None:
+    found = estimate(np.array([[1, 0], [0, 1]]), [1, 2])
+    assert [part.variance for part in found.parts] == [0.0, 0.0]
 
 
 def test_seeds_that_differ_widen_the_interval() -> None:
     rows = np.arange(1000) % 2 == 0
     alike = {1: rows, 2: rows, 3: rows}
     apart = {1: rows, 2: np.ones(1000, bool), 3: np.zeros(1000, bool)}
-    widths = [found.high - found.low for found in (accuracy(alike, QUICK), accuracy(apart, QUICK))]
-    assert widths[0] < 10 < 60 < widths[1]
-
-
-def test_same_seed_same_interval_and_another_seed_another() -> None:
-    correct = coin([1, 2], 200, 0.7)
-    again = accuracy(correct, QUICK)
-    assert accuracy(correct, QUICK) == again
-    assert accuracy(correct, Resampling(0.95, 200, 1)) != again
+    assert width(accuracy(alike)) < 10 < 60 < width(accuracy(apart))
 
 
 def test_more_confidence_wider_interval() -> None:
-    correct = coin([1, 2], 200, 0.7)
-    narrow, wide = (accuracy(correct, Resampling(level, 500, 0)) for level in (0.5, 0.99))
-    assert wide.low < narrow.low < narrow.high < wide.high
+    found = accuracy(coin([1, 2], 200, 0.7))
+    assert width(found, 0.5) < width(found, 0.99)
+
+
+@settings(max_examples=40, deadline=None)
+@given(correctness, st.floats(0.01, 0.99))
+def test_chance_of_an_intervals_end_is_what_it_leaves_out(correct, confidence) -> None:
+    found = accuracy(correct)
+    low, high = found.interval(confidence)
+    if high > low:
+        assert found.chance(low) == pytest.approx(1 - confidence, abs=1e-6)
+        assert found.chance(high) == pytest.approx(1 - confidence, abs=1e-6)
+    assert found.chance(found.value) == 1.0
+
+
+@pytest.mark.parametrize(("seeds", "spread"), [(2, 0.1), (3, 0.0), (3, 0.1), (5, 0.0), (5, 0.1)])
+def test_intervals_cover_at_least_as_often_as_they_say(seeds: int, spread: float) -> None:
+    """Of normal values with known effects; 300 studies, so 4 standard errors are 5 points."""
+    rng = np.random.default_rng(7)
+    covered = 0
+    for _ in range(300):
+        effects = rng.normal(0, spread, (seeds, 1)) + rng.normal(0, 0.5, (1, 200))
+        values = np.rint(1000 * (effects + rng.normal(0, 1, (seeds, 200)))).astype(int)
+        low, high = estimate(values, range(seeds)).interval(0.95)
+        covered += low <= 0 <= high
+    assert 270 <= covered <= 299
 
 
 def test_no_shared_seed_is_an_error() -> None:
     with pytest.raises(UserError, match="the reference has seeds 1, 2, the model has seeds 3;"):
-        gap(coin([1, 2], 5, 0.5), coin([3], 5, 0.5), QUICK)
+        gap(coin([1, 2], 5, 0.5), coin([3], 5, 0.5))
 
 
 def test_test_sets_of_different_length_are_an_error() -> None:
     with pytest.raises(UserError, match=r"different length, \[5, 6\] rows"):
-        gap(coin([1], 5, 0.5), coin([1], 6, 0.5), QUICK)
+        gap(coin([1], 5, 0.5), coin([1], 6, 0.5))
+
+
+def plain(value: float, half: float) -> Estimate:
+    """Return an estimate whose 95 % interval is `half` to each side."""
+    error = half / scipy.stats.t.ppf(0.975, 1000)
+    return Estimate(value, (1,), (Part(error**2, 1000),))
 
 
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
-    [(-3, 1, "yes"), (0.5, 1.1, "unclear"), (1, 2, "unclear"), (1.1, 2, "no"), (-9, -8, "yes")],
+    [
+        *((1.1, 9, "clear"), (-9, -1.1, "clear"), (0.9, 9, "unclear"), (-9, -0.9, "unclear")),
+        *((-0.9, 0.9, "none"), (0.1, 0.9, "none"), (-1.1, 0.9, "unclear"), (-0.9, 1.1, "unclear")),
+        *((1.1, 1.2, "clear"), (-5, 5, "unclear")),
+    ],
 )
-def test_within_margin(low: float, high: float, expected: str) -> None:
-    assert within_margin(Estimate((low + high) / 2, low, high, (1,)), 1.0) == expected
+def test_a_gap_alone_is_judged_by_its_interval(low: float, high: float, expected: str) -> None:
+    assert differences([plain((low + high) / 2, (high - low) / 2)], 1.0, 0.95) == [expected]
+
+
+def test_of_many_gaps_none_is_clear_by_chance() -> None:
+    barely, far = plain(3.1, 2.0), plain(8.0, 2.0)
+    assert differences([barely], 1.0, 0.95) == ["clear"]
+    unclear = [plain(1.0, 2.0)] * 9
+    assert differences([barely, *unclear], 1.0, 0.95)[0] == "unclear"
+    assert differences([far, *unclear], 1.0, 0.95)[0] == "clear"
+    # Where most are far from chance, one that is near it need not be doubted.
+    assert differences([barely, *[far] * 9], 1.0, 0.95)[0] == "clear"
+    assert differences([], 1.0, 0.95) == []
 
 
 def write_cell(
@@ -181,10 +224,31 @@ def test_estimate_gap_writes_both_tables(tmp_path: Path) -> None:
         ("1000", "0.0000", "2", "2 3"),
     ]
     assert float(gaps[0]["gap_low"]) < 20 < float(gaps[0]["gap_high"])
-    assert [row["within_margin"] for row in gaps] == ["no", "yes"]
+    assert [row["difference"] for row in gaps] == ["clear", "none"]
 
 
-def test_estimate_gap_gives_equal_bytes_whatever_else_is_in_the_study(tmp_path: Path) -> None:
+def test_estimate_gap_writes_what_its_intervals_are_made_of(tmp_path: Path) -> None:
+    paths = [
+        *(write_cell(tmp_path, "big", 250, share, [seed]) for seed, share in ((1, 0.8), (2, 0.9))),
+        write_cell(tmp_path, "small", 250, 0.6, [1, 2]),
+        write_cell(tmp_path, "tiny", 250, 0.5, [1]),
+    ]
+    accuracies, (small, tiny) = tables(tmp_path, paths)
+    # By seed, gaps of 20 and 30 points.
+    assert small["seed_error"] == "5.0000"
+    t_seeds, t_rows = scipy.stats.t.ppf(0.975, [1, 99])
+    for name, row in (("gap", small), ("accuracy", accuracies[0])):
+        value, low, *errors = (
+            float(row[key]) for key in (name, f"{name}_low", "seed_error", "row_error")
+        )
+        half = np.hypot(t_seeds * errors[0], t_rows * errors[1])
+        assert value - low == pytest.approx(half, abs=1e-2)
+    low, error = float(tiny["gap_low"]), float(tiny["row_error"])
+    assert 30 - low == pytest.approx(t_rows * error, abs=1e-3)
+    assert tiny["seed_error"] == ""
+
+
+def test_an_interval_is_the_same_whatever_else_is_in_the_study(tmp_path: Path) -> None:
     paths = [
         write_cell(tmp_path, "big", 250, 0.8, [1, 2]),
         write_cell(tmp_path, "small", 250, 0.6, [1, 2]),
@@ -194,7 +258,10 @@ def test_estimate_gap_gives_equal_bytes_whatever_else_is_in_the_study(tmp_path: 
     _, more = tables(tmp_path, [*paths, write_cell(tmp_path, "other", 250, 0.5, [1, 2])])
     tables(tmp_path, paths)
     assert (tmp_path / "gaps.csv").read_bytes() == before
-    assert before.decode().splitlines()[1] == ",".join(more[0].values())
+    # All but the last column, which is told for all gaps together.
+    assert before.decode().splitlines()[1].rpartition(",")[0] == ",".join(
+        list(more[0].values())[:-1]
+    )
 
 
 def test_estimate_gap_leaves_out_what_has_no_partner(tmp_path: Path) -> None:
@@ -246,3 +313,16 @@ def test_estimate_gap_says_where_test_sets_differ(tmp_path: Path) -> None:
 def test_estimate_gap_of_the_reference_alone_has_no_gaps(tmp_path: Path) -> None:
     accuracies, gaps = tables(tmp_path, [write_cell(tmp_path, "big", 250, 0.8, [1])])
     assert (len(accuracies), gaps) == (1, [])
+
+
+def test_estimate_gap_keeps_intervals_to_what_can_be(tmp_path: Path) -> None:
+    paths = [
+        *(write_cell(tmp_path, "big", 250, share, [seed]) for seed, share in ((1, 0.5), (2, 0.99))),
+        *(write_cell(tmp_path, "small", 250, share, [seed]) for seed, share in ((3, 0.5),)),
+        write_cell(tmp_path, "small", 250, 0.5, [2]),
+        write_cell(tmp_path, "small", 250, 0.9, [1]),
+    ]
+    accuracies, gaps = tables(tmp_path, paths)
+    ends = [row[f"accuracy_{end}"] for row in accuracies[:1] for end in ("low", "high")]
+    assert ends == ["0.0000", "100.0000"]
+    assert [gaps[0]["gap_low"], gaps[0]["gap_high"]] == ["-100.0000", "100.0000"]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import estimate_gap
+import forecast_gap
 import gather
+import gather_latency
 import pytest
 import write_summary
 from gap.tables import read_table, write_table
@@ -16,7 +21,6 @@ RECIPE: dict[str, Any] = {
     "reference": "big",
     "margin": 1.0,
     "confidence": 0.95,
-    "resamples": 5000,
     "titles": {"big": "MiniLM", "lstm": "the LSTM"},
 }
 Point = tuple[int, float, float, float]
@@ -26,17 +30,22 @@ def gaps(*points: Point, model: str = "lstm", dataset: str = "films") -> list[di
     return [
         {"dataset": dataset, "model": model, "reference": "big", "size": str(n), "n": n}
         | {"gap": gap, "gap_low": low, "gap_high": high}
-        | {"seeds": 2, "seed_list": "1 2", "within_margin": "no"}
+        | {"seed_error": 0.1, "row_error": 0.5}
+        | {"seeds": 2, "seed_list": "1 2", "difference": "clear"}
         for n, gap, low, high in points
     ]
 
 
 def make(rows: list[dict[str, Any]], **recipe: object) -> write_summary.Study:
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows)) or ["films"]
+    sizes = dict.fromkeys([("250", 250), *((row["size"], row["n"]) for row in rows)])
     accuracies = [
-        {"dataset": dataset, "model": model, "size": "250", "n": 250, "accuracy": 80.0}
-        | {"accuracy_low": 78.0, "accuracy_high": 82.0, "seeds": 2, "seed_list": "1 2"}
-        for dataset in dict.fromkeys(row["dataset"] for row in rows or [{"dataset": "films"}])
+        {"dataset": dataset, "model": model, "size": size, "n": n, "accuracy": 80.0}
+        | {"accuracy_low": 78.0, "accuracy_high": 82.0, "seed_error": 0.1, "row_error": 0.5}
+        | {"seeds": 2, "seed_list": "1 2"}
+        for dataset in datasets
         for model in ["big", *dict.fromkeys(row["model"] for row in rows)]
+        for size, n in sizes
     ]
     scores = [
         {key: row[key] for key in ("dataset", "model", "size", "n")}
@@ -45,14 +54,69 @@ def make(rows: list[dict[str, Any]], **recipe: object) -> write_summary.Study:
         for row in accuracies
         for seed in (1, 2)
     ]
-    card = {"dataset": "films", "labels": ["bad", "good"], "pool": {"rows": 47500}}
+    card: dict[str, Any] = {"labels": ["bad", "good"], "pool": {"rows": 47500}}
     card |= {
         "test": {"rows": 2000},
         "rejected": {"no text": 3},
         "text_budget": {"words": 48},
         "origin": "Maas et al. 2011",
     }
-    return write_summary.Study(RECIPE | recipe, scores, accuracies, rows, [card])
+    cards = [{"dataset": dataset} | card for dataset in datasets]
+    return write_summary.Study(RECIPE | recipe, scores, accuracies, rows, cards)
+
+
+def timed(model: str, **changes: Any) -> dict[str, Any]:
+    """Return a row of gather_latency's table."""
+    row = {"dataset": "films", "model": model, "family": "lstm", "size": "250", "n": 250}
+    row |= {"parameters": 1_234_567, "trained_parameters": 1000, "milliseconds": 2.0}
+    row |= {"milliseconds_95": 3.456, "tokenisation": 0.25, "examples_per_second": 12345.6}
+    row |= {"batch_size": 32, "speed_up": 8.0, "batched_speed_up": 12.34, "cpu_share": 0.99}
+    row |= {"spread": 0.02, "disturbed": "no", "device": "cpu", "processor": "a CPU (AVX2)"}
+    row |= {"precision": "fp32", "threads": 1, "accuracy": 80.0, "accuracy_low": 78.0}
+    return row | {"accuracy_high": 82.0, "pareto": "yes"} | changes
+
+
+BIG = timed("big", family="transformer", speed_up=1.0, batched_speed_up=1.0, pareto="no")
+
+
+def inference(*rows: dict[str, Any], **recipe: object) -> str:
+    """Return the summary's section on inference in one line."""
+    study = dataclasses.replace(make(gaps((250, 9, 7, 11)), **recipe), latencies=rows)
+    section = write_summary.summary(study).partition("## What inference costs\n\n")[2]
+    return " ".join(section.partition("\n## ")[0].split())
+
+
+def test_what_inference_costs_is_told_beside_the_papers_claim() -> None:
+    text = inference(BIG, timed("lstm"))
+    assert "on 1 thread of a CPU (AVX2), in fp32." in text
+    row = "| the LSTM | 1.23 M | 2 | 3.46 | 25% | 8x | 12,346 | 12.3x | yes |"
+    assert row in text
+    assert "found LSTMs at least 20 times as fast as RoBERTa at inference; so says a" in text
+    assert text.endswith("Here, as fast as MiniLM: the LSTM 8 times (12.3 in batches).")
+    assert "disturbed" not in text
+    assert "What inference costs" not in write_summary.summary(make(gaps((250, 9, 7, 11))))
+
+
+def test_the_paper_is_left_out_where_its_models_are_not_compared() -> None:
+    assert "Wang" not in inference(BIG, timed("tfidf", family="linear"))
+    assert "Wang" not in inference(BIG | {"family": "linear"}, timed("lstm"))
+    unmeasured = {"speed_up": "", "batched_speed_up": ""}
+    text = inference(BIG | unmeasured, timed("lstm", **unmeasured))
+    assert "Wang" not in text
+    assert "| 25% | | 12,346 | |" in text
+
+
+def test_ratios_of_several_data_sets_are_a_range() -> None:
+    other = timed("lstm", dataset="rentals", speed_up="4.5", batched_speed_up=12.34)
+    text = inference(BIG, timed("lstm"), other)
+    assert "the LSTM 4.5 to 8 times (12.3 in batches)." in text
+
+
+def test_a_disturbed_measurement_is_marked_and_told() -> None:
+    text = inference(BIG, timed("lstm", disturbed="yes", cpu_share=0.61, spread=0.4))
+    assert "| the LSTM | 1.23 M | 2* |" in text
+    assert "disturbed the measurement of the LSTM (CPU time 61% of the clock's, rounds 40%" in text
+    assert text.endswith("measure again: snakemake --cores all --forcerun measure_latency")
 
 
 def answer(*points: Point, **recipe: object) -> str:
@@ -147,7 +211,7 @@ def test_several_data_sets_share_the_first_line() -> None:
     first = text.splitlines()[0]
     assert first.startswith("On films with 250 labels MiniLM is 9.0 points")
     assert "; on rentals with 250 labels MiniLM is 5.0 points" in first
-    assert text.count("### rentals") == 2
+    assert text.count("### rentals") == 3
     assert sum(line.startswith("| the LSTM |") for line in text.splitlines()) == 4
 
 
@@ -169,8 +233,24 @@ def test_a_partial_study_is_told_as_preliminary() -> None:
         "| -------- | -------- | -----: | ------ |\n"
         "| films    | the LSTM |  4,000 | 1-2, 3 |\n\n"
     )
-    assert rest.replace(section, "") == whole
+    # What to run next differs.
+    assert _but_the_verdict(rest.replace(section, "")) == _but_the_verdict(whole)
+    assert "What to run next: the runs that are missing" in text
     assert write_summary.summary(make(rows, missing=[])) == whole
+
+
+def _but_the_verdict(text: str) -> str:
+    start = text.index("## The verdict")
+    return text[:start] + text[text.index("## Gap to") :]
+
+
+def test_the_verdict_follows_the_explanation() -> None:
+    rows = gaps((250, 9, 7, 11), (4000, 8, 6, 10)) + gaps((250, 9, 7, 11), model="frozen")
+    parts = write_summary.summary(make(rows)).split("\n\n")
+    assert parts[1].startswith("Measured on")
+    assert parts[2] == "## The verdict"
+    assert parts.index("## The other comparisons") > parts.index("## The verdict")
+    assert "A curve, which tells where the gap closes, takes 3 sizes" in "\n".join(parts[3:7])
 
 
 def test_what_has_no_gap_is_told() -> None:
@@ -202,14 +282,81 @@ def test_table_is_aligned_and_escapes_bars() -> None:
 
 def test_tables_hold_the_numbers_and_fit_a_terminal() -> None:
     rows = gaps((1000000, 12.34, -10.11, 14.56), model="a rather long name of a model")
-    text = write_summary.summary(make(rows))
+    times = [timed("a rather long name of a model", disturbed="yes", milliseconds=1234.5)]
+    text = write_summary.summary(dataclasses.replace(make(rows), latencies=times))
     assert max(len(line) for line in text.splitlines()[1:]) <= 110
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
-    gap = ["a rather long name of a model", "1,000,000", "12.3", "-10.1 to 14.6", "2", "no"]
+    gap = ["a rather long name of a model", "1,000,000", "12.3", "-10.1 to 14.6", "2", "clear"]
     assert gap in cells
     assert ["MiniLM", "250", "80.0", "78.0 to 82.0", "85.0", "0.500", "5.0", "2"] in cells
     assert ["films", "47,500", "2,000", "3", "48", "bad, good"] in cells
     assert "films: Maas et al. 2011" in text
+
+
+def test_published_figures_stand_beside_ours_and_in_no_other_part() -> None:
+    setting = {"dataset": "films", "size": "250", "source": "A et al., table 2"}
+    published = [
+        setting | {"model": "big", "accuracy": 78.85, "note": "derived"},
+        setting | {"model": "lstm", "accuracy": 76.37},
+        setting | {"model": "lstm", "accuracy": 50.0, "source": "B"},
+    ]
+    rows = gaps((250, 9, 7, 11))
+    text, whole = (
+        write_summary.summary(make(rows, **recipe)) for recipe in ({"published": published}, {})
+    )
+    start, end = text.index("## Published figures"), text.index("## Data")
+    assert text[:start] + text[end:] == whole
+    cells = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in text[start:end].splitlines()
+        if line.startswith("|")
+    ]
+    assert cells[2:] == [
+        ["films", "MiniLM", "250", "78.85", "80.00", "", ""],
+        ["films", "the LSTM", "250", "76.37", "80.00", "2.48", "9.00"],
+        # Of another source, which has no figure of the reference.
+        ["films", "the LSTM", "250", "50.00", "80.00", "", "9.00"],
+    ]
+    assert "- films, MiniLM, 250: A et al., table 2; derived\n" in text
+    assert "- films, the LSTM, 250: A et al., table 2\n" in text
+    assert write_summary.summary(make(rows, published=[])) == whole
+
+
+def tried(model: str, seed: int, *outcomes: tuple[object, float], n: int = 250) -> list[Any]:
+    """Rows of trials with their validation losses and accuracies."""
+    run = {"dataset": "films", "model": model, "size": str(n), "n": n, "seed": seed}
+    return [
+        run
+        | {"trial": number, "lr": 0.1, "validation_loss": loss, "validation_accuracy": accuracy}
+        | {"seconds": 1.0, "chosen": "no"}
+        for number, (loss, accuracy) in enumerate(outcomes, start=1)
+    ]
+
+
+def test_what_was_tried_is_told_at_the_largest_size() -> None:
+    trials = [
+        *tried("big", 1, (0.5, 0.9), n=100),
+        # The lowest loss, not the highest accuracy, is chosen; no loss at all is the highest.
+        *tried("big", 1, (0.5, 0.8), (0.4, 0.7), ("", 0.6)),
+        *tried("big", 2, (0.5, 0.7), (0.4, 0.9), (0.3, 0.8)),
+        *tried("lstm", 1, (0.5, 0.55)),
+    ]
+    study = replace(make(gaps((250, 9, 7, 11))), trials=trials)
+    text = write_summary.summary(study)
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert ["Model", "Labels", "Trials", "1", "2", "3"] in cells
+    # Of three, the best is in two of three pairs, the second best in one.
+    pairs = 50 * ((2 * 0.7 + 0.8) / 3 + (2 * 0.8 + 0.9) / 3)
+    assert ["MiniLM", "250", "3", "75.0", f"{pairs:.1f}", "75.0"] in cells
+    assert ["the LSTM", "250", "1", "55.0", "", ""] in cells
+    assert "never the test set" in text
+
+
+def test_one_trial_each_is_nothing_to_tell() -> None:
+    study = make(gaps((250, 9, 7, 11)))
+    # Drawn from several: its number is not the first.
+    trials = [row | {"trial": 3} for row in tried("big", 1, (0.5, 0.9))]
+    assert "tried" not in write_summary.summary(replace(study, trials=trials))
 
 
 def test_a_share_is_shown_with_its_n() -> None:
@@ -218,12 +365,58 @@ def test_a_share_is_shown_with_its_n() -> None:
     assert "| 4,321 (10%) |" in write_summary.summary(make(rows))
 
 
+def crossed(n: float, low: float, high: float) -> dict[str, Any]:
+    who = {"dataset": "films", "model": "lstm", "reference": "big"}
+    sizes = {"sizes": 3, "largest": 4000, "form": "power law"}
+    return who | sizes | {"n": n, "n_low": low, "n_high": high, "within_reach": 0.9}
+
+
+def held_back(value: float, measured: float) -> dict[str, Any]:
+    who = {"dataset": "films", "model": "lstm", "reference": "big"}
+    said = {"sizes": 3, "largest": 1000, "n": 4000, "value": value}
+    return who | said | {"low": value - 0.5, "high": value + 0.5, "measured": measured}
+
+
+@pytest.mark.parametrize(
+    ("n", "low", "high", "expected"),
+    [
+        (1234.5, 510.2, 3456.0, "1,200 |      510 to 3,500 "),
+        (9123.0, 3900.0, math.inf, "9,100 (not measured) | 3,900 to not within reach "),
+        (250.0, 250.0, 613.0, "250 or before | 250 or before to 610 "),
+        (math.inf, math.inf, math.inf, "not within reach | not within reach to not within reach "),
+    ],
+)
+def test_where_a_gap_closes_is_told(n: float, low: float, high: float, expected: str) -> None:
+    study = make(gaps((250, 9, 7, 11), (1000, 5, 4, 6), (4000, 3, 2, 4)))
+    text = write_summary.summary(dataclasses.replace(study, crossings=[crossed(n, low, high)]))
+    assert "## From which size on the gap is closed" in text
+    cells = [" ".join(line.split()) for line in text.splitlines()]
+    assert f"| the LSTM | {' '.join(expected.split())} | power law |" in cells
+    assert "Held back" not in text
+
+
+def test_how_wrong_forecasts_were_is_told() -> None:
+    study = make(gaps((250, 9, 7, 11), (1000, 5, 4, 6), (4000, 3, 2, 4)))
+    study = dataclasses.replace(study, crossings=[crossed(9000.0, 5000.0, math.inf)])
+    study = dataclasses.replace(study, forecasts=[held_back(4.0, 3.0), held_back(2.8, 3.0)])
+    text = " ".join(write_summary.summary(study).split())
+    assert "2 gaps of larger sizes of this study were forecast from the smaller ones alone" in text
+    assert "off by 0.6 points in the mean, 1.0 at most; 1 of 2 lay within" in text
+
+
 def test_program_reads_the_tables_and_writes_the_summary(tmp_path: Path) -> None:
     study = make(gaps((250, 18.25, 15.1, 21.3), (4000, 9.1, 8.0, 10.2)))
+    study = dataclasses.replace(study, latencies=[BIG, timed("lstm")])
+    study = dataclasses.replace(study, crossings=[crossed(9100.0, 4100.0, math.inf)])
+    study = dataclasses.replace(study, forecasts=[held_back(9.5, 9.1)])
     names = {
         "scores": (gather.COLUMNS, study.scores),
         "accuracies": (estimate_gap.ACCURACY_COLUMNS, study.accuracies),
         "gaps": (estimate_gap.GAP_COLUMNS, study.gaps),
+        "trials": (gather.trial_columns([]), []),
+        "latencies": (gather_latency.COLUMNS, study.latencies),
+        "crossings": (forecast_gap.CROSSING_COLUMNS, study.crossings),
+        "forecasts": (forecast_gap.FORECAST_COLUMNS, study.forecasts),
     }
     options = []
     for name, (columns, rows) in names.items():

@@ -6,12 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from gap import config as study
-from gap import families, training
+from gap import families, inference, training
 from gap.cli import Stopped, read_json, write_json
 from gap.families import Job, family_of
 from gap.predictions import read_predictions
@@ -19,7 +21,9 @@ from gap.pretrained import checkpoint_folder
 from gap.sampling import read_subsamples
 from gap.stopping import stop_at_once
 from gap.training import ReportProgress, last_whole_checkpoint, schedule
+from gap.tuning import trial
 from tiny_training import (
+    folders_at,
     make_data,
     make_recipes,
     model_options,
@@ -45,9 +49,9 @@ def train_first_seed(data, recipe, state):
     options = model_options(data, recipe, "pool")
     checkpoint = checkpoint_folder(options["checkpoint"]) if "checkpoint" in options else None
     family = family_of(Job(recipe, ["neg", "pos"], options["ids"], None, checkpoint))
-    weights = state.with_name(f"{state.name}-weights")
-    history = family.train(next(read_subsamples(data / "subsample.parquet")), state, weights)
-    return history, (weights / "model.safetensors").read_bytes()
+    one, folders = next(read_subsamples(data / "subsample.parquet")), folders_at(state)
+    history = family.train(trial(recipe, 1).recipe, one, folders)
+    return history, (folders.weights / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["fine-tuned", "frozen", "lstm", "lstm-tiny", "tfidf"])
@@ -69,7 +73,7 @@ def test_each_family_learns_and_repeats_itself(data, recipes, name, tmp_path):
     assert report["made_with"]["provenance"]["code"] == "0123456789abcdef"
     assert {"numpy", "torch"} <= set(report["made_with"]["packages"])
     assert report["made_with"]["hardware"]["threads"] == 1
-    assert not list((tmp_path / "first").rglob("*.checkpoints"))
+    assert not list((tmp_path / "first").rglob("checkpoints"))
 
 
 class KilledError(Exception):
@@ -92,13 +96,44 @@ def test_a_broken_training_goes_on_to_the_same_numbers(data, recipes, name, tmp_
         patch.setattr(ReportProgress, "on_save", die)
         with pytest.raises(KilledError):
             run_training(data, recipes[name], tmp_path / "broken")
-    assert list((tmp_path / "broken").glob(".state/train/*/1.checkpoints/checkpoint-*"))
+    assert list((tmp_path / "broken").glob(".state/train/*/1/trial-1/checkpoints/checkpoint-*"))
 
     with counted_steps(monkeypatch) as counted:
         run_training(data, recipes[name], tmp_path / "broken")
     # Of seed 1, the steps since its last checkpoint; of seed 2, all.
     assert 24 < len(counted) < 48
     assert run_prediction(data, recipes[name], tmp_path / "broken") == whole
+
+
+def test_a_training_broken_in_its_second_trial_goes_on(data, recipes, tmp_path, monkeypatch):
+    settings = recipes["lstm"]["optimisation"] | {"lr": [0.0001, 0.02]}
+    tuned = recipes["lstm"] | {"optimisation": settings, "trials": 2}
+    run_training(data, tuned, tmp_path / "whole")
+    saves = []
+
+    def die(self, args, state, control, **_):
+        saves.append(state.global_step)
+        if len(saves) == 6:
+            raise KilledError
+
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(ReportProgress, "on_save", die)
+        run_training(data, tuned, tmp_path / "broken")
+    with counted_steps(monkeypatch) as counted:
+        run_training(data, tuned, tmp_path / "broken")
+    # Of seed 1, the second half of the second trial; of seed 2, both trials.
+    assert len(counted) == 12 + 2 * 24
+    predicted = [run_prediction(data, tuned, tmp_path / name) for name in ("whole", "broken")]
+    assert predicted[0] == predicted[1]
+    # The better trial is what a recipe with its value alone comes to.
+    report = read_json(tmp_path / "broken" / "training.json")["seeds"]["1"]
+    assert report["chosen"] == 2
+    assert [trial["settings"] for trial in report["trials"]] == [{"lr": 0.0001}, {"lr": 0.02}]
+    assert report["trials"][0]["loss"] > report["trials"][1]["loss"]
+    run_training(data, recipes["lstm"], tmp_path / "alone")
+    alone = read_json(tmp_path / "alone" / "training.json")["seeds"]["1"]
+    assert alone["sha256"] == report["sha256"]
+    assert alone["trials"][0]["evaluations"] == report["trials"][1]["evaluations"]
 
 
 class counted_steps:  # noqa: N801 - reads as a function
@@ -210,6 +245,40 @@ def test_elsewhere_it_stops_where_it_is():
         os.kill(os.getpid(), signal.SIGTERM)
         pytest.fail("went on")
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("name", ["fine-tuned", "lstm"])
+def test_validation_does_not_depend_on_its_batches(data, recipes, name, tmp_path, monkeypatch):
+    usual = train_first_seed(data, recipes[name], tmp_path / "usual")
+    # Of some texts each, and of one.
+    for tokens in (60, 1):
+        monkeypatch.setattr(inference, "BATCH_TOKENS", tokens)
+        history, weights = train_first_seed(data, recipes[name], tmp_path / f"{tokens}")
+        assert weights == usual[1]
+        for found, expected in zip(history, usual[0], strict=True):
+            assert found["accuracy"] == expected["accuracy"]
+            assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fine-tuned", "lstm"])
+def test_no_step_waits_for_the_device(data, recipes, name, tmp_path, monkeypatch):
+    stepping, reads = [], []
+    monkeypatch.setattr(ReportProgress, "on_step_begin", lambda *_, **__: stepping.append(1))
+    monkeypatch.setattr(ReportProgress, "on_step_end", lambda *_, **__: stepping.clear())
+
+    def watched(own):
+        def read(tensor, *arguments, **options):
+            if stepping:
+                reads.append(Path(sys._getframe(1).f_code.co_filename).name)
+            return own(tensor, *arguments, **options)
+
+        return read
+
+    for method in ("item", "tolist", "numpy", "cpu", "__bool__", "__int__", "__float__"):
+        monkeypatch.setattr(torch.Tensor, method, watched(getattr(torch.Tensor, method)))
+    train_first_seed(data, recipes[name], tmp_path / "state")
+    # transformers looks, before it computes anything, whether there is padding.
+    assert set(reads) == ({"masking_utils.py"} if name == "fine-tuned" else set())
 
 
 def test_features_are_computed_once(data, recipes, tmp_path, monkeypatch):

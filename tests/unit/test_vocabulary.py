@@ -5,20 +5,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from gap.encoding import Encoder, encode_piece, flatten, join_pieces
 from gap.vocabulary import (
     EncodedTexts,
     FittedVocabulary,
     PretrainedVocabulary,
-    cut,
-    encode_piece,
     fit_vocabulary,
-    join_pieces,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
 TEXTS = [f"text number {i} is about a {word} film" for i, word in enumerate(["good", "bad"] * 30)]
 RECIPE = {"algorithm": "unigram", "size": 60, "character_coverage": 1.0, "sample_texts": 1000}
+
+
+def cut(ids, room, keep):
+    """Return what a text's ids are shortened to, without the marks around them."""
+    encoder = Encoder(Letters(), room + 2, keep)
+    whole, _ = encoder.complete(*flatten([ids]))
+    return whole[1:-1].tolist()
 
 
 @given(st.lists(st.integers(0, 99), max_size=40), st.integers(1, 30))
@@ -46,7 +51,7 @@ def write_encoded(pieces, vocabulary, max_tokens, stem, rows=None):
     """Encode pieces of batches of texts; return the manifest."""
     paths = [stem.with_name(f"{number}.npz") for number in range(len(pieces))]
     for batches, path in zip(pieces, paths, strict=True):
-        encode_piece(iter(batches), vocabulary, max_tokens, "head", path)
+        encode_piece(map(pa.array, batches), Encoder(vocabulary, max_tokens, "head"), path)
     return join_pieces(paths, vocabulary, stem, rows)
 
 

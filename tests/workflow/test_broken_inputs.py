@@ -59,13 +59,19 @@ def test_a_small_config_of_ones_own_is_enough(study, tickets, config):
     assert "imdb" not in call.output
 
 
-def test_no_such_file(study, config):
-    call = study.snakemake("-n", config=config)
-    assert_says(
-        call,
-        "error: config: dataset_zoo.tickets.source: tickets.csv: no such file or folder; "
-        "check `path` (as seen from here)",
+def test_without_its_file_a_study_is_planned_and_not_begun(study, config):
+    line = (
+        "config: dataset_zoo.tickets.source: tickets.csv: no such file or folder; "
+        "check `path` (as seen from here)"
     )
+    plan = study.snakemake("-n", config=config)
+    assert plan.rc == 0, plan.output
+    assert f"warning: {line}; nothing can run before\n" in plan.stderr
+    assert "Training tfidf on 300 of tickets" in plan.output
+    call = study.snakemake("--cores", "1", config=config)
+    assert_says(call, f"error: {line}")
+    assert not (study.folder / "results").exists()
+    assert "Fetching" not in call.output
 
 
 def test_missing_column(study, tickets, config):

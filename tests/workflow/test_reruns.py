@@ -14,33 +14,12 @@ from typing import Any
 
 import pytest
 from gap.cli import read_json
-from tiny_study import TINY_STUDY, Study, new_study, write_tickets
+from tiny_study import GRID, Study
 
 pytestmark = pytest.mark.workflow
 
 RESULTS = Path("results")
 RUN = RESULTS / "runs" / "tickets" / "lstm" / "40" / "1-2"
-TICKETS = TINY_STUDY["dataset_zoo"]["tickets"]
-# Two data sets, three models, two sizes: twelve trainings, each of a block of two seeds.
-GRID = TINY_STUDY | {
-    "datasets": ["tickets", "notes"],
-    "sizes": [40, 60],
-    "seeds": ["1-2"],
-    "dataset_zoo": {
-        "tickets": TICKETS,
-        "notes": TICKETS | {"source": {"kind": "file", "path": "notes.csv"}},
-    },
-}
-
-
-@pytest.fixture(scope="module")
-def grid(tmp_path_factory, tiny_bert):
-    """A finished study of GRID."""
-    study = new_study(tmp_path_factory.mktemp("grid") / "study", tiny_bert)
-    write_tickets(study.folder / "notes.csv", seed=2)
-    call = study.snakemake("--cores", "2", config=GRID)
-    assert call.rc == 0, call.output
-    return study
 
 
 @dataclass
@@ -76,18 +55,25 @@ class Copy:
 @pytest.fixture
 def changed(grid, tmp_path):
     """A copy of the finished study, with the times of its files as they were."""
-    shutil.copytree(grid.folder, tmp_path / "copy", symlinks=True)
+    shutil.copytree(grid[0].folder, tmp_path / "copy", symlinks=True)
     return Copy(tmp_path / "copy")
 
 
 # ---------------------------------------------------------------- what may be planned
 
 NOTHING: dict[str, int] = {}
-CHART = {"Drawing the gap chart": 1}
-SUMMARY = {"Writing the answer": 1}
-RECORD = {"Recording what made the results": 1}
-GAPS = {"Estimating gaps to bert": 1, **CHART, **SUMMARY}
-TABLES = {"Gathering the metrics of all runs": 1, **GAPS}
+GAP_CHART = {"Drawing the gap chart": 1}
+COST_CHART = {"Drawing the cost chart": 1}
+CHARTS = {**GAP_CHART, **COST_CHART}
+REPORT = {"Writing the report": 1}
+SUMMARY = {"Writing the answer": 1, **REPORT}
+RECORD = {"Recording what made the results": 1, **REPORT}
+LATENCY = {"Gathering what inference costs": 1, **COST_CHART, **SUMMARY}
+FORECASTS = {"Forecasting the size at which gaps to bert close": 1, **SUMMARY}
+ERRORS = {"Examining where models err": 1, **REPORT}
+GAPS = {"Estimating gaps to bert": 1, **FORECASTS, **GAP_CHART, **LATENCY}
+METRICS = {"Gathering the metrics of all runs": 1, **SUMMARY}
+TABLES = {**METRICS, **ERRORS, **GAPS}
 
 
 def predictions(runs: int, of: str = "") -> dict[str, int]:
@@ -95,15 +81,20 @@ def predictions(runs: int, of: str = "") -> dict[str, int]:
     return {f"Scoring *{of}*": runs, f"Metrics of *{of}*": runs, **TABLES, **RECORD}
 
 
-def trainings(runs: int, of: str = "") -> dict[str, int]:
-    """Trainings, and all that comes of them."""
-    return {f"Training *{of}*": runs, **predictions(runs, of)}
+def measured(count: int) -> dict[str, int]:
+    """Data sets whose models are timed anew."""
+    return {"Measuring *": count} if count else {}
+
+
+def trainings(runs: int, of: str = "", timed: int = 2) -> dict[str, int]:
+    """Trainings, and all that comes of them; the models of `timed` data sets are timed anew."""
+    return {f"Training *{of}*": runs, **predictions(runs, of), **measured(timed)}
 
 
 def datasets(count: int, of: str = "") -> dict[str, int]:
     """All that comes of data sets."""
     vocabularies = {f"Fitting *{of}*": 2 * count, f"Encoding *{of}*": 3 * count}
-    return {f"Drawing *of {of}*": 2 * count, **vocabularies, **trainings(6 * count, of)}
+    return {f"Drawing *of {of}*": 2 * count, **vocabularies, **trainings(6 * count, of, count)}
 
 
 def prepared(count: int, of: str = "") -> dict[str, int]:
@@ -169,17 +160,27 @@ def a_module_of_training_and_prediction(study):
     study.edit("scripts/gap/batching.py", "\nclass PadBatch", "\nanswer = 42\n\n\nclass PadBatch")
 
 
-@change({**GAPS, **RECORD})
+@change({**ERRORS, **GAPS, **RECORD})
 def a_module_of_the_statistics(study):
     study.edit("scripts/gap/statistics.py", "\nimport numpy", "\nanswer = 42\nimport numpy")
 
 
-@change({**CHART, **RECORD})
-def a_module_of_the_chart(study):
+@change({**CHARTS, **RECORD})
+def a_module_of_the_charts(study):
     study.edit("scripts/gap/charts.py", "CHART_WIDTH = 800", "CHART_WIDTH = 801")
 
 
-@change({"Metrics of *": 12, "Gathering the metrics of all runs": 1, **SUMMARY, **RECORD})
+@change({**measured(2), **LATENCY, **RECORD})
+def a_module_of_the_measurement(study):
+    study.edit("scripts/gap/timing.py", "ROUNDS = 5", "ROUNDS = 6")
+
+
+@change({**measured(2), **LATENCY})
+def times_taken_again(study):
+    study.arguments = ["--forcerun", "measure_latency"]
+
+
+@change({"Metrics of *": 12, **METRICS, **RECORD})
 def the_program_of_the_metrics(study):
     study.edit("scripts/score.py", "\nimport argparse", "\nanswer = 42\nimport argparse")
 
@@ -219,9 +220,37 @@ def lr_of_one_model(study):
     study.model("lstm")["optimisation"] = study.model("lstm")["optimisation"] | {"lr": 0.02}
 
 
-@change({**CHART, **SUMMARY, **RECORD})
+@change(NOTHING)
+def values_to_try_spelled_otherwise(study):
+    both = study.model("lstm")["optimisation"]["lr"][::-1]
+    study.model("lstm")["optimisation"] = study.model("lstm")["optimisation"] | {"lr": both}
+    study.model("tfidf")["optimisation"] = {"inverse_regularisation": [100.0, 10.0, 1.0, 0.1]}
+
+
+@change(trainings(4, "tfidf"))
+def one_more_value_to_try(study):
+    study.model("tfidf")["optimisation"] = {"inverse_regularisation": [0.1, 1, 10, 100, 1000]}
+
+
+@change(trainings(4, "lstm"))
+def a_draw_of_one_models_values(study):
+    study.model("lstm")["dropout"] = [0.1, 0.3, 0.5]
+
+
+@change({**CHARTS, **SUMMARY, **RECORD})
 def a_title(study):
     study.model("bert")["title"] = "A BERT"
+
+
+@change({**ERRORS, **RECORD})
+def the_texts_that_are_shown(study):
+    study.config["examples"] = 0
+
+
+@change({**GAP_CHART, **SUMMARY, **RECORD})
+def published_figures(study):
+    figure = {"model": "lstm", "size": "100%", "accuracy": 76.37, "source": "Table 2"}
+    study.config["dataset_zoo"]["notes"]["published"] = [figure]
 
 
 @change({**GAPS, **RECORD})
@@ -229,22 +258,31 @@ def the_margin(study):
     study.config["gap"] = {"margin": 2.0}
 
 
-@change({**CHART, **SUMMARY, **RECORD})
+@change({**CHARTS, **ERRORS, **SUMMARY, **RECORD})
 def the_order_of_models(study):
     study.config["models"] = ["tfidf", "bert", "lstm"]
 
 
-@change({"Drawing 80 *": 2, "Fitting *": 2, "Encoding 80 *": 2, **trainings(6, " 80")})
+@change(trainings(4, "lstm"))
+def an_lstm_that_learns_embeddings_of_a_checkpoints_tokens(study):
+    # What config.yaml has under this name would be merged with it.
+    study.edit("config.yaml", "    vocabulary: pieces\n", "")
+    del study.model("lstm")["vocabulary"]
+    study.model("lstm").update(checkpoint="tiny", embeddings="learned")
+
+
+# A share is larger than any number, so the models that are timed stay the same.
+@change({"Drawing 80 *": 2, "Fitting *": 2, "Encoding 80 *": 2, **trainings(6, " 80", timed=0)})
 def a_new_size(study):
-    study.config["sizes"] = [40, 60, 80]
+    study.config["sizes"] = [40, "25%", 80]
 
 
 @change({**TABLES, **RECORD})
 def a_size_removed(study):
-    study.config["sizes"] = [60]
+    study.config["sizes"] = ["25%"]
 
 
-@change({"Drawing *seeds 3": 4, **trainings(4, "seeds 3")})
+@change({"Drawing *seeds 3": 4, **trainings(4, "seeds 3", timed=0)})
 def a_new_seed_of_one_model(study):
     study.model("tfidf")["seeds"] = ["1-2", 3]
 
@@ -255,7 +293,7 @@ def a_new_model(study):
     study.config["models"] = [*study.config["models"], "words"]
 
 
-@change({**TABLES, **RECORD})
+@change({**measured(2), **TABLES, **RECORD})
 def a_model_removed(study):
     study.config["models"] = ["bert", "tfidf"]
 
@@ -369,7 +407,7 @@ def every_program_checked_out_again(study):
         os.utime(path)
 
 
-NO_INPUTS = ("gap.vl.json", "provenance.json", "terms.json")
+NO_INPUTS = ("gap.vl.json", "cost.vl.json", "provenance.json", "terms.json")
 
 
 @change(NOTHING)
@@ -403,7 +441,12 @@ def kept_work_deleted(study):
         shutil.rmtree(folder)
 
 
-@change(CHART)
+@change(REPORT)
+def the_page_of_the_report(study):
+    study.edit("report/report.html", "<main id=", "<main class=wider id=")
+
+
+@change(GAP_CHART)
 def one_form_of_the_chart_deleted(study):
     (study.folder / RESULTS / "gap.svg").unlink()
 

@@ -1,19 +1,31 @@
 """A whole study on a tiny grid: what it ends in, what a second call does, what a change reruns."""
 
 import csv
+import itertools
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from gap.cli import read_json
+from tiny_study import GRID, Study
 
 pytestmark = pytest.mark.workflow
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-CELL = "results/runs/tickets"
+CHART = ("html", "svg", "png", "vl.json")
+
+
+@pytest.fixture(scope="module")
+def finished(grid, tmp_path_factory):
+    """A finished study, in which snakemake may be called, and its config."""
+    folder = tmp_path_factory.mktemp("finished") / "study"
+    shutil.copytree(grid[0].folder, folder, symlinks=True)
+    return Study(folder), GRID
 
 
 def rows(path):
@@ -34,15 +46,17 @@ def planned(call):
 
 def test_it_ends_in_chart_tables_and_an_answer(finished):
     results = finished[0].folder / "results"
-    for name in ("gap.html", "gap.svg", "gap.png", "gap.vl.json", "summary.md"):
+    charts = [f"{chart}.{end}" for chart in ("gap", "cost") for end in CHART]
+    for name in (*charts, "summary.md", "report.html"):
         assert (results / name).stat().st_size > 500, name
-    html = (results / "gap.html").read_text(encoding="utf-8")
-    assert not re.search(r"(src|href)=.https?:", html)
+    for page in ("gap", "cost", "report"):
+        html = (results / f"{page}.html").read_text(encoding="utf-8")
+        assert not re.search(r"(src|href)=.https?:", html)
     gaps = rows(results / "gaps.csv")
     assert {"dataset", "model", "size", "gap", "gap_low", "gap_high", "seeds"} <= set(gaps[0])
-    assert {(row["model"], row["size"]) for row in gaps} == {
-        (model, size) for model in ("lstm", "tfidf") for size in ("40", "25%")
-    }
+    assert {(row["dataset"], row["model"], row["size"]) for row in gaps} == set(
+        itertools.product(("tickets", "notes"), ("lstm", "tfidf"), ("40", "25%"))
+    )
     summary = (results / "summary.md").read_text(encoding="utf-8")
     assert "Tiny BERT" in summary.partition("\n")[0]
 
@@ -50,18 +64,76 @@ def test_it_ends_in_chart_tables_and_an_answer(finished):
 def test_gaps_are_differences_of_scores_over_shared_seeds(finished):
     results = finished[0].folder / "results"
     accuracy = {
-        (row["model"], row["size"], row["seed"]): float(row["accuracy"])
+        (row["dataset"], row["model"], row["size"], row["seed"]): float(row["accuracy"])
         for row in rows(results / "scores.csv")
     }
-    assert len(accuracy) == 3 * 2 * 2
+    assert len(accuracy) == 2 * 3 * 2 * 2
     for row in rows(results / "gaps.csv"):
         differences = [
-            accuracy["bert", row["size"], seed] - accuracy[row["model"], row["size"], seed]
+            accuracy[row["dataset"], "bert", row["size"], seed]
+            - accuracy[row["dataset"], row["model"], row["size"], seed]
             for seed in ("1", "2")
         ]
         assert float(row["gap"]) == pytest.approx(50 * sum(differences), abs=1e-3)
         assert float(row["gap_low"]) <= float(row["gap"]) <= float(row["gap_high"])
         assert row["seeds"] == "2"
+
+
+def test_each_run_goes_on_with_its_best_trial_and_all_are_told(finished):
+    results = finished[0].folder / "results"
+    runs: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for row in rows(results / "trials.csv"):
+        cell = row["dataset"], row["model"], row["size"], row["seed"]
+        runs.setdefault(cell, []).append(row)
+    assert len(runs) == 2 * 3 * 2 * 2
+    for (_, model, _, _), trials in runs.items():
+        assert len(trials) == (4 if model == "tfidf" else 2)
+        chosen = [row for row in trials if row["chosen"] == "yes"]
+        assert chosen == [min(trials, key=lambda row: float(row["validation_loss"]))]
+    # The same draw for all sizes of a seed.
+    lstm = {(size, seed): runs["notes", "lstm", size, seed] for _, _, size, seed in runs}
+    tried = {cell: [(row["dropout"], row["lr"]) for row in own] for cell, own in lstm.items()}
+    assert tried["40", "1"] == tried["25%", "1"]
+    summary = (results / "summary.md").read_text(encoding="utf-8")
+    table = summary.partition("## What was tried")[2].partition("##")[0]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    assert ["Model", "Labels", "Trials", "1", "2", "4"] in cells
+    assert [row[2] for row in cells if len(row) > 2 and row[2].isdigit()] == ["2", "2", "4"] * 2
+
+
+def test_every_model_is_timed_at_the_largest_size(finished):
+    study, config = finished
+    table = rows(study.folder / "results" / "latency.csv")
+    cells = list(itertools.product(config["datasets"], config["models"]))
+    assert [(row["dataset"], row["model"]) for row in table] == cells
+    accuracy = {
+        (row["dataset"], row["model"]): row["accuracy"]
+        for row in rows(study.folder / "results" / "accuracies.csv")
+        if row["size"] == "25%"
+    }
+    assert {row["size"] for row in table} == {"25%"}
+    assert {(row["dataset"], row["model"]): row["accuracy"] for row in table} == accuracy
+    assert table[0]["speed_up"] == table[0]["batched_speed_up"] == "1.0000"
+    assert {row["threads"] for row in table} == {"1"}
+    assert "yes" in {row["pareto"] for row in table}
+    summary = (study.folder / "results" / "summary.md").read_text(encoding="utf-8")
+    assert "## What inference costs" in summary
+
+
+def test_nothing_runs_beside_a_measurement(finished):
+    log = min((finished[0].folder / ".snakemake" / "log").glob("*.log"))
+    running, measurements, most = set[str](), 0, 0
+    for line in log.read_text(encoding="utf-8").splitlines():
+        if start := re.match(r"Job (\d+): (.*)", line):
+            measuring = start[2].startswith("Measuring")
+            assert not (running & {"measuring"} or (measuring and running)), line
+            running.add("measuring" if measuring else start[1])
+            measurements += measuring
+        elif end := re.match(r"Finished jobid: (\d+) \(Rule: (\w+)\)", line):
+            # Of the last rule, which has no job, only the end is told.
+            running.discard("measuring" if end[2] == "measure_latency" else end[1])
+        most = max(most, len(running))
+    assert (measurements, most) == (2, 2)
 
 
 def test_no_text_of_the_pool_stands_in_the_test_set(finished):
@@ -78,6 +150,45 @@ def test_a_finished_study_tells_where_to_look_and_has_nothing_more_to_do(finishe
     assert "Nothing to be done" in call.output
 
 
+def test_snakemakes_own_report_holds_pages_tables_and_captions(finished):
+    study, config = finished
+    call = study.snakemake("--report", "study.html", config=config)
+    assert call.rc == 0, call.output
+    page = (study.folder / "study.html").read_text(encoding="utf-8")
+    for name in ("report.html", "summary.md", "gap.html", "cost.html", "gaps.csv", "latency.csv"):
+        assert f"results/{name}" in page
+    for words in (
+        "bert against the other models on tickets, notes",
+        "the dashed line is the margin",
+    ):
+        assert words in " ".join(page.split())
+    assert not re.search(r"(src|href)=.https?:", page.partition("<body")[0])
+
+
+def test_a_finished_study_is_exported_and_compared(finished):
+    study, config = finished
+    export = study.snakemake("--cores", "1", "export", config=config)
+    assert export.rc == 0, export.output
+    assert "1 of 1 steps (100%) done" in export.output
+    tables = {path.name for path in (study.folder / "results" / "tables").iterdir()}
+    assert len(tables) == 14 + 4
+    assert {"scores.parquet", "gaps.parquet", "gaps.tex"} <= tables
+    again = study.snakemake("--cores", "1", "export", config=config)
+    assert "Nothing to be done" in again.output
+    shutil.copytree(study.folder / "results", study.folder / "results-copy")
+    program = [sys.executable, "scripts/compare_studies.py", "--folder", "both"]
+    call = subprocess.run(
+        [*program, "--compare", "results", "results-copy"],
+        cwd=study.folder,
+        capture_output=True,
+        text=True,
+    )
+    assert call.returncode == 0, call.stderr
+    assert all((study.folder / "both" / f"gap.{end}").exists() for end in CHART)
+    # A difference of two gaps that are the same.
+    assert len(re.findall(r"\| +0\.0 \(-\d+\.\d to \d+\.\d\) \| overlap", call.stdout)) == 2 * 2 * 2
+
+
 def test_a_larger_size_than_the_pool_is_told_with_its_rows(finished):
     study, config = finished
     call = study.snakemake("-n", config=config | {"sizes": [5000]})
@@ -85,23 +196,40 @@ def test_a_larger_size_than_the_pool_is_told_with_its_rows(finished):
     assert "sizes: 5000 is more than the pool of tickets holds" in call.output
 
 
-def test_the_same_study_again_gives_the_same_numbers(finished):
+def test_a_study_made_again_elsewhere_has_the_same_numbers(finished):
+    """One data set and size of it: each run is a matter of its own cell."""
     study, config = finished
-    gaps = study.folder / "results" / "gaps.csv"
-    before = gaps.read_bytes()
-    # All of it: a job that finds what it made before would make nothing again.
-    shutil.rmtree(study.folder / "results")
-    call = study.snakemake("--cores", "2", config=config)
+    part = {"datasets": ["notes"], "sizes": [40], "pathvars": {"results": "again"}}
+    call = study.snakemake("--cores", "2", config=config | part)
     assert call.rc == 0, call.output
-    assert "The chart is results/gap.html" in call.output
-    assert gaps.read_bytes() == before
+    assert "The chart is again/gap.html" in call.output
+    runs = sorted(study.folder.glob("again/runs/*/*/*/*/predictions.json"))
+    assert len(runs) == 3
+    for path in runs:
+        before = study.folder / "results" / path.relative_to(study.folder / "again")
+        assert path.read_bytes() == before.read_bytes()
+    before, after = (
+        [row for row in rows(study.folder / folder / "scores.csv") if row["dataset"] == "notes"]
+        for folder in ("results", "again")
+    )
+    assert after == [row for row in before if row["size"] == "40"]
 
 
-def test_shipped_studies_are_sound(study):
-    for path in sorted((README.parent / "studies").glob("*.yaml")):
-        jobs = planned(study.snakemake("-n", config=path.read_text(encoding="utf-8")))
-        assert jobs["train"] >= 5, path
-        assert jobs["chart_gap"] == 1, path
+# Data sets x models x sizes x blocks of seeds.
+SHIPPED = {
+    "imdb": 4 * 5,
+    "paper": 3 * 12 * 7 * 3,
+    "ratings": 5 * 3,
+    "smoke": 5,
+}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in README.parent.glob("studies/*")))
+def test_shipped_studies_can_be_planned_without_network_and_data(study, name):
+    path = README.parent / "studies" / f"{name}.yaml"
+    jobs = planned(study.snakemake("-n", config=path.read_text(encoding="utf-8")))
+    assert jobs["train"] == SHIPPED[name]
+    assert jobs["chart_gap"] == 1
 
 
 def test_the_config_of_the_readme_plans_a_study_of_ones_own_data(study, tickets):
@@ -124,5 +252,6 @@ def test_snakemake_takes_the_commands_of_the_readme(study, tickets):
     for command in sorted(commands):
         dry = [] if "--unlock" in command else ["-n"]
         call = study.snakemake(*shlex.split(command), *dry)
-        assert call.rc == 0 or "partial" in command, call.output
+        # What takes results says that there are none.
+        assert call.rc == 0 or {"partial", "report"} & set(re.findall(r"\w+", command)), call.output
         assert "usage:" not in call.output, call.output

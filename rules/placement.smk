@@ -1,0 +1,193 @@
+"""What jobs ask of a cluster: resources, which decide no result and make nothing run again."""
+
+from gap.cluster import check_site, refusal
+from gap.placement import (
+    Cell,
+    Site,
+    data_request,
+    gap_request,
+    latency_request,
+    prediction_request,
+    prepare_request,
+    training_request,
+)
+
+if "SLURM_JOB_ID" in os.environ and not workflow.is_main_process:
+    # Before a job's time is over, SLURM sends SIGTERM to all of its processes. The shell waits for
+    # the program, which would be alone without it, and killed before it has saved what it has.
+    shell.prefix("trap : TERM; ")
+    shell.suffix(" || python scripts/requeue.py $?")
+    # A node may have no network, and a job needs none: a look at the hub would only wait for it.
+    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+
+
+# What the profile says of the cluster, among other things.
+DEFAULT_RESOURCES = {
+    name: resource.raw
+    for name, resource in (workflow.resource_settings.default_resources or {}).items()
+}
+SITE = Site.of(DEFAULT_RESOURCES)
+
+
+# The SLURM profile has it. Elsewhere nothing is asked for, which keeps plans short to make and read.
+ON_CLUSTER = "serial" in DEFAULT_RESOURCES
+
+
+# Threads of a job beside which nothing runs: Snakemake cuts them down to all cores that it has. On a
+# cluster a job has cores of its own.
+ALONE = 1 if ON_CLUSTER else sys.maxsize
+
+
+def asked(ask, otherwise=0):
+    """A resource of a rule: on a cluster, what `ask` returns of wildcards, input and attempt."""
+    return ask if ON_CLUSTER else lambda wildcards: otherwise
+
+
+def mem_mb(request):
+    """The memory of a rule's jobs as a resource: half as much more at each attempt."""
+    return asked(
+        lambda wildcards, input, attempt: request(wildcards, input).mem_mb * (attempt + 1) // 2
+    )
+
+
+def runtime(request, share=1.0):
+    """The time limit of a rule's jobs as a resource: more at each attempt.
+
+    `share` is the part of the cluster's limit that a step may take of a job that it is in.
+    """
+    return asked(
+        lambda wildcards, input, attempt: SITE.minutes(request(wildcards, input), attempt, share)
+    )
+
+
+def gpu(request):
+    """The GPUs of a rule's jobs as a resource; none where the profile names none."""
+    return asked(lambda wildcards, input: request(wildcards, input).gpu)
+
+
+def processes(request):
+    """How many processes train a run together: one for each of its GPUs, or one."""
+    return asked(lambda wildcards, input: max(1, request(wildcards, input).gpu), otherwise=1)
+
+
+# Rows up to which steps and trainings are short, and several of them make one job of the cluster.
+SHORT = 50_000
+
+
+def rows_at_most(wildcards):
+    """The rows of a block of subsamples; unknown for a share of a pool that is not there yet."""
+    pool = Path(RESULTS, "datasets", wildcards.dataset, "pool.json")
+    if wildcards.size.endswith("%") and not pool.exists():
+        return math.inf
+    rows = read_json(pool)["rows"] if wildcards.size.endswith("%") else None
+    return study.count_rows(wildcards.size, rows) * len(study.parse_seeds(wildcards.seeds))
+
+
+def group_of_steps(wildcards):
+    """One job for all that comes before the trainings of a block of seeds, or of several short ones."""
+    if not ON_CLUSTER:
+        return None
+    return "short-steps" if rows_at_most(wildcards) <= SHORT else "steps"
+
+
+def group_of_run(wildcards):
+    """One job for all that is done for a run, or for several short ones that use no GPU."""
+    if not ON_CLUSTER:
+        return None
+    rows = rows_at_most(wildcards) * descents(model_of(wildcards))
+    short = rows <= SHORT and not on_gpu(wildcards)
+    return "short-runs" if short else "run"
+
+
+def on_gpu(wildcards):
+    return SITE.most_gpus > 0 and model_of(wildcards)["family"] != "linear"
+
+
+def gpu_model(wildcards):
+    return SITE.gpu_type if on_gpu(wildcards) else None
+
+
+def partition_of_run(wildcards):
+    """One partition for all that is done for a run, as it is done in one job."""
+    return SITE.partition(on_gpu(wildcards))
+
+
+def prepare_asks(wildcards, input):
+    return prepare_request(input[name] for name in input.keys() if name.endswith("source"))
+
+
+def subsample_asks(wildcards, input):
+    return data_request("subsample", input.manifest)
+
+
+def fit_vocabulary_asks(wildcards, input):
+    most = config["vocabulary_zoo"][wildcards.vocabulary]["sample_texts"]
+    return data_request("fit_vocabulary", input.manifest, wildcards.size, most)
+
+
+def encode_asks(wildcards, input):
+    return data_request("encode", input.manifest)
+
+
+def encode_subsample_asks(wildcards, input):
+    return data_request("encode", input.manifest, wildcards.size)
+
+
+def cell_of(wildcards, input):
+    """What is known of a run before it is trained, or scores the test texts."""
+    model = model_of(wildcards)
+    return Cell(
+        model=model,
+        dataset=dataset_of(wildcards),
+        manifest=input.manifest,
+        texts=input.texts_manifest,
+        pretrained=input.checkpoint if "checkpoint" in input.keys() else None,
+        vocabulary=config["vocabulary_zoo"].get(model.get("vocabulary")),
+    )
+
+
+def train_asks(wildcards, input):
+    cell = cell_of(wildcards, input)
+    return training_request(cell, wildcards.size, wildcards.seeds, config["validation"], SITE)
+
+
+def predict_asks(wildcards, input):
+    return prediction_request(cell_of(wildcards, input), wildcards.seeds, SITE)
+
+
+def score_asks(wildcards, input):
+    return gap_request([input.predictions])
+
+
+def timed_on_gpu(wildcards):
+    return any(map(on_gpu, timed_cells(wildcards)))
+
+
+def latency_asks(wildcards, input):
+    gpus = int(timed_on_gpu(wildcards))
+    return latency_request(input.weights, input.checkpoints, dataset_of(wildcards), gpus)
+
+
+def estimate_gap_asks(wildcards, input):
+    return gap_request(input.predictions)
+
+
+def using_slurm():
+    return workflow.executor_plugin.name == "slurm"
+
+
+def check_cluster():
+    """Before the first job, ask SLURM whether it would take this study's jobs."""
+    try:
+        if using_slurm():
+            check_site(DEFAULT_RESOURCES)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def explain_refusals(jobs):
+    """What SLURM says of the jobs, or groups of jobs, that it would refuse; Snakemake does not."""
+    try:
+        return {refusal(job.resources) for job in jobs} - {None} if using_slurm() else set()
+    except UserError as error:
+        return {str(error)}

@@ -1,0 +1,32 @@
+"""Draw accuracy by the cost of inference as HTML that works offline, SVG, PNG and Vega-Lite."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from gap.charts import cost_chart, save_chart
+from gap.cli import run
+from gap.tables import read_table, study_order
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    keys = (
+        "JSON: reference, confidence (0..1), and optionally datasets and models, lists of names in "
+        "order, titles {name: text}, and missing, a list of the runs that are not done"
+    )
+    parser.add_argument("--recipe", required=True, type=json.loads, help=keys)
+    parser.add_argument("--latencies", required=True, help="CSV of gather_latency.py")
+    for name in ("html", "svg", "png", "spec"):
+        parser.add_argument(f"--{name}", required=True, help="file to write")
+    arguments = parser.parse_args(argv)
+    latencies = study_order(read_table(arguments.latencies), arguments.recipe)
+    chart = cost_chart(latencies, arguments.recipe)
+    save_chart(chart, arguments.html, arguments.svg, arguments.png, arguments.spec)
+
+
+if __name__ == "__main__":
+    run(main)

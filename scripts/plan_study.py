@@ -1,0 +1,435 @@
+"""Write on a page what a study costs on a cluster: GPU-hours, disk, files, jobs.
+
+Nothing is fetched or trained. What no config holds is read from a file of assumptions, and how fast
+models train from what benchmarks/throughput.py measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from gap import config as config_module
+from gap import estimates
+from gap.cli import UserError, read_json, run
+from gap.costs import Study, by_family, with_models, without
+
+ROOT = Path(__file__).resolve().parents[1]
+# GPUs that one training may ask for in the table of requests, as in the profile for SLURM.
+MOST_GPUS = 8
+
+# ---------------------------------------------------------------- what the plan is made from
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected keys and values, as in docs/assumptions.yaml")
+    return content
+
+
+def lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Return `below` with what `above` says otherwise, as Snakemake does with --configfile."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        if isinstance(value, dict) and isinstance(under, dict):
+            merged[key] = lay_over(under, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def load_study(path: Path) -> dict[str, Any]:
+    """Return a study's config, over that of config.yaml, with its defaults filled in."""
+    config = lay_over(read_yaml(ROOT / "config.yaml"), read_yaml(path))
+    config_module.complete(config)
+    return config
+
+
+# ---------------------------------------------------------------- numbers and tables
+
+
+def number(value: float) -> str:
+    """Return a number with the two or three digits that a plan is good for."""
+    whole = round(value)
+    return f"{round(whole, 3 - len(str(whole))):,}" if whole >= 100 else f"{value:.2g}"
+
+
+def exact(value: float) -> str:
+    """Return a number as it is."""
+    if value >= 1e12:
+        return f"{value / 1e12:g} x 10^12"
+    return f"{value:,}" if value >= 0.001 else f"{value * 1e6:g} x 10^-6"
+
+
+def amount(size: float) -> str:
+    """Return bytes in the unit that suits them."""
+    units = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+    name, factor = next((one for one in units if size >= one[1]), units[-1])
+    return f"{number(size / factor)} {name}"
+
+
+def share(part: float, whole: float) -> str:
+    return f"{part / whole:.0%}" if whole else "0%"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+# ---------------------------------------------------------------- the parts of the page
+
+
+def describe_study(plan: Study, name: str) -> str:
+    config = plan.config
+    models, sizes = config["models"], config["sizes"]
+    seeds = {len(config_module.seeds_of(plan.recipe(model))) for model in models}
+    trainings = sum(cell.count for cell in plan.cells)
+    return (
+        f"{name}: {len(config['datasets'])} data sets of {plan.value('rows'):,.0f} rows "
+        f"x {len(models)} models x {len(sizes)} sizes ({', '.join(sizes)}) "
+        f"x {' or '.join(map(str, sorted(seeds)))} seeds: {trainings:,} trainings in "
+        f"{len(plan.cells):,} jobs of `train`.{describe_trials(plan)}"
+    )
+
+
+def describe_trials(plan: Study) -> str:
+    """Return a sentence on the models that have several trials a training, if there are any."""
+    several = {model: plan.recipe(model)["trials"] for model in plan.config["models"]}
+    counts = [f"{model} {count}" for model, count in several.items() if count > 1]
+    return f" Trials in a training, where there are several: {', '.join(counts)}." if counts else ""
+
+
+def totals(plan: Study) -> str:
+    """Return the totals, before all else."""
+    on_gpus, at_once = plan.hours(), plan.value("gpus")
+    jobs, files = plan.jobs(), plan.files()
+    disk = sum(plan.disk().values())
+    longest = max(
+        (plan.seed_hours(cell) * cell.count, cell.model, cell.size)
+        for cell in plan.cells
+        if not plan.is_linear(cell.model)
+    )
+    rows = [
+        ["GPU-hours", number(on_gpus)],
+        ["core-hours of models that need no GPU", number(plan.hours(linear=True))],
+        [f"days on {at_once:.0f} GPUs, all of them always busy", number(on_gpus / at_once / 24)],
+        [f"the longest job on one GPU, hours ({longest[1]}, {longest[2]})", number(longest[0])],
+        ["disk at the end", amount(disk)],
+        [
+            f"checkpoints of {at_once:.0f} trainings at once, on top",
+            amount(plan.checkpoint_bytes()),
+        ],
+        ["files at the end", f"{sum(files.values()):,}"],
+        ["jobs", f"{sum(jobs.values()):,}"],
+    ]
+    return table(["in all (computed)", ""], rows)
+
+
+def hours_table(plan: Study) -> str:
+    """Return the table of hours, a row for each model, a column for each size."""
+    sizes = plan.config["sizes"]
+    rows = []
+    for model in plan.config["models"]:
+        linear = plan.is_linear(model)
+        hours = [plan.hours(linear, model=model, size=size) for size in sizes]
+        name = f"{model} (core-hours)" if linear else model
+        rows.append([name, *map(number, hours), number(sum(hours))])
+    hours = [plan.hours(size=size) for size in sizes]
+    rows.append(["**all, GPU-hours**", *map(number, hours), f"**{number(sum(hours))}**"])
+    return table(["GPU-hours (computed)", *sizes, "all sizes"], rows)
+
+
+def rates_table(plan: Study) -> str:
+    """Return the table of what was measured, and of the rates that the plan makes of it."""
+    rows = []
+    dataset = plan.config["datasets"][0]
+    for model in plan.config["models"]:
+        everything, products = estimates.parameters(**plan.facts(model, dataset))
+        sizes = [number(everything / 1e6), number(products / 1e6)]
+        speed, rate = number(plan.speed(model) / 1e9), number(plan.rate(model) / 1e12)
+        if plan.is_linear(model):
+            cells = [sizes[0], "", speed, "", f"measured: {speed} x 10^9 on a core"]
+        else:
+            cells = [*sizes, speed, f"{plan.share(model):.0%}"]
+            cells.append(f"{origin(plan, model)}: {rate} x 10^12")
+        rows.append([model, *cells])
+    return table(
+        [
+            "model",
+            "parameters, 10^6 (computed)",
+            "of these in each token's products (computed)",
+            f"10^9 operations a second on {where(plan)} (measured)",
+            "share of its peak (measured)",
+            "operations a second in this plan",
+        ],
+        rows,
+    )
+
+
+def where(plan: Study) -> str:
+    return "one core" if plan.measured["device"] == "cpu" else "the GPU"
+
+
+def origin(plan: Study, model: str) -> str:
+    """Return how a rate of the plan came about."""
+    if plan.measured["device"] != "cpu":
+        return "measured"
+    if plan.recipe(model)["family"] == "lstm":
+        return "assumed step"
+    return "measured share, assumed factor"
+
+
+def describe_rates(plan: Study) -> str:
+    measured = plan.measured
+    facts = (
+        f"Measured: {measured['processor']}, {measured['precision']}, {measured['date']}; a "
+        f"product of large matrices reached {number(measured['peak'] / 1e9)} x 10^9 operations a "
+        f"second on {where(plan)}. Speeds are those of full or of mixed texts, whichever was "
+        "lower (benchmarks/RESULTS.md has both)."
+    )
+    if measured["device"] != "cpu":
+        return f"{facts} The rates of this plan are that GPU's."
+    return (
+        f"{facts}\n\n**No GPU has been measured.** A transformer is assumed to reach on a GPU the "
+        "share of the peak that it reached here, times `transformer_factor`. An LSTM is assumed to "
+        "take `lstm_step` for a position of its texts in a layer and direction, twice that on the "
+        "way back: its products are too small for a GPU, though not for a core. Where "
+        "`--throughput` names what was measured on a GPU, the plan takes that in their place."
+    )
+
+
+def assumptions_table(plan: Study) -> str:
+    used = plan.assumptions["values"]
+    if plan.measured["device"] != "cpu":
+        gone = ("gpu_peak", "transformer_factor", "lstm_step")
+        used = {name: one for name, one in used.items() if name not in gone}
+    rows = [
+        [f"`{name}`", exact(one["value"]), one["unit"], " ".join(one["source"].split())]
+        for name, one in used.items()
+    ]
+    rows += [
+        [f"`max_epochs` of {', '.join(models)}", passes, "passes through the rows", "the recipes"]
+        for passes, models in passes_by_models(plan).items()
+    ]
+    rows.append(["early stopping", "never", "", "on the safe side"])
+    return table(["assumed", "value", "unit", "source"], rows)
+
+
+def passes_by_models(plan: Study) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for model in plan.config["models"]:
+        passes = plan.recipe(model)["optimisation"].get("max_epochs", [])
+        listed = passes if isinstance(passes, list) else [passes]
+        if listed:
+            found.setdefault(" or ".join(f"{one:g}" for one in listed), []).append(model)
+    return found
+
+
+def sensitivity(plan: Study) -> str:
+    """Return the total under other assumptions."""
+    lines = []
+    if plan.measured["device"] == "cpu":
+        slower = {"transformer_factor": 0.5, "lstm_step": 2.0}
+        values = {name: plan.value(name) * factor for name, factor in slower.items()}
+        lines = [
+            (f"{kind} reach half of that share of a GPU (`{name}`)", plan.assuming(**{name: value}))
+            for kind, (name, value) in zip(("transformers", "LSTMs"), values.items(), strict=True)
+        ]
+        lines.append(("all reach half of that share of a GPU", plan.assuming(**values)))
+    lines.append(("texts have half the tokens", plan.assuming(tokens=plan.value("tokens") / 2)))
+    lines.append(("each row is read once, not `max_epochs` times", one_pass(plan)))
+    whole = plan.hours()
+    rows = [
+        [text, number(other.hours()), f"{other.hours() / whole - 1:+.0%}"] for text, other in lines
+    ]
+    return table(["if (computed)", "GPU-hours", "change"], rows)
+
+
+def one_pass(plan: Study) -> Study:
+    """Return the study with one pass through the rows where a recipe has more."""
+    changed = []
+    for model in plan.config["models"]:
+        recipe = plan.recipe(model)
+        settings = recipe["optimisation"]
+        if estimates.largest(recipe)["optimisation"].get("max_epochs", 1) > 1:
+            changed.append((model, recipe | {"optimisation": settings | {"max_epochs": 1}}))
+    return with_models(plan, changed)
+
+
+def requests_table(plan: Study) -> str:
+    """Return what the largest training of each model asks of SLURM."""
+    rows = []
+    dataset = plan.config["datasets"][0]
+    largest = max(plan.config["sizes"], key=lambda size: plan.split(dataset, size))
+    for model in plan.config["models"]:
+        cell = next(one for one in plan.cells if (one.model, one.size) == (model, largest))
+        gpus, minutes, host, device = plan.request(cell, MOST_GPUS)
+        memory = [amount(host * 1e6), amount(device * 1e6) if device else ""]
+        rows.append([model, str(gpus), number(minutes / 60), *memory])
+    header = [f"a training of {largest} (computed)", "GPUs", "hours at most", "memory"]
+    return table([*header, "memory of each GPU"], rows)
+
+
+def disk_table(plan: Study) -> str:
+    disk = plan.disk()
+    whole = sum(disk.values())
+    rows = [[name, amount(size), share(size, whole)] for name, size in disk.items() if size]
+    return table(["on disk at the end (computed)", "bytes", "share"], rows)
+
+
+def jobs_table(plan: Study) -> str:
+    jobs, files = plan.jobs(), plan.files()
+    rows = [
+        [
+            name,
+            f"{jobs[name]:,}" if name in jobs else "",
+            f"{files[name]:,}" if name in files else "",
+        ]
+        for name in dict.fromkeys([*jobs, *files])
+    ]
+    rows.append(["**all**", f"{sum(jobs.values()):,}", f"{sum(files.values()):,}"])
+    return table(["rule or kind (computed)", "jobs", "files at the end"], rows)
+
+
+# ---------------------------------------------------------------- the end of the page
+
+
+def conclusion(plan: Study) -> str:
+    """Return the sentences for a person: what dominates, what to leave out, what a tenth costs."""
+    whole, config = plan.hours(), plan.config
+    networks = [model for model in config["models"] if not plan.is_linear(model)]
+    by_model = sorted(((plan.hours(model=model), model) for model in networks), reverse=True)
+    first = ", ".join(f"{model} {share(hours, whole)}" for hours, model in by_model[:2])
+    families = {
+        family: sum(plan.hours(model=model) for model in models)
+        for family, models in by_family(plan).items()
+    }
+    family = max(families, key=lambda name: families[name])
+    disk = plan.disk()
+    largest = max(disk, key=lambda name: disk[name])
+    tenth = plan.assuming(rows=plan.value("rows") / 10)
+    sentences = [
+        f"**What dominates.** Of the GPU-hours: {first}; all models of the family {family} "
+        f"together {share(families[family], whole)}.{idle(plan)} On disk: {largest}, "
+        f"{share(disk[largest], sum(disk.values()))}.",
+        f"**What to leave out first.** In GPU-hours: {savings(plan)}",
+        f"**What a tenth costs.** The same study on a tenth of the rows: {number(tenth.hours())} "
+        f"GPU-hours, {share(tenth.hours(), whole)}, and {amount(sum(tenth.disk().values()))} on "
+        f"disk, in as many jobs. It is the way to find out whether this plan holds, and whether "
+        "the rest is worth its price.",
+    ]
+    return "\n\n".join(sentences)
+
+
+def idle(plan: Study) -> str:
+    """Return a sentence about how little of a GPU LSTMs use, where that is assumed."""
+    models = by_family(plan).get("lstm", [])
+    if not models or plan.measured["device"] != "cpu":
+        return ""
+    shares = [plan.rate(model) / plan.value("gpu_peak") for model in models]
+    return (
+        f" LSTMs are assumed to keep {min(shares):.1%} to {max(shares):.1%} of a GPU busy: several "
+        "of them on one GPU, or larger batches, would cost less."
+    )
+
+
+def savings(plan: Study) -> str:
+    """Return what saves most: models but the reference, sizes but the ends, seeds, passes."""
+    config, whole = plan.config, plan.hours()
+    lists = [("models", [one for one in config["models"] if one != config["reference"]])]
+    lists.append(("sizes", config["sizes"][1:-1]))
+    other = {
+        f"{name} out of the {key}": without(plan, key, name)
+        for key, names in lists
+        for name in names
+    }
+    zoo = {model: plan.recipe(model) for model in config["models"]}
+    blocks = max(len(recipe["seeds"]) for recipe in zoo.values())
+    if blocks > 3:
+        fewer = [(model, one | {"seeds": one["seeds"][:3]}) for model, one in zoo.items()]
+        other[f"three blocks of seeds in place of {blocks}"] = with_models(plan, fewer)
+    other["one pass through the rows"] = one_pass(plan)
+    saved = sorted(((whole - one.hours(), name) for name, one in other.items()), reverse=True)
+    best = [f"{name} saves {share(hours, whole)}" for hours, name in saved[:4] if hours > 0]
+    return f"{'; '.join(best)}." if best else "Nothing saves any GPU-hours."
+
+
+def page(plan: Study, name: str) -> str:
+    """Return the whole page."""
+    parts = [
+        "# What a study costs",
+        f"scripts/plan_study.py wrote this page (`make plan STUDY={name}`); do not edit it by "
+        "hand. Each number is *measured* (on the machine that is named), *computed* (from the "
+        "config and the other two, by gap.costs and gap.estimates) or *assumed* (in the table of "
+        "assumptions).",
+        describe_study(plan, name),
+        totals(plan),
+        "## In short",
+        conclusion(plan),
+        "## GPU-hours",
+        hours_table(plan),
+        "Core-hours of preparing, encoding and fitting vocabularies are not in it.",
+        "## If an assumption is wrong",
+        sensitivity(plan),
+        "## How fast",
+        describe_rates(plan),
+        rates_table(plan),
+        "## Assumptions",
+        assumptions_table(plan),
+        "## What jobs ask for",
+        "Memory and time limits are on the safe side, by the rates of gap.estimates, not by those "
+        "of this plan.",
+        requests_table(plan),
+        "## Disk",
+        disk_table(plan),
+        "Finished work has a second name (a hard link) under .state; where a file system has no "
+        "hard links, it takes its room once more.",
+        "## Jobs and files",
+        jobs_table(plan),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+# ---------------------------------------------------------------- command line
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--configfile", type=Path, default=Path("docs/plan.yaml"), help="a study")
+    parser.add_argument("--assumptions", type=Path, default=Path("docs/assumptions.yaml"))
+    parser.add_argument(
+        "--throughput",
+        type=Path,
+        default=Path("benchmarks/throughput.json"),
+        help="what benchmarks/throughput.py measured, on a CPU or a GPU",
+    )
+    parser.add_argument("--page", type=Path, help="to write; left out, beside the study, as .md")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program."""
+    given = parse(argv)
+    config = load_study(given.configfile)
+    plan = Study(config, read_yaml(given.assumptions), read_json(given.throughput))
+    if all(plan.is_linear(model) for model in config["models"]):
+        raise UserError(f"{given.configfile}: no model needs a GPU; there is nothing to plan")
+    target = given.page or given.configfile.with_suffix(".md")
+    target.write_text(page(plan, given.configfile.as_posix()), encoding="utf-8")
+    print(
+        f"{target}: {number(plan.hours())} GPU-hours, {amount(sum(plan.disk().values()))}, "
+        f"{sum(plan.files().values()):,} files, {sum(plan.jobs().values()):,} jobs"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,34 @@
+"""Have SLURM run the job again that this is called in, if its program was stopped and goes on then.
+
+The workflow calls it with the exit status of a program that did not succeed, and gets that back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from time import sleep
+
+from gap.cli import STOPPED, run
+from gap.cluster import queue_again
+
+# Seconds within which SLURM ends a job that is queued again; one that ends before counts as failed.
+PATIENCE = 120
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("status", type=int, help="exit status of the program")
+    status = parser.parse_args(argv).status
+    if status == STOPPED:
+        reason = queue_again()
+        print(f"not queued again: {reason}" if reason else "queued again", flush=True)
+        if reason is None:
+            sleep(PATIENCE)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    run(main)

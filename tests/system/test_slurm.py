@@ -1,0 +1,156 @@
+"""On a real SLURM: the study through the profile, whatever happens to its jobs, and its end."""
+
+import copy
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+from slurm_cluster import ACCOUNT, job_of, running_cluster, wait_until, why_not
+from tiny_study import TINY_STUDY, Study, new_study
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(why_not() is not None, reason=f"no SLURM here: {why_not()}"),
+]
+
+# As in the README, but that a test does not wait as long between two looks at the queue.
+COMMAND = [
+    "--workflow-profile",
+    "profiles/slurm",
+    "--slurm-init-seconds-before-status-checks",
+    "3",
+    "--slurm-keep-successful-logs",
+]
+# The jobs of BERT have three minutes, of which SLURM's signal leaves them 30 to 60 seconds; the
+# first attempt of the linear models has too little memory.
+MEMORY = "mem_mb=(100 if attempt == 1 else 2000) if wildcards.model == 'tfidf' else 4000"
+MINUTES = "runtime=1 if wildcards.model == 'bert' else 20"
+TROUBLE = [f"{rule}:{ask}" for rule in ("train", "predict", "score") for ask in (MEMORY, MINUTES)]
+# Longer than that.
+LONG = {"batch_size": 8, "min_steps": 11000, "max_epochs": 1, "evaluations": 10, "lr": 0.001}
+
+
+def long_study():
+    config = copy.deepcopy(TINY_STUDY) | {"sizes": [40]}
+    config["model_zoo"]["bert"]["optimisation"] = LONG
+    return config
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with running_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, tiny_bert, cluster):
+    """The workflow as a user of this cluster has it: the profile's first lines filled in."""
+    study = new_study(tmp_path_factory.mktemp("slurm") / "study", tiny_bert)
+    fill_in(study, slurm_account=ACCOUNT, gpu_partition="gpu", gpu_type="test")
+    (study.folder / "study.yaml").write_text(yaml.safe_dump(long_study()), encoding="utf-8")
+    return Study(study.folder, cluster.environment)
+
+
+def fill_in(study, **site):
+    """Edit the profile as the README says."""
+    path = study.folder / "profiles" / "slurm" / "config.yaml"
+    text = path.read_text(encoding="utf-8")
+    for key, value in ({"most_minutes": 600, "cpus_per_gpu": 1} | site).items():
+        text, count = re.subn(rf"^  (# )?{key}: \S+", f"  {key}: {value}", text, flags=re.MULTILINE)
+        assert count == 1, key
+    path.write_text(text, encoding="utf-8")
+
+
+def start(study, *arguments):
+    """Call snakemake in the background, with what it says in snakemake.log."""
+    # Where the tests themselves run in the background, SIGINT is ignored, also by what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with open(study.folder / "snakemake.log", "ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *COMMAND, *arguments],
+            cwd=study.folder,
+            env=os.environ | study.environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("slurm_account", "nobody", "--account=nobody --time=600: Invalid account"),
+        ("gpu_partition", "nowhere", "invalid partition specified: nowhere"),
+        ("gpu_type", "a100", "--gpus=a100:1: Requested node configuration is not available"),
+    ],
+)
+def test_what_the_cluster_does_not_have_is_told_in_one_line(tmp_path, study, key, value, said):
+    other = Study(tmp_path / "study", study.environment)
+    subprocess.run(["cp", "-r", study.folder, other.folder], check=True)
+    fill_in(other, **{key: value})
+    call = other.snakemake(*COMMAND, config=long_study())
+    assert call.rc == 1
+    assert len(call.errors) == 1, call.output
+    assert said in call.errors[0]
+    assert "profiles/slurm/config.yaml" in call.errors[0]
+    assert "Traceback" not in call.output
+    assert not (other.folder / "logs").exists()
+
+
+def test_ctrl_c_leaves_no_job_behind(study, cluster):
+    process = start(study, "--configfile", "study.yaml")
+    wait_until(lambda: "RUNNING" in cluster.queue().values(), 90, "a job runs")
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) != 0
+    wait_until(lambda: not cluster.queue(), 30, "the queue is empty")
+
+
+def test_whatever_happens_to_jobs_the_numbers_are_the_same(tmp_path, tiny_bert, study, cluster):
+    process = start(study, "--configfile", "study.yaml", "--set-resources", *TROUBLE)
+    try:
+        cancelled, _ = training(study, process, 1)
+        cluster.run("scancel", cancelled)
+        _, node = training(study, process, 2)
+        cluster.fail_node(node)
+        wait_until(lambda: cluster.states()[node].startswith("down"), 60, "the node is down")
+        cluster.start_node(node)
+        assert process.wait(900) == 0, (study.folder / "snakemake.log").read_text()
+    finally:
+        process.kill()
+        print(cluster.history())
+    history = cluster.history()
+    for state in ("COMPLETED", "CANCELLED", "REQUEUED"):
+        assert state in history
+    # SLURM tells of too little memory in one of these ways, as it comes.
+    assert re.search("OUT_OF_ME|FAILED", history)
+    logs = (study.folder / ".snakemake" / "slurm_logs").rglob("*.log")
+    assert "\nqueued again\n" in "".join(log.read_text(errors="replace") for log in logs)
+
+    whole = new_study(tmp_path / "whole", tiny_bert)
+    call = whole.snakemake("--cores", "2", config=long_study())
+    assert call.rc == 0, call.output
+    for name in ("gaps.csv", "scores.csv", "accuracies.csv"):
+        expected = (whole.folder / "results" / name).read_bytes()
+        assert (study.folder / "results" / name).read_bytes() == expected, name
+    call = study.snakemake(*COMMAND, config=long_study())
+    assert "Nothing to be done" in call.output
+    assert not cluster.queue()
+
+
+def training(study, process, seed):
+    """Return (job, node) of a training of BERT that has saved a checkpoint."""
+    run = study.folder / "results" / "runs" / "tickets" / "bert" / "40" / str(seed)
+    found: list[tuple[str, str]] = []
+
+    def is_under_way():
+        assert process.poll() is None, (study.folder / "snakemake.log").read_text()
+        job = job_of(rf"scripts/train\.py .*--state results/runs/tickets/bert/40/{seed}\b")
+        found[:] = [job] if job and list(run.glob(".state/train/*/*/*/checkpoints/*/whole")) else []
+        return found
+
+    wait_until(is_under_way, 400, f"seed {seed} is trained")
+    return found[0]

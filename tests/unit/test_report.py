@@ -1,0 +1,259 @@
+"""Where models err, and the page that a study ends in."""
+
+from __future__ import annotations
+
+import csv
+import html
+import itertools
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import examine_errors
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import write_report
+import yaml
+from gap.cli import UserError, read_json
+from gap.methods import methods
+from gap.predictions import index, read_correct, write_predictions
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up_results import LABELS, SIZES, TITLES, make_results
+
+RECIPE = {"reference": "encoder", "confidence": 0.95, "examples": 2, "models": list(TITLES)}
+
+
+class Page(HTMLParser):
+    """The tags of a page, the ids, and what its attributes name."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.named: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            elif name in ("src", "href", "xlink:href", "action", "data", "srcset"):
+                self.named.append(value or "")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_results(tmp_path_factory.mktemp("made-up") / "results", ("dishes", "books"))
+
+
+def rows_of(report: Path, name: str) -> list[dict[str, str]]:
+    with (report.parent / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# ---------------------------------------------------------------- where models err
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=200))
+def test_ranges_of_words_hold_each_text_once(words: list[int]) -> None:
+    groups = examine_errors.length_groups(np.array(words))
+    assert 1 <= len(groups) <= 4
+    inside = [sum(low <= one <= high for low, high in groups) for one in words]
+    assert set(inside) == {1}
+    assert groups[0][0] == min(words)
+    assert groups[-1][1] == max(words)
+
+
+def test_texts_of_one_length_are_one_range() -> None:
+    assert examine_errors.length_groups(np.array([32] * 10)) == [(32, 32)]
+
+
+def test_words_are_counted_as_models_read_them(tmp_path: Path) -> None:
+    texts = ["one", " two\twords ", "three\n words here", ""]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "test.parquet")
+    assert examine_errors.word_counts(str(tmp_path / "test.parquet")).tolist() == [1, 2, 3, 0]
+
+
+def test_accuracy_by_length_adds_up_to_accuracy(report: Path) -> None:
+    for cell in rows_of(report, "accuracies"):
+        ours = [
+            row
+            for row in rows_of(report, "lengths")
+            if all(row[key] == cell[key] for key in ("dataset", "model", "size"))
+        ]
+        assert len(ours) == 4
+        right = sum(float(row["accuracy"]) * int(row["rows"]) for row in ours)
+        assert right / 600 == pytest.approx(float(cell["accuracy"]), abs=1e-3)
+
+
+def test_agreement_adds_up_to_accuracy(report: Path) -> None:
+    accuracies = {
+        (row["dataset"], row["model"], row["size"]): float(row["accuracy"])
+        for row in rows_of(report, "accuracies")
+    }
+    rows = rows_of(report, "agreements")
+    assert len(rows) == 2 * 2 * len(SIZES)
+    for row in rows:
+        both, reference, model, none = (
+            float(row[key]) for key in ("both_right", "only_reference", "only_model", "both_wrong")
+        )
+        assert both + reference + model + none == pytest.approx(100, abs=1e-3)
+        key = row["dataset"], row["model"], row["size"]
+        assert both + model == pytest.approx(accuracies[key], abs=1e-3)
+        assert both + reference == pytest.approx(accuracies[key[0], "encoder", key[2]], abs=1e-3)
+
+
+def test_examples_are_the_ones_furthest_apart(tmp_path: Path) -> None:
+    """Probabilities by hand, of two seeds, whose mean counts."""
+    truth = np.array([0, 0, 0, 1, 1], dtype=np.int32)
+    # Of label 0, by seed.
+    reference = {1: [0.9, 0.8, 0.7, 0.6, 0.2], 2: [0.9, 0.6, 0.7, 0.8, 0.2]}
+    model = {1: [0.4, 0.1, 0.8, 0.3, 0.3], 2: [0.4, 0.1, 0.4, 0.1, 0.3], 9: [0.9] * 5}
+    paths = []
+    for name, scores in (("encoder", reference), ("lstm", model)):
+        cell = {"dataset": "dishes", "model": name, "size": "40", "n": 40}
+        paths.append(str(tmp_path / f"{name}.parquet"))
+        told = {seed: np.log(np.array([p, 1 - np.array(p)]).T) for seed, p in scores.items()}
+        write_predictions(paths[-1], cell, told, truth)
+    texts = [f"text {row}" for row in range(5)]
+    columns = {"row": np.arange(5), "text": texts, "label": truth}
+    pq.write_table(pa.table(columns), tmp_path / "test.parquet")
+    tests, names = {"dishes": str(tmp_path / "test.parquet")}, {"dishes": ["no", "yes"]}
+    found = examine_errors.examine(index(paths), tests, names, RECIPE)["examples"]
+    assert [(row["row"], row["right"], row["text"]) for row in found] == [
+        (1, "reference", "text 1"),
+        (0, "reference", "text 0"),
+        (3, "model", "text 3"),
+    ]
+    assert found[0]["reference_probability"] == pytest.approx(0.7)
+    assert found[0]["model_probability"] == pytest.approx(0.9)
+    assert (found[0]["label"], found[0]["model_label"], found[0]["seeds"]) == ("no", "yes", 2)
+    none = examine_errors.examine(index(paths), tests, names, RECIPE | {"examples": 0})
+    assert none["examples"] == []
+
+
+def test_examples_are_of_the_first_other_model_at_its_largest_size(report: Path) -> None:
+    rows = rows_of(report, "examples")
+    assert {(row["model"], row["n"]) for row in rows} == {("lstm", "16000")}
+    assert {row["dataset"] for row in rows} == {"dishes", "books"}
+    for row in rows:
+        winner, loser = "reference_label", "model_label"
+        if row["right"] == "model":
+            winner, loser = loser, winner
+        assert row[winner] == row["label"] != row[loser]
+
+
+def test_predictions_of_another_test_set_are_an_error(report: Path) -> None:
+    folder = report.parent
+    paths = [str(path) for path in folder.glob("runs/dishes/*/250/*/predictions.parquet")]
+    assert len(next(iter(read_correct(paths[:1]).values()))) == 600
+    pq.write_table(pa.table({"text": ["a"], "row": [0]}), folder / "short.parquet")
+    tests = {"dishes": str(folder / "short.parquet")}
+    with pytest.raises(UserError, match=r"encoder of 250 of dishes: .*\[600\] rows.* has 1; run"):
+        examine_errors.examine(index(sorted(paths)), tests, {"dishes": LABELS}, RECIPE)
+
+
+# ---------------------------------------------------------------- the page
+
+
+def sections(report: Path) -> Iterator[str]:
+    text = report.read_text(encoding="utf-8")
+    return (match[1] for match in re.finditer(r"<h2 [^>]*>(.*?)</h2>", text))
+
+
+def test_the_report_has_all_that_it_should(report: Path) -> None:
+    assert list(sections(report)) == [
+        *("The verdict", "The other comparisons"),
+        *(
+            "Gap to Encoder, fine-tuned, in percentage points",
+            "From which size on the gap is closed",
+        ),
+        *("Accuracy on the test set", "What inference costs", "Where the models err"),
+        *("How the networks learned", "Data", "How the intervals were made"),
+        *("Methods, to copy", "References", "What made these results"),
+    ]
+    page = Page(report)
+    # Per data set: accuracy and gap, two curves, cost, three of calibration, labels, lengths, two
+    # histories.
+    assert page.tags.count("figure") == page.tags.count("svg") == 2 * 12
+    text = report.read_text(encoding="utf-8")
+    for expected in ("wang2020pretrain", "longest_phrase: 2", "a CPU in fp32", "Test row "):
+        assert expected in text
+
+
+def test_the_report_asks_nothing_of_others(report: Path) -> None:
+    page = Page(report)
+    assert "script" not in page.tags
+    assert {name.split(":")[0].split("#")[0] for name in page.named} <= {"", "data"}
+    assert not re.search(r"url\((?!#)", report.read_text(encoding="utf-8"))
+
+
+def test_each_id_stands_once_and_each_link_meets_one(report: Path) -> None:
+    page = Page(report)
+    assert len(page.ids) == len(set(page.ids))
+    assert {name[1:] for name in page.named if name.startswith("#")} <= set(page.ids)
+    text = report.read_text(encoding="utf-8")
+    assert set(re.findall(r"url\(#(.*?)\)", text)) <= set(page.ids)
+
+
+def test_tags_of_labels_and_texts_stay_text(report: Path) -> None:
+    page, text = Page(report), report.read_text(encoding="utf-8")
+    assert not {"b", "i"} & set(page.tags)
+    assert "hot &amp; &lt;b&gt;spicy&lt;/b&gt;" in text
+    assert "&lt;i&gt;bean&lt;/i&gt;" in text
+
+
+def test_headings_go_down_one_by_one(report: Path) -> None:
+    levels = [int(tag[1]) for tag in Page(report).tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_figures_are_told_without_eyes_and_tables_reached_by_keyboard(report: Path) -> None:
+    text = report.read_text(encoding="utf-8")
+    labels = re.findall(r'<figure role="img" aria-label="([^"]+)">', text)
+    assert len(labels) == len(set(labels)) == 24
+    assert text.count("<table>") == len(re.findall(r'tabindex="0"[^>]*><table>', text)) > 8
+
+
+def test_the_config_of_the_report_is_one_to_run(report: Path) -> None:
+    text = report.read_text(encoding="utf-8")
+    shown = re.search(r'<pre class="columns">(.*?)</pre>', text, re.DOTALL)
+    assert shown
+    assert (
+        yaml.safe_load(html.unescape(shown[1]))
+        == read_json(report.with_name("provenance.json"))["config"]
+    )
+
+
+def test_methods_say_what_was_done(report: Path) -> None:
+    provenance = read_json(report.with_name("provenance.json"))
+    card = read_json(report.parent / "datasets" / "dishes" / "card.json")
+    recipe: dict[str, Any] = {"margin": 1.0, "confidence": 0.9, "titles": TITLES}
+    text = methods(provenance, [card], recipe)
+    for expected in (
+        "dishes (made up): 3 labels, 20,000 texts to train on and 600 to test on",
+        "250, 1,000, 4,000, 16,000 labelled examples",
+        "20% of a budget, at least 20 and at most 2,000",
+        "Encoder, fine-tuned: small, fine-tuned as a whole (AdamW, lr 5e-05, batches of 32",
+        "weights of the highest accuracy on the held-out examples",
+        "bidirectional LSTM, 1 layer of 128 units, a SentencePiece vocabulary (pieces)",
+        "logistic regression on TF-IDF weights of phrases of up to 2 words",
+        "3 seeds for Encoder, fine-tuned, LSTM from scratch, Words | linear",
+        "with 90 % intervals",
+        "a margin of 1 point, at a false discovery rate of 10 %",
+        "Snakemake with torch 2.13.0; trained on a CPU in fp32",
+    ):
+        assert expected in text
+
+
+def test_markdown_of_names_makes_no_links_and_no_pictures() -> None:
+    made = write_report.to_html("[a](http://a.b) ![c](http://d.e) <http://f.g> <b>h</b>")
+    assert not re.search("<(a|img|b)\\b", made)

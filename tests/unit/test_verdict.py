@@ -1,0 +1,509 @@
+"""The verdict: the whole text in six situations, the choice of a model, and what to run next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from gap.advice import (
+    MOST_SEEDS,
+    advice,
+    further_sizes,
+    most_urgent,
+    remedies,
+    size_to_measure,
+)
+from gap.statistics import (
+    Estimate,
+    Part,
+    confidence_to_tell,
+    differences,
+    rows_to_tell,
+    seeds_to_tell,
+    with_seeds,
+)
+from gap.study import Study
+from gap.verdict import choices, equals, verdict
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+RECIPE: dict[str, Any] = {
+    "reference": "big",
+    "margin": 1.0,
+    "confidence": 0.95,
+    "titles": {"big": "MiniLM", "lstm": "the LSTM", "tfidf": "TF-IDF"},
+    "seeds": {"big": ["1-3"], "lstm": ["1-3"], "tfidf": ["1-3"]},
+}
+ROWS = 2000
+# Seconds of a training with 1,000 labels, milliseconds of a text, parameters.
+COSTS = {"big": (60, 6.0, 22_700_000), "lstm": (20, 2.0, 2_500_000), "tfidf": (1, 0.25, 100_000)}
+# A size, the gap, its standard errors by seeds and by rows; and the number of seeds.
+Told = tuple[int, float, float, float]
+
+
+def estimate_of(told: Told, seeds: int) -> Estimate:
+    _, value, of_seeds, of_rows = told
+    parts = [Part(of_seeds**2, seeds - 1)] if seeds > 1 else []
+    parts.append(Part(of_rows**2, ROWS - 1))
+    return Estimate(value, tuple(range(1, seeds + 1)), tuple(parts))
+
+
+def make(seeds: int = 3, crossed: Any = None, **models: Sequence[Told]) -> Study:
+    """A study of films whose gaps are judged as the workflow judges them."""
+    cells = [(model, told) for model, rows in models.items() for told in rows]
+    found = [estimate_of(told, seeds) for _, told in cells]
+    claims = differences(found, RECIPE["margin"], RECIPE["confidence"])
+    seed_list = " ".join(map(str, range(1, seeds + 1)))
+    gaps: list[dict[str, Any]] = []
+    accuracies: list[dict[str, Any]] = []
+    for (model, (n, value, of_seeds, of_rows)), estimate, claim in zip(
+        cells, found, claims, strict=True
+    ):
+        low, high = estimate.interval(0.95)
+        row: dict[str, Any] = {"dataset": "films", "model": model, "size": str(n), "n": n}
+        row |= {"seeds": seeds}
+        row |= {"seed_list": seed_list}
+        accuracies.append(row | {"accuracy": 85 - value})
+        row |= {"seed_error": of_seeds if seeds > 1 else "", "row_error": of_rows}
+        gaps.append(row | {"gap": value, "gap_low": low, "gap_high": high, "difference": claim})
+    sizes = sorted({told[0] for _, told in cells})
+    for n in sizes:
+        row = {"dataset": "films", "model": "big", "size": str(n), "n": n, "accuracy": 85.0}
+        accuracies.append(row | {"seeds": seeds, "seed_list": seed_list})
+    trials = [
+        {key: row[key] for key in ("dataset", "model", "size", "n")}
+        | {"seed": seed, "trial": trial, "seconds": COSTS[str(row["model"])][0] * row["n"] / 2000}
+        for row in accuracies
+        for seed in range(1, seeds + 1)
+        for trial in (1, 2)
+    ]
+    latencies = [
+        {"dataset": "films", "model": model, "milliseconds": ms, "parameters": parameters}
+        for model, (_, ms, parameters) in COSTS.items()
+        if model in {"big", *models}
+    ]
+    card = {"dataset": "films", "pool": {"rows": 47500}, "test": {"rows": ROWS}}
+    crossings = [
+        {"dataset": "films", "model": "lstm"} | dict(zip(ENDS, crossed or (), strict=False))
+    ]
+    blocks = {model: [f"1-{seeds}" if seeds > 1 else "1"] for model in COSTS}
+    return Study(
+        RECIPE | {"seeds": blocks},
+        [{"dataset": "films", "rows": ROWS}],
+        accuracies,
+        gaps,
+        [card],
+        trials,
+        latencies,
+        crossings if crossed else [],
+    )
+
+
+ENDS = ("n", "n_low", "n_high")
+INF = math.inf
+
+HOW = """\
+Taken is the cheapest model, by milliseconds of a text, of those that are equal, within 1 point of
+MiniLM, or clearly ahead of it; where no other is known to be either, MiniLM. Training, s: seconds
+of one seed with all its trials. Milliseconds and parameters are those of the largest size.
+
+"""
+
+
+def noisy(**changes: Any) -> Study:
+    models: dict[str, Any] = {
+        "lstm": [(250, 9.0, 0.5, 0.4), (1000, 4.5, 0.4, 0.4), (4000, 2.4, 0.3, 0.4)],
+        "tfidf": [(250, 12.0, 0.5, 0.6), (1000, 8.0, 0.4, 0.6), (4000, 5.2, 0.4, 0.6)],
+    }
+    return make(2, (9100.0, 4100.0, INF), **(models | changes))
+
+
+def test_a_clear_gap() -> None:
+    study = make(
+        lstm=[(250, 18.2, 0.5, 0.6), (1000, 14.9, 0.4, 0.6), (4000, 9.1, 0.3, 0.6)],
+        tfidf=[(250, 21.0, 0.5, 0.6), (1000, 17.0, 0.4, 0.6), (4000, 11.0, 0.3, 0.6)],
+        crossed=(INF, 21000.0, INF),
+    )
+    expected = """
+| Labels | Take   | Because           | Accuracy | Training, s | ms a text | Parameters |
+| -----: | ------ | ----------------- | -------: | ----------: | --------: | ---------: |
+|    250 | MiniLM | all others behind |     85.0 |          15 |         6 |     22.7 M |
+|  1,000 | MiniLM | all others behind |     85.0 |          60 |         6 |     22.7 M |
+|  4,000 | MiniLM | all others behind |     85.0 |         240 |         6 |     22.7 M |
+
+At every measured size MiniLM is worth it: with 4,000 labels the next best, the LSTM, is 9.1 points
+behind (95 % interval 7.4 to 10.8) and 3 times as fast.
+
+What to run next: nothing needs to be run for the comparisons measured, as each gap is known to be
+larger or smaller than 1 point.
+"""
+    assert verdict(study) == HOW + expected.strip()
+
+
+def test_a_closed_gap() -> None:
+    study = make(
+        lstm=[(250, 8.2, 0.3, 0.3), (1000, 3.2, 0.1, 0.3), (4000, 0.1, 0.05, 0.3)],
+        tfidf=[(250, 9.0, 0.3, 0.3), (1000, 5.0, 0.2, 0.3), (4000, 2.5, 0.1, 0.3)],
+        crossed=(2600.0, 1900.0, 3900.0),
+    )
+    expected = """
+| Labels | Take     | Because            | Accuracy | Training, s | ms a text | Parameters |
+| -----: | -------- | ------------------ | -------: | ----------: | --------: | ---------: |
+|    250 | MiniLM   | all others behind  |     85.0 |          15 |         6 |     22.7 M |
+|  1,000 | MiniLM   | all others behind  |     85.0 |          60 |         6 |     22.7 M |
+|  4,000 | the LSTM | cheapest of equals |     84.9 |          80 |         2 |      2.5 M |
+
+Up to 1,000 labels MiniLM is worth it: with 1,000 labels the next best, the LSTM, is 3.2 points
+behind (95 % interval 2.5 to 3.9) and 3 times as fast. With 4,000 labels take the LSTM: it is as
+good within 1 point (gap 0.1, 95 % interval -0.5 to 0.7) and 3 times as fast, so MiniLM is not worth
+it.
+
+What to run next: nothing needs to be run for the comparisons measured, as each gap is known to be
+larger or smaller than 1 point.
+"""
+    assert verdict(study) == HOW + expected.strip()
+
+
+def test_a_reversed_gap() -> None:
+    study = make(
+        lstm=[(250, 5.2, 0.3, 0.4), (1000, 0.1, 0.05, 0.3), (4000, -3.5, 0.1, 0.4)],
+        tfidf=[(250, 9.0, 0.3, 0.3), (1000, 5.0, 0.2, 0.3), (4000, 2.5, 0.1, 0.3)],
+        crossed=(800.0, 600.0, 1200.0),
+    )
+    expected = """
+| Labels | Take     | Because            | Accuracy | Training, s | ms a text | Parameters |
+| -----: | -------- | ------------------ | -------: | ----------: | --------: | ---------: |
+|    250 | MiniLM   | all others behind  |     85.0 |          15 |         6 |     22.7 M |
+|  1,000 | the LSTM | cheapest of equals |     84.9 |          20 |         2 |      2.5 M |
+|  4,000 | the LSTM | clearly ahead      |     88.5 |          80 |         2 |      2.5 M |
+
+With 250 labels MiniLM is worth it: the next best, the LSTM, is 5.2 points behind (95 % interval 3.7
+to 6.7) and 3 times as fast. With 1,000 labels take the LSTM: it is as good within 1 point (gap 0.1,
+95 % interval -0.5 to 0.7) and 3 times as fast, so MiniLM is not worth it. With 4,000 labels take
+the LSTM: it is 3.5 points (95 % interval 2.6 to 4.4) ahead of MiniLM and 3 times as fast.
+
+What to run next: nothing needs to be run for the comparisons measured, as each gap is known to be
+larger or smaller than 1 point.
+"""
+    assert verdict(study) == HOW + expected.strip()
+
+
+def test_gaps_too_noisy_to_tell() -> None:
+    study = noisy()
+    expected = """
+| Labels | Take   | Because   | Accuracy | Training, s | ms a text | Parameters |
+| -----: | ------ | --------- | -------: | ----------: | --------: | ---------: |
+|    250 | MiniLM | undecided |     85.0 |          15 |         6 |     22.7 M |
+|  1,000 | MiniLM | undecided |     85.0 |          60 |         6 |     22.7 M |
+|  4,000 | MiniLM | undecided |     85.0 |         240 |         6 |     22.7 M |
+
+At every measured size nothing is decided: MiniLM is the safe choice, and the LSTM may do as well,
+as with 4,000 labels its gap is 2.4 (95 % interval -1.5 to 6.3).
+
+What to run next: it is open whether the LSTM is within 1 point of MiniLM with 250 labels (gap 9.0,
+95 % interval 2.6 to 15.4, which would tell alone, but not among 6 gaps). By the spread of its 2
+seeds, a rough guide, 3 seeds are expected to tell: `seeds: [1-2, 3]` under `big` and `lstm`, some 7
+minutes of training at all sizes. Seeds that it takes at other sizes: with 1,000 labels 4, with
+4,000 labels 6. The curve through the gaps to the LSTM falls to 1 point at some 9,100 labels, beyond
+all that was measured: `sizes: [250, 1000, 4000, 9100]`, by proportion some 25 minutes of training.
+"""
+    assert verdict(study) == HOW + expected.strip()
+
+
+def test_one_seed_only() -> None:
+    study = make(seeds=1, lstm=[(250, 8.2, 0.0, 0.6), (1000, 2.4, 0.0, 0.6)])
+    expected = """
+| Labels | Take   | Because           | Accuracy | Training, s | ms a text | Parameters |
+| -----: | ------ | ----------------- | -------: | ----------: | --------: | ---------: |
+|    250 | MiniLM | all others behind |     85.0 |          15 |         6 |     22.7 M |
+|  1,000 | MiniLM | all others behind |     85.0 |          60 |         6 |     22.7 M |
+
+At every measured size MiniLM is worth it: with 1,000 labels the next best, the LSTM, is 2.4 points
+behind (95 % interval 1.2 to 3.6) and 3 times as fast. With one seed this counts test rows only:
+what seeds do is not known.
+
+What to run next: the gap to the LSTM rests on one seed, so that its interval is of test rows alone
+and nothing is known of what seeds do. First 3 seeds: `seeds: [1, 2-3]` under `big` and `lstm`, some
+3.3 minutes of training at all sizes. An interval reaches 12.7 standard errors of seeds to each side
+with 2 of them, 4.3 with 3. A curve, which tells where the gap closes, takes 3 sizes:
+`sizes: [250, 1000, 4000]`, by proportion some 5.3 minutes of training.
+"""
+    assert verdict(study) == HOW + expected.strip()
+
+
+def test_missing_cells() -> None:
+    study = make(
+        lstm=[(250, 18.2, 0.5, 0.6), (1000, 14.9, 0.4, 0.6)],
+        tfidf=[(250, 21.0, 0.5, 0.6), (1000, 17.0, 0.4, 0.6), (4000, 11.0, 0.3, 0.6)],
+    )
+    absent = {"dataset": "films", "model": "lstm", "size": "4000", "seeds": "1-3"}
+    study = replace(study, recipe={**study.recipe, "missing": [absent]})
+    expected = """
+| Labels | Take   | Because           | Accuracy | Training, s | ms a text | Parameters |
+| -----: | ------ | ----------------- | -------: | ----------: | --------: | ---------: |
+|    250 | MiniLM | all others behind |     85.0 |          15 |         6 |     22.7 M |
+|  1,000 | MiniLM | all others behind |     85.0 |          60 |         6 |     22.7 M |
+|  4,000 | MiniLM | all others behind |     85.0 |         240 |         6 |     22.7 M |
+
+At every measured size MiniLM is worth it: with 4,000 labels the next best, TF-IDF, is 11.0 points
+behind (95 % interval 9.3 to 12.7) and 24 times as fast.
+
+What to run next: the runs that are missing, as the choice may change with them:
+`snakemake --cores all`.
+"""
+    assert verdict(study) == HOW + expected.strip()
+
+
+def took(study: Study) -> list[tuple[int, str, str]]:
+    return [(one.size["n"], one.model, one.reason) for one in choices(study, "films")]
+
+
+def as_good(**models: float) -> Study:
+    """A study of one size in which all these gaps are known to be none."""
+    cells: dict[str, Any] = {name: [(250, gap, 0.01, 0.1)] for name, gap in models.items()}
+    return make(**cells)
+
+
+def test_of_equals_the_cheapest_is_taken_by_what_is_known_of_all() -> None:
+    study = as_good(lstm=0.1, tfidf=0.2)
+    assert took(study) == [(250, "tfidf", "cheapest of equals")]
+    slow = [{**row, "milliseconds": 7.0} for row in study.latencies if row["model"] != "big"]
+    big = next(row for row in study.latencies if row["model"] == "big")
+    untouched = replace(study, latencies=[big, *slow])
+    assert took(untouched) == [(250, "big", "cheapest of equals")]
+    assert "no cheaper, are the LSTM, TF-IDF." in " ".join(verdict(untouched).split())
+    # Trained in the least time, and not timed at inference with the others.
+    partly = replace(study, latencies=[big, slow[0]])
+    assert took(partly) == [(250, "tfidf", "cheapest of equals")]
+    text = " ".join(verdict(partly).split())
+    assert "60 times as fast to train, so MiniLM is not worth it. What is cheapest was told" in text
+    unknown = replace(study, latencies=[], trials=[])
+    assert took(unknown) == [(250, "big", "cheapest of equals")]
+
+
+def test_what_takes_no_time_is_no_division_by_it() -> None:
+    study = as_good(tfidf=0.1)
+    trials = [{**row, "seconds": 0.0} for row in study.trials]
+    assert "times as fast" not in verdict(replace(study, latencies=[], trials=trials))
+
+
+def gap_row(model: str, low: float, high: float, difference: str) -> dict[str, Any]:
+    gap = {"gap": (low + high) / 2, "gap_low": low, "gap_high": high}
+    return {"model": model, "difference": difference} | gap
+
+
+def test_none_is_taken_that_is_worse_than_the_best_by_more_than_the_margin() -> None:
+    ahead = gap_row("a", -3, -1.2, "clear")
+    same = gap_row("b", -0.5, 0.5, "none")
+    best = gap_row("c", -9, -7, "clear")
+    unclear = gap_row("d", -9, 0, "unclear")
+    behind = gap_row("e", 2, 9, "clear")
+    for rows, expected in (
+        ([same, unclear, behind], ["big", "b"]),
+        ([ahead, unclear, behind], ["a"]),
+        # As near to the best as the margin, by their intervals, or not.
+        ([ahead, gap_row("b", -0.3, 0.5, "none")], ["a", "b"]),
+        ([ahead, gap_row("b", -0.1, 0.5, "none")], ["a"]),
+        ([ahead, best], ["c"]),
+        ([unclear, behind], ["big"]),
+        # Clearly behind is not taken, however wide the interval of the best.
+        ([gap_row("b", -0.95, 0.9, "none"), gap_row("e", 1.2, 2, "clear")], ["big", "b"]),
+    ):
+        assert [row["model"] for row in equals(rows, "big", 1.0)] == expected
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.floats(-8, 8),
+    st.floats(0.05, 3),
+    st.floats(0.05, 0.6),
+    st.integers(2, 6),
+    st.floats(0.9, 0.999),
+)
+def test_seeds_are_the_fewest_that_are_expected_to_tell(
+    gap: float, of_seeds: float, of_rows: float, seeds: int, confidence: float
+) -> None:
+    found = estimate_of((250, gap, of_seeds, of_rows), seeds)
+    distance = abs(gap - math.copysign(1.0, gap))
+    number = seeds_to_tell(found, distance, confidence, MOST_SEEDS)
+    if number is None:
+        assert with_seeds(found, MOST_SEEDS).half_width(confidence) >= distance
+        return
+    assert with_seeds(found, number).half_width(confidence) < distance
+    if number > 2:
+        assert with_seeds(found, number - 1).half_width(confidence) >= distance
+    # What seeds cannot do needs more rows than there are.
+    assert rows_to_tell(found, distance, confidence) < ROWS
+
+
+def test_as_many_seeds_as_there_are_change_nothing() -> None:
+    found = estimate_of((250, 3.0, 0.7, 0.4), 4)
+    assert with_seeds(found, 4).half_width(0.95) == pytest.approx(found.half_width(0.95))
+    assert [part.variance for part in with_seeds(found, 8).parts] == pytest.approx(
+        [0.7**2 / 2, 0.4**2]
+    )
+
+
+@pytest.mark.parametrize("gap", [0.3, 2.0, -2.5])
+def test_rows_are_as_many_as_end_an_interval_at_the_margin(gap: float) -> None:
+    found = estimate_of((250, gap, 0.5, 1.5), 3)
+    distance = abs(gap - math.copysign(1.0, gap))
+    rows = rows_to_tell(found, distance, 0.95)
+    assert rows > ROWS
+    assert seeds_to_tell(found, distance, 0.95, MOST_SEEDS) is None
+    alone = Estimate(gap, (1,), (Part(1.5**2 * ROWS / rows, ROWS - 1),))
+    assert alone.half_width(0.95) == pytest.approx(distance)
+    assert rows_to_tell(found, 0.0, 0.95) == INF
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.floats(-6, 6), st.floats(0.1, 1.5)), min_size=1, max_size=5))
+def test_an_interval_clear_of_the_margin_is_told_among_all_gaps(values: Any) -> None:
+    found = [estimate_of((250, gap, error, 0.2), 3) for gap, error in values]
+    claims = differences(found, 1.0, 0.95)
+    confidence = confidence_to_tell(claims, 0.95)
+    for place, (one, claim) in enumerate(zip(found, claims, strict=True)):
+        distance = abs(one.value - math.copysign(1.0, one.value))
+        seeds = seeds_to_tell(one, distance, confidence, MOST_SEEDS)
+        if claim == "unclear" and seeds:
+            assert seeds > 3
+            more = [*found[:place], with_seeds(one, seeds), *found[place + 1 :]]
+            assert differences(more, 1.0, 0.95)[place] != "unclear"
+
+
+def test_the_main_comparison_goes_first_then_the_least_training() -> None:
+    def first(study: Study) -> str:
+        remedy = most_urgent(remedies(study, "films"), study)
+        return str(remedy.gap["model"]) if remedy else ""
+
+    study = noisy()
+    assert first(study) == "lstm"
+    assert first(replace(study, recipe={**study.recipe, "compared": "tfidf"})) == "tfidf"
+    # TF-IDF takes least, but none of its gaps is open.
+    told = [
+        {**row, **({"difference": "clear"} if row["model"] != "lstm" else {})} for row in study.gaps
+    ]
+    assert first(replace(study, gaps=told)) == "lstm"
+    # The main comparison is told; of the others the one of least training.
+    third = [{**row, "model": "slow"} for row in study.gaps if row["model"] == "lstm"]
+    others = [row for row in study.gaps if row["model"] == "tfidf"]
+    recipe = {**study.recipe, "seeds": study.recipe["seeds"] | {"slow": ["1-2"]}}
+    main = [{**row, "difference": "clear"} for row in study.gaps if row["model"] == "lstm"]
+    costly = [
+        {**row, "model": "slow", "seconds": 900} for row in study.trials if row["model"] == "lstm"
+    ]
+    cells = [{**row, "model": "slow"} for row in study.accuracies if row["model"] == "lstm"]
+    study = replace(
+        study,
+        recipe=recipe,
+        gaps=[*main, *third, *others],
+        trials=[*study.trials, *costly],
+        accuracies=[*study.accuracies, *cells],
+    )
+    assert first(study) == "tfidf"
+
+
+def test_which_model_is_ahead_makes_no_difference_to_the_seeds() -> None:
+    ahead, behind = (remedies(make(lstm=[(250, gap, 0.6, 0.3)]), "films")[0] for gap in (-3.0, 3.0))
+    assert ahead.seeds == behind.seeds == 4
+
+
+def told(study: Study) -> str:
+    return " ".join(advice(study, "films").split())
+
+
+def test_seeds_that_one_of_both_has_are_not_trained_again() -> None:
+    study = noisy()
+    blocks = study.recipe["seeds"] | {"lstm": ["1-2", "7"]}
+    text = told(replace(study, recipe={**study.recipe, "seeds": blocks}))
+    assert "`seeds: [1-2, 7]` under `big`, some 5.2 minutes of training at all sizes." in text
+    # A config that is not known: each seed was a job of its own.
+    recipe = {key: value for key, value in study.recipe.items() if key != "seeds"}
+    assert "`seeds: [1, 2, 3]` under `big` and `lstm`" in told(replace(study, recipe=recipe))
+
+
+def test_what_seeds_cannot_tell_takes_test_rows() -> None:
+    study = make(lstm=[(250, 2.0, 0.1, 0.9)])
+    assert "as 2,000 test rows are too few: it takes some 6,500 at least." in told(study)
+    assert "`test: 6500` under `films`" in told(study)
+    near = told(make(lstm=[(250, 1.1, 0.1, 0.9)]))
+    assert "Neither seeds nor all rows of the data set as test rows are expected to tell." in near
+    spread = told(make(lstm=[(250, 2.0, 4.0, 0.1)]))
+    assert "they differ so much that 20 of them are not expected to tell." in spread
+    assert "`seeds" not in near + spread
+
+
+@pytest.mark.parametrize(
+    ("crossed", "expected"),
+    [
+        # Beyond the largest size: there, or as far as it takes to tell something new.
+        ((9123.0, 4100.0, INF), 9100),
+        ((4100.0, 3900.0, 5000.0), 6000),
+        # Within, where the interval is wide and no size is near.
+        ((2040.0, 900.0, INF), 2000),
+        ((2040.0, 900.0, 3500.0), None),
+        ((1200.0, 300.0, INF), None),
+        ((250.0, 250.0, 2000.0), None),
+        ((INF, 9000.0, INF), None),
+    ],
+)
+def test_which_size_would_tell_where_the_gap_closes(crossed: Any, expected: int | None) -> None:
+    row = dict(zip(ENDS, crossed, strict=True))
+    assert size_to_measure([250, 1000, 4000], row) == expected
+
+
+def test_no_size_is_advised_beyond_the_pool() -> None:
+    study = noisy()
+    small = replace(study, cards=[dict(study.cards[0]) | {"pool": {"rows": 9000}}])
+    assert "labels, more than the 9,000 rows of the pool: only more labels would tell." in told(
+        small
+    )
+    just = replace(study, cards=[dict(study.cards[0]) | {"pool": {"rows": 9120}}])
+    assert "`sizes: [250, 1000, 4000, 9100]`" in told(just)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "pool", "expected"),
+    [
+        ([250], 47500, [1000, 4000]),
+        ([250, 1000], 47500, [4000]),
+        ([250, 500], 47500, [1000]),
+        ([250, 1000], 3000, [120]),
+        ([1000], 3000, [250, 500]),
+    ],
+)
+def test_a_curve_takes_three_sizes(sizes: list[int], pool: int, expected: list[int]) -> None:
+    assert further_sizes(sizes, pool) == expected
+
+
+def test_shares_stay_as_they_are_written() -> None:
+    study = noisy()
+    accuracies = [
+        {**row, "size": "10%" if row["n"] == 4000 else row["size"]} for row in study.accuracies
+    ]
+    study = replace(study, accuracies=accuracies, trials=[])
+    assert told(study).endswith("`sizes: [250, 1000, 10%, 9100]`.")
+
+
+def test_each_data_set_has_its_own_verdict() -> None:
+    one = noisy()
+    tables: dict[str, Any] = {
+        name: [*getattr(one, name), *({**row, "dataset": "rentals"} for row in getattr(one, name))]
+        for name in ("scores", "accuracies", "gaps", "cards", "trials", "latencies", "crossings")
+    }
+    both = replace(one, **tables)
+    text = verdict(both)
+    assert text.count("### films\n\n| Labels") == text.count("### rentals\n\n| Labels") == 1
+    assert "of training at all sizes and data sets." in " ".join(text.split())
+    films = [row for row in both.gaps if row["dataset"] == "films"]
+    assert "### rentals\n\nNone yet." in verdict(replace(both, gaps=films))
+
+
+def test_columns_with_empty_cells_are_read_as_texts() -> None:
+    """As read_table gives them where some gaps rest on one seed and others do not."""
+    study = noisy()
+    gaps = [{**row, "seed_error": f"{row['seed_error']:.4f}"} for row in study.gaps]
+    assert verdict(replace(study, gaps=gaps)) == verdict(study)
