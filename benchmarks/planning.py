@@ -122,6 +122,9 @@ def write_peer(folder: Path, inputs: dict[str, list[str]]) -> None:
         assert output
         first = re.search(r'"[^"]+"', output[1])
         assert first
+        # Rules behind a target of their own make no file of the study.
+        if not any(map(re.compile(re.sub(r"{\w+}", ".+", first[0][1:-1])).fullmatch, inputs)):
+            continue
         parts.append(
             f"rule {name}:\n"
             f"    input: lambda wildcards: INPUTS[{first[0]}.format(**wildcards)]\n"
