@@ -216,7 +216,8 @@ def _crossing_table(study: Study) -> str:
         low, n, high = (
             _closing_size(row[key], smallest, row["largest"]) for key in ("n_low", "n", "n_high")
         )
-        rows.append([study.title(row["model"]), n, f"{low} to {high}", row["form"]])
+        interval = low if low == high else f"{low} to {high}"
+        rows.append([study.title(row["model"]), n, interval, row["form"]])
     return _by_dataset(study, header, rows, study.crossings, right={1, 2})
 
 

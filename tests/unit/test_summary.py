@@ -383,7 +383,7 @@ def held_back(value: float, measured: float) -> dict[str, Any]:
         (1234.5, 510.2, 3456.0, "1,200 |      510 to 3,500 "),
         (9123.0, 3900.0, math.inf, "9,100 (not measured) | 3,900 to not within reach "),
         (250.0, 250.0, 613.0, "250 or before | 250 or before to 610 "),
-        (math.inf, math.inf, math.inf, "not within reach | not within reach to not within reach "),
+        (math.inf, math.inf, math.inf, "not within reach | not within reach "),
     ],
 )
 def test_where_a_gap_closes_is_told(n: float, low: float, high: float, expected: str) -> None:
