@@ -1,12 +1,12 @@
 # Two targets do everything on a machine that has python3 (3.11 to 3.14) and make:
-#   make study    set up .venv, run the study of config.yaml; look at results/gap.html afterwards
+#   make study    set up .venv, run the study of config.yaml; open results/report.html afterwards
 #   make test     set up .venv, run all checks and tests
-# and `make plan` writes on a page what a study costs on a cluster (docs/plan.md: STUDY=docs/plan.yaml).
-# Settings, for example: make study CORES=2 PYTHON=python3.12 TORCH=cuda
+# and `make plan` writes on a page what a study costs on a cluster: docs/plan.md, that of docs/plan.yaml.
+# Settings, for example: make study STUDY=studies/smoke.yaml CORES=2 PYTHON=python3.12 TORCH=cuda
 PYTHON ?= python3
 CORES ?= all
-# The config that `make plan` reads; the page stands beside it.
-STUDY ?= docs/plan.yaml
+# A config for --configfile; the page that `make plan` writes stands beside it.
+STUDY ?=
 # cpu, cuda, or auto: cuda where there is an NVIDIA GPU or pip finds no CPU build, else cpu.
 # A set-up that stands is changed by: make --always-make setup TORCH=cuda
 TORCH ?= auto
@@ -26,7 +26,7 @@ endif
 .PHONY: study test plan setup lint format lock clean
 
 study: setup
-	. .venv/bin/activate && snakemake --cores $(CORES)
+	. .venv/bin/activate && snakemake --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))
 	$(PRINT_TIME)
 
 test: setup lint
@@ -34,7 +34,7 @@ test: setup lint
 	$(PRINT_TIME)
 
 plan: setup
-	. .venv/bin/activate && python scripts/plan_study.py --configfile $(STUDY)
+	. .venv/bin/activate && python scripts/plan_study.py --configfile $(or $(STUDY),docs/plan.yaml)
 
 setup: $(STAMP)
 
