@@ -95,7 +95,7 @@ def test_each_run_goes_on_with_its_best_trial_and_all_are_told(finished):
     tried = {cell: [(row["dropout"], row["lr"]) for row in own] for cell, own in lstm.items()}
     assert tried["40", "1"] == tried["25%", "1"]
     summary = (results / "summary.md").read_text(encoding="utf-8")
-    table = summary.partition("## What was tried")[2].partition("##")[0]
+    table = summary.partition("## What was tried")[2].partition("\n## ")[0]
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
     assert ["Model", "Labels", "Trials", "1", "2", "4"] in cells
     assert [row[2] for row in cells if len(row) > 2 and row[2].isdigit()] == ["2", "2", "4"] * 2
