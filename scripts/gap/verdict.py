@@ -242,4 +242,6 @@ def _faster(study: Study, row: Row) -> str:
     if not costs.get(row["model"]):
         return ""
     what = " to train" if unit == "seconds of training" else ""
-    return f" and {costs[models[0]] / costs[row['model']]:.2g} times as fast{what}"
+    times = costs[models[0]] / costs[row["model"]]
+    how = "about" if round(times, 1) == 1 else f"{times:.2g} times"
+    return f" and {how} as fast{what}"

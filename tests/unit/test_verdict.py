@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -288,6 +289,18 @@ def test_what_takes_no_time_is_no_division_by_it() -> None:
     study = as_good(tfidf=0.1)
     trials = [{**row, "seconds": 0.0} for row in study.trials]
     assert "times as fast" not in verdict(replace(study, latencies=[], trials=trials))
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "told"),
+    [(5.9, "about as fast"), (6.2, "about as fast"), (6.6, "0.91 times"), (5.6, "1.1 times")],
+)
+def test_what_is_about_as_fast_is_told_so(milliseconds: float, told: str) -> None:
+    study = make(lstm=[(250, 18.2, 0.5, 0.6), (1000, 14.9, 0.4, 0.6)])
+    latencies = [dict(row) for row in study.latencies]
+    next(row for row in latencies if row["model"] == "lstm")["milliseconds"] = milliseconds
+    text = " ".join(verdict(replace(study, latencies=latencies)).split())
+    assert re.search(rf"the LSTM, is 14.9 points behind \([^)]*\) and {re.escape(told)}", text)
 
 
 def gap_row(model: str, low: float, high: float, difference: str) -> dict[str, Any]:
