@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import Any
 
+from gap.schedule import per_epoch, schedule
 from gap.tuning import grid_size, trial, tuned_values, with_settings
 
 Recipe = Mapping[str, Any]
@@ -185,13 +186,8 @@ def longest_text(dataset: Mapping[str, Any]) -> int:
 
 
 def optimisation_steps(rows: int, recipe: Recipe) -> int:
-    """Return the optimisation steps of a network's schedule, as `gap.training.schedule` has them.
-
-    That one stands beside torch, whose import takes seconds.
-    """
-    settings = recipe["optimisation"]
-    per_epoch = math.ceil(rows / settings["batch_size"])
-    return max(settings["min_steps"], math.ceil(per_epoch * settings["max_epochs"]))
+    """Return the optimisation steps of a network's training on so many rows."""
+    return schedule(rows, recipe["optimisation"])[0]
 
 
 def training_operations(
@@ -255,8 +251,7 @@ def _trial_operations(
         return _fitting(recipe, rows, tokens * products)
     if recipe["family"] == "transformer" and recipe["frozen"]:
         return _fitting(recipe, rows, shape_of(checkpoint)["hidden_size"] * labels)
-    batches = math.ceil(rows / recipe["optimisation"]["batch_size"])
-    read = rows * optimisation_steps(rows, recipe) / batches
+    read = rows * optimisation_steps(rows, recipe) / per_epoch(rows, recipe["optimisation"])
     evaluated = validation * recipe["optimisation"]["evaluations"]
     return _forward(recipe, checkpoint, products, tokens) * (3 * read + evaluated)
 

@@ -43,6 +43,7 @@ from gap.durable import flush
 from gap.hardware import loading_processes, native_bf16
 from gap.inference import log_scores
 from gap.processes import is_first, largest, rank_and_count, total
+from gap.schedule import per_epoch, schedule
 from gap.stopping import StopRequest, stop_when_saved
 
 History = list[dict[str, float | None]]
@@ -55,22 +56,6 @@ WHOLE_BATCHES = Division()
 WHOLE = "whole"
 # The states of the random generators in a checkpoint; the Trainer's name for one process.
 GENERATORS = "rng_state.pth"
-
-
-def schedule(examples: int, recipe: dict[str, Any]) -> tuple[int, int]:
-    """Return (optimisation steps, steps between evaluations): one rule for every size.
-
-    Few examples are gone through more often, up to `min_steps`; the schedule always has
-    `evaluations` evaluations, so neither patience nor the choice of weights favours a size.
-    """
-    steps = math.ceil(per_epoch(examples, recipe) * recipe["max_epochs"])
-    steps = max(recipe["min_steps"], steps)
-    return steps, math.ceil(steps / recipe["evaluations"])
-
-
-def per_epoch(examples: int, recipe: dict[str, Any]) -> int:
-    """Return the steps in which all examples are gone through once."""
-    return math.ceil(examples / recipe["batch_size"])
 
 
 class GroupedTrainer(Trainer):

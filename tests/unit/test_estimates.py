@@ -20,7 +20,7 @@ from gap.estimates import (
     training_operations,
 )
 from gap.models.lstm import LstmConfig, LstmForSequenceClassification
-from gap.training import schedule
+from gap.schedule import schedule
 from tiny_training import make_data, make_recipes, training_arguments
 from transformers import (
     BertConfig,

@@ -19,8 +19,9 @@ from gap.families import Job, family_of
 from gap.predictions import read_predictions
 from gap.pretrained import checkpoint_folder
 from gap.sampling import read_subsamples
+from gap.schedule import schedule
 from gap.stopping import stop_at_once
-from gap.training import ReportProgress, last_whole_checkpoint, schedule
+from gap.training import ReportProgress, last_whole_checkpoint
 from gap.tuning import trial
 from tiny_training import (
     folders_at,
