@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gap.cli import UserError, progress, run
-from gap.predictions import Cell, Paths, by_size, index, read_correct
+from gap.cli import UserError, run
+from gap.predictions import Cell, Paths, beside_reference, index
 from gap.statistics import Correct, Estimate, accuracy, differences, gap
 from gap.tables import study_order, write_table
 
@@ -36,19 +36,15 @@ def estimate(
     accuracies: list[dict[str, Any]] = []
     gaps: list[tuple[dict[str, Any], Estimate]] = []
     alone: list[Cell] = []
-    for group in progress(by_size(cells), "sizes"):
-        reference = next((cell for cell in group if cell.model == recipe["reference"]), None)
-        reference_correct = read_correct(cells[reference]) if reference else {}
-        for cell in group:
-            correct = reference_correct if cell == reference else read_correct(cells[cell])
-            row = {"dataset": cell.dataset, "model": cell.model, "size": cell.size, "n": cell.n}
-            accuracies.append(row | _columns("accuracy", accuracy(correct), confidence))
-            if reference and cell != reference and reference_correct.keys() & correct.keys():
-                found = _gap(reference, cell, reference_correct, correct)
-                row |= {"reference": reference.model} | _columns("gap", found, confidence)
-                gaps.append((row, found))
-            elif cell != reference:
-                alone.append(cell)
+    for cell, correct, reference, ours in beside_reference(cells, recipe["reference"]):
+        row = {"dataset": cell.dataset, "model": cell.model, "size": cell.size, "n": cell.n}
+        accuracies.append(row | _columns("accuracy", accuracy(correct), confidence))
+        if reference and cell != reference and ours.keys() & correct.keys():
+            found = _gap(reference, cell, ours, correct)
+            row |= {"reference": reference.model} | _columns("gap", found, confidence)
+            gaps.append((row, found))
+        elif cell != reference:
+            alone.append(cell)
     if alone and not gaps:
         others = ", ".join(dict.fromkeys(cell.model for cell in alone))
         raise UserError(
@@ -95,8 +91,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--gaps", required=True, help="CSV file to write")
     parser.add_argument("predictions", nargs="*", help="Parquet files, or @FILE that lists them")
     arguments = parser.parse_args(argv)
-    if not arguments.predictions:
-        raise UserError("no predictions to read, as no run is finished; run at least one")
     accuracies, gaps = estimate(index(arguments.predictions), arguments.recipe)
     write_table(arguments.accuracies, ACCURACY_COLUMNS, accuracies, decimals=4)
     write_table(arguments.gaps, GAP_COLUMNS, gaps, decimals=4)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from gap.cli import UserError, progress, read_json, run
-from gap.predictions import Cell, Paths, by_size, index, read_correct, read_predictions
+from gap.cli import UserError, read_json, run
+from gap.predictions import Cell, Paths, beside_reference, index, read_predictions
 from gap.statistics import Correct, accuracy
 from gap.tables import study_order, write_table
 from numpy.typing import NDArray
@@ -173,18 +173,14 @@ def examine(
     tables: dict[str, list[Row]] = {"lengths": [], "agreements": [], "examples": []}
     chosen: dict[str, tuple[Cell, Cell, set[int]]] = {}
     words = {dataset: word_counts(path) for dataset, path in tests.items()}
-    for group in progress(by_size(cells), "sizes"):
-        reference = next((cell for cell in group if cell.model == recipe["reference"]), None)
-        ours = read_correct(cells[reference]) if reference else {}
-        for cell in group:
-            correct = ours if cell == reference else read_correct(cells[cell])
-            _check(cell, correct, words)
-            tables["lengths"] += by_length(cell, correct, words[cell.dataset], recipe["confidence"])
-            shared = ours.keys() & correct.keys()
-            if reference and cell != reference and shared:
-                tables["agreements"].append(agreement(reference, cell, ours, correct))
-                if _is_main(cell, chosen.get(cell.dataset), recipe):
-                    chosen[cell.dataset] = (reference, cell, set(shared))
+    for cell, correct, reference, ours in beside_reference(cells, recipe["reference"]):
+        _check(cell, correct, words)
+        tables["lengths"] += by_length(cell, correct, words[cell.dataset], recipe["confidence"])
+        shared = ours.keys() & correct.keys()
+        if reference and cell != reference and shared:
+            tables["agreements"].append(agreement(reference, cell, ours, correct))
+            if _is_main(cell, chosen.get(cell.dataset), recipe):
+                chosen[cell.dataset] = (reference, cell, set(shared))
     for dataset, (reference, cell, seeds) in chosen.items():
         tables["examples"] += example_rows(
             cells, (reference, cell), seeds, tests[dataset], names[dataset], recipe["examples"]
@@ -230,8 +226,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.add_argument(f"--{name}", required=True, help="CSV file to write")
     parser.add_argument("predictions", nargs="*", help="Parquet files, or @FILE that lists them")
     arguments = parser.parse_args(argv)
-    if not arguments.predictions:
-        raise UserError("no predictions to read, as no run is finished; run at least one")
     cards = [read_json(path) for path in arguments.cards]
     names = {card["dataset"]: card["labels"] for card in cards}
     tests = dict(zip(names, arguments.tests, strict=True))

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from gap.cli import UserError, progress, run
+from gap.cli import progress, run
 from gap.curves import FEWEST_SIZES, Curves, Measured, crossing, curves, held_back, measured
 from gap.predictions import Paths, index, read_correct
 from gap.statistics import Correct, paired
@@ -101,8 +101,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.add_argument(f"--{name}", required=True, help="CSV file to write")
     parser.add_argument("predictions", nargs="*", help="Parquet files, or @FILE that lists them")
     arguments = parser.parse_args(argv)
-    if not arguments.predictions:
-        raise UserError("no predictions to read, as no run is finished; run at least one")
     tables = forecast(index(arguments.predictions), arguments.recipe)
     write_table(arguments.crossings, CROSSING_COLUMNS, tables["crossings"], decimals=4)
     write_table(arguments.forecasts, FORECAST_COLUMNS, tables["forecasts"], decimals=4)

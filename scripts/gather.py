@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ CALIBRATION_COLUMNS = (*CELL, "bin_low", "bin_high", "rows", "confidence", "accu
 LABEL_COLUMNS = (*CELL, "label", "rows", "recall", "precision", "f1")
 
 Row = dict[str, Any]
+# Of a run its scores, and what is known of its training.
+Trained = tuple[Row, Row]
 
 
 def gather(paths: Sequence[str]) -> list[Row]:
@@ -48,21 +50,23 @@ def gather(paths: Sequence[str]) -> list[Row]:
     return study_order(runs.values())
 
 
-def gather_trials(paths: Sequence[str]) -> list[Row]:
-    """Return the trials of the runs in these files of scores, beside which training.json stands."""
+def read_trained(paths: Sequence[str]) -> list[Trained]:
+    """Return the scores of each run in files of scores, and what training.json beside tells."""
+    return [
+        (scores, seeds[str(scores["seed"])])
+        for path in paths
+        for seeds in [read_json(Path(path).with_name("training.json"))["seeds"]]
+        for scores in read_json(path)
+    ]
+
+
+def gather_trials(trained: Sequence[Trained]) -> list[Row]:
+    """Return the trials of these runs."""
     return study_order(
         _trial_row(scores, known["chosen"], trial)
-        for path in paths
-        for scores, known in _runs(Path(path))
+        for scores, known in trained
         for trial in known["trials"]
     )
-
-
-def _runs(path: Path) -> Iterator[tuple[dict[str, Any], Row]]:
-    """Yield the scores of each run in a file, and what its training tells of the run."""
-    seeds = read_json(path.with_name("training.json"))["seeds"]
-    for scores in read_json(path):
-        yield scores, seeds[str(scores["seed"])]
 
 
 def _trial_row(scores: Row, chosen: int, trial: Row) -> Row:
@@ -88,7 +92,7 @@ def trial_columns(rows: Sequence[Row]) -> list[str]:
     return [*RUN, *sorted(tuned), *OUTCOME]
 
 
-def gather_histories(paths: Sequence[str]) -> list[Row]:
+def gather_histories(trained: Sequence[Trained]) -> list[Row]:
     """Return what the chosen trial of each run came to on the validation rows, by step.
 
     Logistic regressions have none, as they are not looked at before they are done.
@@ -97,8 +101,7 @@ def gather_histories(paths: Sequence[str]) -> list[Row]:
         {key: scores[key] for key in (*CELL, "seed")}
         | {"step": one["step"]}
         | {"validation_loss": one["loss"], "validation_accuracy": one["accuracy"]}
-        for path in paths
-        for scores, known in _runs(Path(path))
+        for scores, known in trained
         for trial in known["trials"]
         if trial["trial"] == known["chosen"]
         for one in trial["evaluations"]
@@ -163,11 +166,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("scores", nargs="*", help=scores)
     arguments = parser.parse_args(argv)
     names = {card["dataset"]: card["labels"] for card in map(read_json, arguments.cards)}
-    runs, trials = gather(arguments.scores), gather_trials(arguments.scores)
+    runs, trained = gather(arguments.scores), read_trained(arguments.scores)
+    trials = gather_trials(trained)
     for path, columns, rows in (
         (arguments.table, COLUMNS, runs),
         (arguments.trials, trial_columns(trials), trials),
-        (arguments.histories, HISTORY_COLUMNS, gather_histories(arguments.scores)),
+        (arguments.histories, HISTORY_COLUMNS, gather_histories(trained)),
         (arguments.calibration, CALIBRATION_COLUMNS, gather_calibration(runs)),
         (arguments.labels, LABEL_COLUMNS, gather_labels(runs, names)),
     ):

@@ -192,9 +192,7 @@ def label_figures(labels: Sequence[Row], look: Look) -> list[Figure]:
     """
     figures = []
     for dataset in _datasets(labels):
-        rows = [
-            row for one, _, ours in _by_model(labels) if one == dataset for row in _of_largest(ours)
-        ]
+        rows = _largest_of(labels, dataset)
         counts = {row["label"]: row["rows"] for row in rows}
         shown = sorted(counts, key=lambda label: -counts[label])[:MOST_LABELS]
         ours = [row for row in rows if row["label"] in shown]
@@ -208,13 +206,8 @@ def label_figures(labels: Sequence[Row], look: Look) -> list[Figure]:
             }
             for row in ours
         ]
-        chart = _dots(points, look, "label:N", order, "of the label's test texts (%)")
-        text = f"{title}: share of right answers of each model."
-        figures.append(
-            _figure(
-                _titled(chart, title, WIDE, (12 * len(look.styles) + 8) * len(order) + 10), text
-            )
-        )
+        chart = _dots(points, look, order, "of the label's test texts (%)", title)
+        figures.append(_figure(chart, f"{title}: share of right answers of each model."))
     return figures
 
 
@@ -222,12 +215,6 @@ def length_figures(lengths: Sequence[Row], look: Look) -> list[Figure]:
     """Return accuracy by words of the text, one per data set whose texts differ in length."""
     figures = []
     for dataset in _datasets(lengths):
-        rows = [
-            row
-            for one, _, ours in _by_model(lengths)
-            if one == dataset
-            for row in _of_largest(ours)
-        ]
         points = [
             {
                 "label": f"{row['words_from']:,} to {row['words_to']:,}",
@@ -236,30 +223,25 @@ def length_figures(lengths: Sequence[Row], look: Look) -> list[Figure]:
                 "low": row["accuracy_low"],
                 "high": row["accuracy_high"],
             }
-            for row in rows
+            for row in _largest_of(lengths, dataset)
         ]
         order = list(dict.fromkeys(str(point["label"]) for point in points))
         if len(order) < 2:
             continue
         title = f"{_prefix(lengths, dataset, look)}Accuracy (%) by words of the text"
-        chart = _dots(points, look, "label:N", order, "accuracy (%)")
-        text = f"{title}: accuracy of each model."
-        figures.append(
-            _figure(
-                _titled(chart, title, WIDE, (12 * len(look.styles) + 8) * len(order) + 10), text
-            )
-        )
+        chart = _dots(points, look, order, "accuracy (%)", title)
+        figures.append(_figure(chart, f"{title}: accuracy of each model."))
     return figures
 
 
-def _dots(points: Sequence[Row], look: Look, y: str, order: Sequence[str], unit: str) -> Panel:
-    """Return points by group, models a little apart, with intervals where known."""
+def _dots(points: Sequence[Row], look: Look, order: Sequence[str], unit: str, title: str) -> Panel:
+    """Return points by label, models a little apart, with intervals where known."""
     titles = [style.title for style in look.styles.values()]
     colours = alt.Scale(domain=titles, range=[style.colour for style in look.styles.values()])
     shapes = alt.Scale(domain=titles, range=[style.shape for style in look.styles.values()])
     legend = alt.Legend(orient="bottom", direction="vertical", title=None, labelLimit=WIDE)
     base = alt.Chart(alt.InlineData(values=[dict(point) for point in points])).encode(
-        y=alt.Y(y, sort=list(order), title=None, axis=alt.Axis(labelLimit=120)),
+        y=alt.Y("label:N", sort=list(order), title=None, axis=alt.Axis(labelLimit=120)),
         yOffset=alt.YOffset("title:N", sort=titles),
         color=alt.Color("title:N", scale=colours, legend=legend),
     )
@@ -271,7 +253,8 @@ def _dots(points: Sequence[Row], look: Look, y: str, order: Sequence[str], unit:
     ]
     if any("low" in point for point in points):
         marks.insert(0, base.mark_rule(opacity=0.6).encode(x="low:Q", x2="high:Q"))
-    return alt.layer(*marks)
+    height = (12 * len(look.styles) + 8) * len(order) + 10
+    return _titled(alt.layer(*marks), title, WIDE, height)
 
 
 def history_figures(
@@ -338,6 +321,12 @@ def _by_model(rows: Sequence[Row]) -> Iterator[tuple[str, str, list[Row]]]:
 def _of_largest(rows: Sequence[Row]) -> list[Row]:
     largest = max(row["n"] for row in rows)
     return [row for row in rows if row["n"] == largest]
+
+
+def _largest_of(rows: Sequence[Row], dataset: str) -> list[Row]:
+    """Return the rows of a data set, of each model those of its largest size."""
+    groups = (ours for one, _, ours in _by_model(rows) if one == dataset)
+    return [row for ours in groups for row in _of_largest(ours)]
 
 
 def _datasets(rows: Sequence[Row]) -> list[str]:

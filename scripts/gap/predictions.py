@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from gap.cli import UserError
+from gap.cli import UserError, progress
 
 BLOCK_ROWS = 65_536
 
@@ -33,6 +33,8 @@ class Cell:
 
 
 Paths = dict[Cell, list[str]]
+# By seed, whether each test row was right, (rows,).
+CorrectRows = dict[int, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -99,20 +101,17 @@ def read_cell(path: str | Path) -> Cell:
     return Cell(text["dataset"], text["model"], text["size"], int(text["n"]))
 
 
-def index(paths: Iterable[str]) -> Paths:
-    """Return the predictions files of each cell, in the order given; reads metadata only."""
+def index(paths: Sequence[str]) -> Paths:
+    """Return the predictions files of each cell, in the order given; reads metadata only.
+
+    Raises UserError where there is none.
+    """
+    if not paths:
+        raise UserError("no predictions to read, as no run is finished; run at least one")
     cells: Paths = {}
     for path in paths:
         cells.setdefault(read_cell(path), []).append(path)
     return cells
-
-
-def by_size(cells: Paths) -> list[list[Cell]]:
-    """Return the cells of each data set and size, in the order given."""
-    groups: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault((cell.dataset, cell.size), []).append(cell)
-    return list(groups.values())
 
 
 def read_predictions(path: str | Path) -> Iterator[Block]:
@@ -133,7 +132,7 @@ def read_predictions(path: str | Path) -> Iterator[Block]:
             )
 
 
-def read_correct(paths: Sequence[str | Path]) -> dict[int, NDArray[np.bool_]]:
+def read_correct(paths: Sequence[str | Path]) -> CorrectRows:
     """Return {seed: whether each test row was right, shape (rows,)} of files about one cell.
 
     Raises UserError where two files hold the same seed.
@@ -150,6 +149,24 @@ def read_correct(paths: Sequence[str | Path]) -> dict[int, NDArray[np.bool_]]:
             )
         blocks |= found
     return {seed: np.concatenate(parts) for seed, parts in sorted(blocks.items())}
+
+
+def beside_reference(
+    cells: Paths, model: str
+) -> Iterator[tuple[Cell, CorrectRows, Cell | None, CorrectRows]]:
+    """Yield each cell, what it had right, and the same of the reference `model` at its size.
+
+    Data sets and sizes in the order given; without a reference there, None and nothing. Memory
+    holds two models of one data set and size.
+    """
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.dataset, cell.size), []).append(cell)
+    for group in progress(list(groups.values()), "sizes"):
+        reference = next((cell for cell in group if cell.model == model), None)
+        ours = read_correct(cells[reference]) if reference else {}
+        for cell in group:
+            yield cell, ours if cell == reference else read_correct(cells[cell]), reference, ours
 
 
 def _schema(cell: Mapping[str, object], labels: int) -> pa.Schema:
