@@ -76,7 +76,7 @@ def study_chart(
     published = _figures_to_draw(accuracies, styles, recipe)
     question = f"How far is {_reference(recipe)} ahead, by number of labelled examples?"
     subtitle = [
-        *_subtitle(_datasets(accuracies, titles), accuracies, _percent(recipe)),
+        *_subtitle(_titles(accuracies, titles), accuracies, _percent(recipe)),
         *_published_in_the_chart(published),
         *_gaps_in_the_study(accuracies, gaps, recipe),
     ]
@@ -111,7 +111,7 @@ def comparison_chart(
     confidences = dict.fromkeys(map(_percent, recipes.values()))
     subtitle = [
         ", ".join(f"{dash}: {study}" for study, dash in zip(recipes, DASHES, strict=False)),
-        *_subtitle(_datasets(accuracies, {}), accuracies, " or ".join(confidences)),
+        *_subtitle(datasets_of(accuracies), accuracies, " or ".join(confidences)),
         *notes,
     ]
     question = (
@@ -137,9 +137,9 @@ def _dataset_panels(
     """Return the panel of accuracies of each data set and, where there are gaps, that of gaps."""
     panels = []
     titles = recipe.get("titles", {})
-    datasets = _datasets(accuracies, {})
+    datasets = datasets_of(accuracies)
     for dataset in datasets:
-        prefix = f"{titles.get(dataset, dataset)}: " if len(datasets) > 1 else ""
+        prefix = prefix_of(dataset, datasets, titles)
         ours, theirs = (
             [row for row in rows if row["dataset"] == dataset] for rows in (accuracies, published)
         )
@@ -152,8 +152,18 @@ def _dataset_panels(
     return panels
 
 
-def _datasets(rows: Sequence[Row], titles: Mapping[str, str]) -> list[str]:
-    return [titles.get(name, name) for name in dict.fromkeys(str(row["dataset"]) for row in rows)]
+def datasets_of(rows: Sequence[Row]) -> list[str]:
+    """Return the names of the data sets of rows, in their order."""
+    return list(dict.fromkeys(str(row["dataset"]) for row in rows))
+
+
+def prefix_of(dataset: str, datasets: Sequence[str], titles: Mapping[str, str]) -> str:
+    """Return what a panel's title begins with: the data set, if it is not the only one."""
+    return f"{titles.get(dataset, dataset)}: " if len(datasets) > 1 else ""
+
+
+def _titles(rows: Sequence[Row], titles: Mapping[str, str]) -> list[str]:
+    return [titles.get(name, name) for name in datasets_of(rows)]
 
 
 def _reference(recipe: Mapping[str, Any]) -> str:
@@ -197,18 +207,18 @@ def cost_chart(latencies: Sequence[Row], recipe: Mapping[str, Any]) -> alt.Conca
         return configured(alt.concat(_nothing("no model is measured yet", CHART_WIDTH / 2, 0.0)))
     styles = model_styles(latencies, recipe)
     titles = recipe.get("titles", {})
-    datasets = list(dict.fromkeys(str(row["dataset"]) for row in latencies))
+    datasets = datasets_of(latencies)
     columns = min(2, len(datasets))
     panels = []
     for dataset in datasets:
-        prefix = f"{titles.get(dataset, dataset)}: " if len(datasets) > 1 else ""
+        prefix = prefix_of(dataset, datasets, titles)
         ours = [row for row in latencies if row["dataset"] == dataset]
         panels.append(cost_panel(ours, styles, prefix, columns))
     question = "What does accuracy cost at inference?"
     return _concatenated(
         panels,
         f"Preliminary: {question}" if recipe.get("missing") else question,
-        _cost_subtitle(latencies, [titles.get(name, name) for name in datasets], recipe),
+        _cost_subtitle(latencies, recipe),
         columns,
     )
 
@@ -287,22 +297,20 @@ def _cost_tooltip() -> list[alt.Tooltip]:
     ]
 
 
-def _cost_subtitle(
-    latencies: Sequence[Row], datasets: Sequence[str], recipe: Mapping[str, Any]
-) -> list[str]:
+def _cost_subtitle(latencies: Sequence[Row], recipe: Mapping[str, Any]) -> list[str]:
+    titles = recipe.get("titles", {})
     machines = dict.fromkeys(
         f"{row['processor']}, {row['precision']}" for row in latencies if row["device"] != "cpu"
     ) or dict.fromkeys(f"one core of {row['processor']}" for row in latencies)
+    datasets = ", ".join(_titles(latencies, titles))
     text = (
-        f"{', '.join(datasets)} · from text to class scores, one text at a time, median · "
+        f"{datasets} · from text to class scores, one text at a time, median · "
         f"{'; '.join(machines)} · bars: {100 * recipe['confidence']:g} % intervals · Pareto front: "
         "no model is at least as fast and as accurate, and better in one of both"
     )
     lines = textwrap.wrap(text, 120)
     if disturbed := [row for row in latencies if row["disturbed"] == "yes"]:
-        names = dict.fromkeys(
-            recipe.get("titles", {}).get(row["model"], row["model"]) for row in disturbed
-        )
+        names = dict.fromkeys(titles.get(row["model"], row["model"]) for row in disturbed)
         lines += textwrap.wrap(f"Measured beside other load: {_shortened(list(names))}", 120)
     return lines
 

@@ -16,7 +16,18 @@ from typing import Any
 
 import altair as alt
 
-from gap.charts import INK, QUIET, Panel, Style, accuracy_panel, configured, cost_panel, gap_panel
+from gap.charts import (
+    INK,
+    QUIET,
+    Panel,
+    Style,
+    accuracy_panel,
+    configured,
+    cost_panel,
+    datasets_of,
+    gap_panel,
+    prefix_of,
+)
 from gap.published import published_figures
 
 Row = Mapping[str, Any]
@@ -54,7 +65,7 @@ class Look:
 def gap_figures(accuracies: Sequence[Row], gaps: Sequence[Row], look: Look) -> list[Figure]:
     """Return accuracy by n and, where there are gaps, the gap by n, one of each per data set."""
     figures = []
-    for dataset in _datasets(accuracies):
+    for dataset in datasets_of(accuracies):
         ours, differences = (
             [row for row in rows if row["dataset"] == dataset] for rows in (accuracies, gaps)
         )
@@ -84,7 +95,7 @@ def _published(accuracies: Sequence[Row], dataset: str, look: Look) -> list[dict
 def cost_figures(latencies: Sequence[Row], look: Look) -> list[Figure]:
     """Return accuracy by milliseconds of a text, one per data set."""
     figures = []
-    for dataset in _datasets(latencies):
+    for dataset in datasets_of(latencies):
         ours = [row for row in latencies if row["dataset"] == dataset]
         title = _prefix(latencies, dataset, look)
         chart = cost_panel(ours, look.styles, title, 2)
@@ -191,7 +202,7 @@ def label_figures(labels: Sequence[Row], look: Look) -> list[Figure]:
     At each model's largest size; of many labels the most frequent.
     """
     figures = []
-    for dataset in _datasets(labels):
+    for dataset in datasets_of(labels):
         rows = _largest_of(labels, dataset)
         counts = {row["label"]: row["rows"] for row in rows}
         shown = sorted(counts, key=lambda label: -counts[label])[:MOST_LABELS]
@@ -214,7 +225,7 @@ def label_figures(labels: Sequence[Row], look: Look) -> list[Figure]:
 def length_figures(lengths: Sequence[Row], look: Look) -> list[Figure]:
     """Return accuracy by words of the text, one per data set whose texts differ in length."""
     figures = []
-    for dataset in _datasets(lengths):
+    for dataset in datasets_of(lengths):
         points = [
             {
                 "label": f"{row['words_from']:,} to {row['words_to']:,}",
@@ -329,9 +340,5 @@ def _largest_of(rows: Sequence[Row], dataset: str) -> list[Row]:
     return [row for ours in groups for row in _of_largest(ours)]
 
 
-def _datasets(rows: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys(str(row["dataset"]) for row in rows))
-
-
 def _prefix(rows: Sequence[Row], dataset: str, look: Look) -> str:
-    return f"{look.title(dataset)}: " if len(_datasets(rows)) > 1 else ""
+    return prefix_of(dataset, datasets_of(rows), look.recipe.get("titles", {}))
