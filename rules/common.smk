@@ -15,6 +15,7 @@ from gap.cli import UserError, canonical_json, read_json
 from gap.failures import explain_failures, resume_command
 from gap.provenance import file_digests, installed_packages, locked_packages, provenance_of
 from gap.sources import AbsentError, list_data_files
+from gap.study import reading_recipe
 from gap.tuning import by_gradient_descent
 
 # `python` in the rules is the one that runs Snakemake, also when .venv is not activated; an
@@ -322,9 +323,6 @@ def source_files(file):
 
 def summary_recipe():
     """How the chart and the summary name the models, in the study's order, and judge gaps."""
-    zoo = config["model_zoo"]
-    titles = {model: zoo[model].get("title", model) for model in config["models"]}
-    recipe = pick(config, "datasets", "models", "reference") | {"titles": titles} | config["gap"]
     published = [
         {"dataset": dataset} | figure
         for dataset in config["datasets"]
@@ -332,7 +330,7 @@ def summary_recipe():
         if figure["model"] in config["models"]
     ]
     others = {"missing": MISSING, "published": published}
-    return recipe | {key: rows for key, rows in others.items() if rows}
+    return reading_recipe(config) | {key: rows for key, rows in others.items() if rows}
 
 
 def errors_recipe():

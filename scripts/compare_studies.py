@@ -17,7 +17,7 @@ from gap.charts import DASHES, comparison_chart, save_chart
 from gap.cli import UserError, canonical_json, run
 from gap.markdown import markdown_table
 from gap.sampling import parse_seeds
-from gap.study import Row, Study
+from gap.study import Row, Study, reading_recipe
 from gap.tables import read_table, study_order, write_table
 from gap.texts import fill, points, with_interval
 
@@ -59,15 +59,6 @@ class Finished(Study):
         return total - len(self.record["runs"]), total
 
 
-def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recipe that a study's own chart is drawn by, but for published figures."""
-    zoo = config["model_zoo"]
-    titles = {model: zoo[model].get("title", model) for model in config["models"]}
-    keys = ("datasets", "models", "reference")
-    gap = {key: config["gap"][key] for key in ("margin", "confidence")}
-    return {key: config[key] for key in keys} | {"titles": titles} | gap
-
-
 def read_study(folder: Path, name: str) -> Finished:
     """Return the finished study in a folder of results.
 
@@ -86,7 +77,7 @@ def read_study(folder: Path, name: str) -> Finished:
         raise UserError(f"{folder / 'accuracies.csv'}: no rows, nothing to draw")
     try:
         record = read_record(str(folder))
-        recipe = recipe_of(record["config"])
+        recipe = reading_recipe(record["config"])
         accuracies, gaps = (study_order(rows, recipe) for rows in tables)
         study = Finished(recipe, (), accuracies, gaps, (), name=name, record=record)
         notes([study])

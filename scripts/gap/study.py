@@ -12,6 +12,17 @@ from gap.published import published_figures
 Row = Mapping[str, Any]
 
 
+def reading_recipe(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a study's tables are read by: names in order, titles, and how gaps are judged.
+
+    `config` has its defaults filled in.
+    """
+    zoo = config["model_zoo"]
+    titles = {model: zoo[model].get("title", model) for model in config["models"]}
+    named = {key: config[key] for key in ("datasets", "models", "reference")}
+    return named | {"titles": titles} | config["gap"]
+
+
 @dataclass(frozen=True)
 class Study:
     """The tables of a study and what its recipe says on how to read them."""
