@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from gap.batching import LabelledTexts
-    from gap.vocabulary import Vocabulary
+    from gap.data.vocabulary import Vocabulary
+    from gap.models.batching import LabelledTexts
     from transformers import PreTrainedModel, Trainer
 
 PAGE = ROOT / "benchmarks" / "RESULTS.md"
@@ -90,7 +90,7 @@ def interleave(contestants: dict[str, Contestant], rounds: int) -> dict[str, lis
 def load_config(path: Path) -> dict[str, Any]:
     """Return a study's config with its defaults filled in."""
     import yaml
-    from gap.config import complete
+    from gap.config.check import complete
 
     config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     complete(config)
@@ -118,7 +118,7 @@ def reference_manifest(config: dict[str, Any], results: Path) -> Path:
 
 def reference_checkpoint(config: dict[str, Any], results: Path) -> Path:
     """Return the folder of that checkpoint."""
-    from gap.pretrained import checkpoint_folder
+    from gap.data.checkpoints import checkpoint_folder
 
     return checkpoint_folder(reference_manifest(config, results))
 
@@ -126,7 +126,7 @@ def reference_checkpoint(config: dict[str, Any], results: Path) -> Path:
 def prepare_texts(config: dict[str, Any], results: Path, folder: Path, test: int) -> list[str]:
     """Write pool.parquet and test.parquet of the study's first data set, and return its labels."""
     import prepare
-    from gap.cli import read_json
+    from gap.run.json import read_json
 
     name = config["datasets"][0]
     dataset = config["dataset_zoo"][name]
@@ -143,7 +143,7 @@ def prepare_texts(config: dict[str, Any], results: Path, folder: Path, test: int
 def read_rows(path: Path, n: int, seed: int) -> tuple[list[str], npt.NDArray[np.int32]]:
     """Return `n` texts and labels, drawn with `seed` from a prepared Parquet file."""
     import numpy as np
-    from gap.data import iterate_texts, load_labels
+    from gap.data.prepared import iterate_texts, load_labels
 
     labels = load_labels(path)
     rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[:n])
@@ -155,8 +155,8 @@ def mixed_texts(
 ) -> LabelledTexts:
     """Return encoded prefixes of the texts, their lengths in tokens drawn with `seed`."""
     import numpy as np
-    from gap.batching import LabelledTexts
-    from gap.vocabulary import EncodedTexts
+    from gap.data.vocabulary import EncodedTexts
+    from gap.models.batching import LabelledTexts
 
     random = np.random.default_rng([seed, 1])
     around = vocabulary.prefix, vocabulary.suffix
@@ -183,12 +183,12 @@ def project_trainer(
     seed: int,
     folder: Path,
 ) -> Trainer:
-    """Return the Trainer of `gap.training.train_network`, without evaluations and checkpoints.
+    """Return the Trainer of `train_network`, without evaluations and checkpoints.
 
     Those are the same work for any training; how many there are is the recipe's choice.
     """
-    from gap.batching import LengthGroupedSampler, PadBatch
-    from gap.training import GroupedTrainer, training_arguments
+    from gap.models.batching import LengthGroupedSampler, PadBatch
+    from gap.models.training import GroupedTrainer, training_arguments
     from transformers import PrinterCallback
 
     settings = training_arguments(recipe, steps, steps, seed, folder)
@@ -213,7 +213,7 @@ def train_and_count(trainer: Trainer) -> int:
 
 def train_as_project(trainer: Trainer) -> int:
     """Train with this project's dropout, and return how many real tokens were read."""
-    from gap.dropout import fast_dropout
+    from gap.models.dropout import fast_dropout
 
     with fast_dropout():
         return train_and_count(trainer)
@@ -268,7 +268,7 @@ def machine(threads: int | None = 1) -> str:
     if threads is not None:
         import torch
         import transformers
-        from gap.hardware import device, precision
+        from gap.models.hardware import device, precision
 
         facts += [f"torch {torch.__version__}", f"transformers {transformers.__version__}"]
         facts += [f"on {device()}", f"{precision()} native", f"{threads} thread(s)"]

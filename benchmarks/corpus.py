@@ -16,7 +16,10 @@ from pathlib import Path
 
 import numpy as np
 from common import ROOT, load_config, source_manifest
-from gap.cli import UserError, progress, read_json, run
+from gap.run.errors import UserError
+from gap.run.json import read_json
+from gap.run.program import run
+from gap.run.progress import progress
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?:<br\s*/?>\s*)+")
 BLOCK = 10_000

@@ -32,7 +32,9 @@ from common import (
     verdict,
     write_section,
 )
-from gap.cli import UserError, read_json, run, write_json
+from gap.run.errors import UserError
+from gap.run.json import read_json, write_json
+from gap.run.program import run
 
 STEPS = ("prepare", "subsample", "encode")
 PEER = ROOT / "benchmarks" / "datasets_peer.py"
@@ -165,7 +167,7 @@ def compare(folder: Path, corpus: Path) -> dict[str, Any]:
     """
     import numpy as np
     import pyarrow.parquet as pq
-    from gap.vocabulary import EncodedTexts
+    from gap.data.vocabulary import EncodedTexts
 
     card, peer = read_json(folder / "card.json"), read_json(folder / "peer" / "kept.json")
     kept = sum(card[side]["rows"] for side in ("pool", "test")) + card["dropped_in_test"]

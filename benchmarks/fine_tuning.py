@@ -29,14 +29,14 @@ from common import (
     train_as_project,
     write_section,
 )
-from gap.cli import run
-from gap.estimates import BASE_SIZED
+from gap.cluster.work import BASE_SIZED
+from gap.run.program import run
 from throughput import build, large_product, operations_of_text
 
 if TYPE_CHECKING:
     from common import Contestant
-    from gap.batching import LabelledTexts
-    from gap.vocabulary import Vocabulary
+    from gap.data.vocabulary import Vocabulary
+    from gap.models.batching import LabelledTexts
     from transformers import PreTrainedModel, Trainer
 
 OURS, PEER = "this project", "transformers Trainer, defaults"
@@ -58,7 +58,7 @@ def makers(
     """Return what makes the two trainers."""
 
     def ours(texts: LabelledTexts, steps: int, seed: int) -> Trainer:
-        from gap.models.transformer import load_classifier
+        from gap.models.encoder import load_classifier
         from transformers import set_seed
 
         set_seed(seed)
@@ -137,7 +137,7 @@ def accuracies(
     made: dict[str, Maker], training: LabelledTexts, test: LabelledTexts, steps: int, seeds: int
 ) -> dict[str, list[float]]:
     """Return the accuracy on test after `steps`, of each trainer and seed."""
-    from gap.inference import log_scores
+    from gap.models.inference import log_scores
 
     found: dict[str, list[float]] = {name: [] for name in made}
     for seed in range(seeds):
@@ -215,7 +215,7 @@ def compare_with_the_best(
     given: argparse.Namespace, texts: LabelledTexts, recipe: dict[str, Any], folder: Path
 ) -> list[str]:
     """Return the paragraphs about the shares of what the machine can do, for SHAPE's products."""
-    from gap.hardware import precision
+    from gap.models.hardware import precision
 
     model, _ = build({"family": "transformer"}, SHAPE)
 
@@ -261,8 +261,8 @@ def products(operations_per_token: float) -> Contestant:
 def constant_batches(model: PreTrainedModel, recipe: dict[str, Any]) -> Contestant:
     """Return what takes one step in each round, on a batch of long texts that is there before."""
     import torch
-    from gap.dropout import fast_dropout
-    from gap.hardware import autocast, device
+    from gap.models.dropout import fast_dropout
+    from gap.models.hardware import autocast, device
 
     model.train().to(device())
     ids = torch.randint(5, model.config.vocab_size, (recipe["batch_size"], LONGEST))
@@ -288,7 +288,7 @@ def constant_batches(model: PreTrainedModel, recipe: dict[str, Any]) -> Contesta
 
 def padding(texts: LabelledTexts, batch_size: int) -> float:
     """Return the share of padding among all tokens of an epoch."""
-    from gap.batching import LengthGroupedSampler
+    from gap.models.batching import LengthGroupedSampler
 
     order = list(LengthGroupedSampler(texts.lengths, batch_size, 0))
     batches = [
@@ -319,7 +319,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
     given = parse(argv)
     import torch
-    from gap.vocabulary import PretrainedVocabulary
+    from gap.data.vocabulary import PretrainedVocabulary
     from transformers.utils import logging
 
     logging.set_verbosity_error()

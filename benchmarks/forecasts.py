@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from common import machine, simulation_arguments, write_section
-from gap.curves import REACH, Measured, crossing, crossings, curves, held_back, measured
+from gap.results.curves import REACH, Measured, crossing, crossings, curves, held_back, measured
 from intervals import HARD_FOR_BOTH, HARD_FOR_ONE, right, spread
 from numpy.typing import NDArray
 from scipy.special import ndtri

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from common import machine, simulation_arguments, verdict, write_section
-from gap.statistics import gap
+from gap.results.statistics import gap
 from numpy.typing import NDArray
 from scipy.special import ndtr
 

@@ -23,10 +23,10 @@ from common import (
     train_and_count,
     write_section,
 )
-from gap.batching import LabelledTexts, PadBatch
-from gap.cli import run
-from gap.models.lstm import LstmConfig, LstmForSequenceClassification, pool
-from gap.vocabulary import FittedVocabulary, fit_vocabulary
+from gap.data.vocabulary import FittedVocabulary, fit_vocabulary
+from gap.models.batching import LabelledTexts, PadBatch
+from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification, pool
+from gap.run.program import run
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.utils.data import DataLoader
@@ -97,7 +97,7 @@ def contestants(
     sizes: LstmConfig, texts: LabelledTexts, recipe: dict[str, Any], steps: int, folder: Path
 ) -> dict[str, Contestant]:
     """Return what trains `sizes` in three ways; ours does four times the steps of the peers."""
-    from gap.hardware import device
+    from gap.models.hardware import device
 
     def plain(packed: bool) -> Contestant:
         def make_ready(number: int) -> Callable[[], int]:

@@ -19,7 +19,9 @@ from typing import Any
 
 import yaml
 from common import PAGE, machine, spread, verdict, write_section
-from gap.cli import UserError, run, write_json
+from gap.run.errors import UserError
+from gap.run.json import write_json
+from gap.run.program import run
 from study_overhead import copy_repository
 
 GOAL = 1.5

@@ -16,7 +16,8 @@ from typing import Any
 
 import yaml
 from common import PAGE, machine, write_section
-from gap.cli import UserError, run
+from gap.run.errors import UserError
+from gap.run.program import run
 from study_overhead import copy_repository
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from common import PAGE, ROOT, machine, verdict, write_section
-from gap.cli import UserError, read_json, run
+from gap.run.errors import UserError
+from gap.run.json import read_json
+from gap.run.program import run
 
 GOAL = 0.20
 CLOCK = Path(__file__).resolve().parent / "clock"

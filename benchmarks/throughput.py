@@ -24,12 +24,14 @@ from common import (
     train_as_project,
     write_section,
 )
-from gap import estimates
-from gap.cli import UserError, read_json, run, write_json
+from gap.cluster import work as estimates
+from gap.run.errors import UserError
+from gap.run.json import read_json, write_json
+from gap.run.program import run
 from plan_study import load_study, read_yaml
 
 if TYPE_CHECKING:
-    from gap.batching import LabelledTexts
+    from gap.models.batching import LabelledTexts
     from transformers import PreTrainedModel
 
 LABELS, PIECES, BATCH = 5, 8000, 32
@@ -49,8 +51,8 @@ SIDES = {"cpu": 2048, "cuda": 8192}
 def made_up_texts(kind: str, texts: int, vocabulary: int) -> LabelledTexts:
     """Return texts of random tokens, all as long as may be ("full") or of "mixed" lengths."""
     import numpy as np
-    from gap.batching import LabelledTexts
-    from gap.vocabulary import EncodedTexts
+    from gap.data.vocabulary import EncodedTexts
+    from gap.models.batching import LabelledTexts
 
     random = np.random.default_rng(0)
     lengths = np.full(texts, LONGEST)
@@ -65,8 +67,8 @@ def made_up_texts(kind: str, texts: int, vocabulary: int) -> LabelledTexts:
 
 def build(recipe: dict[str, Any], checkpoint: dict[str, Any] | None) -> tuple[PreTrainedModel, int]:
     """Return a model of random weights and the size of its vocabulary."""
-    from gap.hardware import attention
-    from gap.models.lstm import LstmConfig, LstmForSequenceClassification
+    from gap.models.hardware import attention
+    from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
     from transformers import RobertaConfig, RobertaForSequenceClassification, set_seed
 
     set_seed(0)
@@ -97,7 +99,7 @@ def measure(
     recipe: dict[str, Any], checkpoint: dict[str, Any] | None, folder: Path, operations: float
 ) -> dict[str, Any]:
     """Return, for texts of full and of mixed length, what steps of a model take."""
-    from gap.batching import POOLED_BATCHES
+    from gap.models.batching import POOLED_BATCHES
 
     model, vocabulary = build(recipe, checkpoint)
     settings = recipe["optimisation"] | {"batch_size": BATCH}
@@ -136,9 +138,9 @@ def measure_linear(recipe: dict[str, Any], folder: Path) -> dict[str, Any]:
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
-    from gap.families import Folders, Job, Tfidf
-    from gap.sampling import Subsample
-    from gap.tuning import trials_of
+    from gap.data.sampling import Subsample
+    from gap.models.old_families import Folders, Job, Tfidf
+    from gap.study.tuning import trials_of
 
     random = np.random.default_rng(0)
     frequent = 1 / np.arange(1, DIFFERENT_WORDS + 1)
@@ -187,7 +189,7 @@ def peak() -> float:
 def large_product() -> tuple[Callable[[], int], int]:
     """Return what multiplies two large matrices in training's precision, and its operations."""
     import torch
-    from gap.hardware import device, native_bf16
+    from gap.models.hardware import device, native_bf16
 
     side = SIDES[device().type]
     kind = torch.bfloat16 if native_bf16() else torch.float32
@@ -202,7 +204,7 @@ def large_product() -> tuple[Callable[[], int], int]:
 
 def seconds(timing: Timing) -> float:
     """Return the seconds that count: of the clock on a GPU, else of one core."""
-    from gap.hardware import device
+    from gap.models.hardware import device
 
     return timing.wall_seconds if device().type == "cuda" else timing.cpu_seconds
 
@@ -238,8 +240,8 @@ def measure_all(given: argparse.Namespace) -> dict[str, Any]:
 
     Raises UserError where the file is of another machine.
     """
-    from gap.hardware import describe_hardware, device
-    from gap.tuning import trial
+    from gap.models.hardware import describe_hardware, device
+    from gap.study.tuning import trial
 
     config, assumptions = load_study(given.config), read_yaml(given.assumptions)
     hardware = describe_hardware()

@@ -10,13 +10,15 @@ from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from gap import config as study
-from gap.cli import UserError, canonical_json, read_json
-from gap.failures import explain_failures, resume_command
-from gap.provenance import file_digests, installed_packages, locked_packages, provenance_of
-from gap.sources import AbsentError, list_data_files
-from gap.study import reading_recipe
-from gap.tuning import by_gradient_descent
+from gap.config import check as study
+from gap.run.errors import UserError
+from gap.run.json import canonical_json, read_json
+from gap.run.failures import explain_failures, resume_command
+from gap.run.digests import file_digests
+from gap.run.provenance import installed_packages, locked_packages, provenance_of
+from gap.data.readers import AbsentError, list_data_files
+from gap.results.findings import reading_recipe
+from gap.study.tuning import by_gradient_descent
 
 # `python` in the rules is the one that runs Snakemake, also when .venv is not activated; an
 # environment that Snakemake activates for a rule still comes before it.

@@ -1,16 +1,7 @@
 """What jobs ask of a cluster: resources, which decide no result and make nothing run again."""
 
-from gap.cluster import check_site, refusal
-from gap.placement import (
-    Cell,
-    Site,
-    data_request,
-    gap_request,
-    latency_request,
-    prediction_request,
-    prepare_request,
-    training_request,
-)
+from gap.cluster.slurm import check_site, refusal
+from gap.cluster.requests import Cell, Site, data_request, gap_request, latency_request, prediction_request, prepare_request, training_request
 
 if "SLURM_JOB_ID" in os.environ and not workflow.is_main_process:
     # Before a job's time is over, SLURM sends SIGTERM to all of its processes. The shell waits for

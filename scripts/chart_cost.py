@@ -6,9 +6,9 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from gap.charts import cost_chart, save_chart
-from gap.cli import run
-from gap.tables import read_table, study_order
+from gap.report.charts import cost_chart, save_chart
+from gap.results.tables import read_table, study_order
+from gap.run.program import run
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,9 +6,10 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from gap.charts import save_chart, study_chart
-from gap.cli import UserError, run
-from gap.tables import read_table, study_order
+from gap.report.charts import save_chart, study_chart
+from gap.results.tables import read_table, study_order
+from gap.run.errors import UserError
+from gap.run.program import run
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from gap.cli import read_json, run
+from gap.run.json import read_json
+from gap.run.program import run
 
 Record = dict[str, Any]
 Difference = tuple[tuple[str, ...], Any, Any]

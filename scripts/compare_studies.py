@@ -13,13 +13,15 @@ from typing import Any
 
 from compare_provenance import read_record
 from estimate_gap import ACCURACY_COLUMNS, GAP_COLUMNS
-from gap.charts import DASHES, comparison_chart, save_chart
-from gap.cli import UserError, canonical_json, run
-from gap.markdown import markdown_table
-from gap.sampling import parse_seeds
-from gap.study import Row, Study, reading_recipe
-from gap.tables import read_table, study_order, write_table
-from gap.texts import fill, points, with_interval
+from gap.report.charts import DASHES, comparison_chart, save_chart
+from gap.report.markdown import markdown_table
+from gap.report.wording import fill, points, with_interval
+from gap.results.findings import Row, Study, reading_recipe
+from gap.results.tables import read_table, study_order, write_table
+from gap.run.errors import UserError
+from gap.run.json import canonical_json
+from gap.run.program import run
+from gap.study.sizes import parse_seeds
 
 # What the tables of estimate_gap hold.
 TABLES = {"accuracies": "accuracy", "gaps": "gap"}

@@ -18,11 +18,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from gap.cli import UserError, canonical_json, run, sha256_file, write_json
-from gap.hub import PRETRAINED_FILES, commit_of, fetch_hub
-from gap.runstate import link
-from gap.sources import check_name, list_data_files, scratch_folder, visible
-from gap.transfer import CHUNK, fetch, is_safe
+from gap.data.http import CHUNK, fetch, is_safe
+from gap.data.hub import PRETRAINED_FILES, commit_of, fetch_hub
+from gap.data.readers import check_name, list_data_files, scratch_folder, visible
+from gap.run.digests import sha256_file
+from gap.run.errors import UserError
+from gap.run.json import canonical_json, write_json
+from gap.run.program import run
+from gap.run.runstate import link
 
 Spec = Mapping[str, Any]
 # Text packs to a tenth of its size, zeros to a thousandth.

@@ -18,14 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gap.cli import progress, run, write_json
-from gap.data import count_texts, iterate_arrays
-from gap.encoding import Encoder, encode_piece, join_pieces
-from gap.pretrained import checkpoint_folder
-from gap.runstate import keep, restore, state_folder
-from gap.sampling import Rows, read_subsamples
-from gap.vocabulary import FittedVocabulary, PretrainedVocabulary, Vocabulary
-from gap.workers import Workers
+from gap.data.checkpoints import checkpoint_folder
+from gap.data.encoding import Encoder, encode_piece, join_pieces
+from gap.data.prepared import count_texts, iterate_arrays
+from gap.data.sampling import Rows, read_subsamples
+from gap.data.vocabulary import FittedVocabulary, PretrainedVocabulary, Vocabulary
+from gap.run.json import write_json
+from gap.run.program import run
+from gap.run.progress import progress
+from gap.run.runstate import keep, restore, state_folder
+from gap.run.workers import Workers
 
 # Texts that a process encodes at a time: what it loses when it is killed.
 PIECE = 50_000

@@ -8,10 +8,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gap.cli import UserError, run
-from gap.predictions import Cell, Paths, beside_reference, index
-from gap.statistics import Correct, Estimate, accuracy, differences, gap
-from gap.tables import study_order, write_table
+from gap.results.predictions import Cell, Paths, beside_reference, index
+from gap.results.statistics import Correct, Estimate, accuracy, differences, gap
+from gap.results.tables import study_order, write_table
+from gap.run.errors import UserError
+from gap.run.program import run
 
 ACCURACY_COLUMNS = (
     *("dataset", "model", "size", "n", "accuracy", "accuracy_low", "accuracy_high"),

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from gap.cli import UserError, read_json, run
-from gap.predictions import Cell, Paths, beside_reference, index, read_predictions
-from gap.statistics import Correct, accuracy
-from gap.tables import study_order, write_table
+from gap.results.predictions import Cell, Paths, beside_reference, index, read_predictions
+from gap.results.statistics import Correct, accuracy
+from gap.results.tables import study_order, write_table
+from gap.run.errors import UserError
+from gap.run.json import read_json
+from gap.run.program import run
 from numpy.typing import NDArray
 
 CELL = ("dataset", "model", "size", "n")

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from gap.cli import UserError, run
-from gap.study import Row, Study
-from gap.tables import TEXTS, read_table, study_order
-from gap.texts import size_label, two_digits, with_interval
+from gap.report.wording import size_label, two_digits, with_interval
+from gap.results.findings import Row, Study
+from gap.results.tables import TEXTS, read_table, study_order
+from gap.run.errors import UserError
+from gap.run.program import run
 from gather import OUTCOME, RUN
 
 # The lines of a table, each by column.

@@ -9,11 +9,13 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from gap.cli import run, sha256_file, write_json
-from gap.data import iterate_texts
-from gap.runstate import keep, restore, state_folder
-from gap.sampling import Subsample, read_subsamples
-from gap.vocabulary import fit_vocabulary
+from gap.data.prepared import iterate_texts
+from gap.data.sampling import Subsample, read_subsamples
+from gap.data.vocabulary import fit_vocabulary
+from gap.run.digests import sha256_file
+from gap.run.json import write_json
+from gap.run.program import run
+from gap.run.runstate import keep, restore, state_folder
 
 
 def training_texts(pool: Path, one: Subsample) -> Iterator[str]:

@@ -11,11 +11,12 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from gap.cli import progress, run
-from gap.curves import FEWEST_SIZES, Curves, Measured, crossing, curves, held_back, measured
-from gap.predictions import Paths, index, read_correct
-from gap.statistics import Correct, paired
-from gap.tables import write_table
+from gap.results.curves import FEWEST_SIZES, Curves, Measured, crossing, curves, held_back, measured
+from gap.results.predictions import Paths, index, read_correct
+from gap.results.statistics import Correct, paired
+from gap.results.tables import write_table
+from gap.run.program import run
+from gap.run.progress import progress
 
 WHO = ("dataset", "model", "reference")
 CROSSING_COLUMNS = (*WHO, "sizes", "largest", "form", "n", "n_low", "n_high", "within_reach")

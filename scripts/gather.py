@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gap.cli import UserError, read_json, run
-from gap.tables import study_order, write_table
+from gap.results.tables import study_order, write_table
+from gap.run.errors import UserError
+from gap.run.json import read_json
+from gap.run.program import run
 
 COLUMNS = (
     *("dataset", "model", "size", "n", "seed", "rows"),

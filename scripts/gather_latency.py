@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gap.cli import read_json, run
-from gap.tables import read_table, study_order, write_table
+from gap.results.tables import read_table, study_order, write_table
+from gap.run.json import read_json
+from gap.run.program import run
 
 Row = dict[str, Any]
 

@@ -14,10 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gap.cli import read_json, run, write_json
+from gap.run.json import read_json, write_json
+from gap.run.program import run
 
 if TYPE_CHECKING:
-    from gap.serving import ServedModel
+    from gap.models.serving import ServedModel
 
 # Texts that each model scores one at a time in a round.
 TEXTS = 100
@@ -35,10 +36,10 @@ ONE_CORE = {
 
 def load_models(arguments: argparse.Namespace) -> dict[str, ServedModel]:
     """Return the models by name, each with the weights of its first seed."""
-    from gap.families import Job, family_of
-    from gap.pretrained import checkpoint_folder
-    from gap.serving import serve
-    from gap.vocabulary import FittedVocabulary, PretrainedVocabulary, Vocabulary
+    from gap.data.checkpoints import checkpoint_folder
+    from gap.data.vocabulary import FittedVocabulary, PretrainedVocabulary, Vocabulary
+    from gap.models.old_families import Job, family_of
+    from gap.models.serving import serve
 
     labels = read_json(arguments.manifest)["labels"]
     dataset = arguments.recipe["dataset"]
@@ -60,7 +61,7 @@ def load_models(arguments: argparse.Namespace) -> dict[str, ServedModel]:
 
 def read_texts(path: Path) -> list[str]:
     """Return the first texts of a test set."""
-    from gap.data import iterate_texts
+    from gap.data.prepared import iterate_texts
 
     every = (text for texts in iterate_texts(path) for text in texts)
     return list(islice(every, MOST_TEXTS))
@@ -73,7 +74,7 @@ def measure(
 
     `most` is the largest batch size to try.
     """
-    from gap.timing import (
+    from gap.models.latency import (
         batches_of,
         best_batch_size,
         describe_latency,
@@ -127,8 +128,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
     os.environ |= ONE_CORE
     import torch
-    from gap.estimates import longest_text
-    from gap.hardware import describe_hardware
+    from gap.cluster.work import longest_text
+    from gap.models.hardware import describe_hardware
 
     torch.set_num_threads(1)
     recipe = arguments.recipe

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from gap import config as config_module
-from gap import estimates
-from gap.cli import UserError, read_json, run
-from gap.costs import Study, by_family, with_models, without
+from gap.cluster import work as estimates
+from gap.cluster.plan import Study, by_family, with_models, without
+from gap.config import check as config_module
+from gap.run.errors import UserError
+from gap.run.json import read_json
+from gap.run.program import run
 
 ROOT = Path(__file__).resolve().parents[1]
 # GPUs that one training may ask for in the table of requests, as in the profile for SLURM.
@@ -369,8 +371,8 @@ def page(plan: Study, name: str) -> str:
         "# What a study costs",
         f"scripts/plan_study.py wrote this page (`make plan STUDY={name}`); do not edit it by "
         "hand. Each number is *measured* (on the machine that is named), *computed* (from the "
-        "config and the other two, by gap.costs and gap.estimates) or *assumed* (in the table of "
-        "assumptions).",
+        "config and the other two, by gap.cluster.plan and gap.cluster.work) or *assumed* (in the "
+        "table of assumptions).",
         describe_study(plan, name),
         totals(plan),
         "## In short",
@@ -386,8 +388,8 @@ def page(plan: Study, name: str) -> str:
         "## Assumptions",
         assumptions_table(plan),
         "## What jobs ask for",
-        "Memory and time limits are on the safe side, by the rates of gap.estimates, not by those "
-        "of this plan.",
+        "Memory and time limits are on the safe side, by the rates of gap.cluster.work, not by "
+        "those of this plan.",
         requests_table(plan),
         "## Disk",
         disk_table(plan),

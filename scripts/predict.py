@@ -7,12 +7,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from gap.cli import read_json, run, sha256_file, write_json
-from gap.data import load_labels
-from gap.families import Job, family_of
-from gap.predictions import write_predictions
-from gap.pretrained import checkpoint_folder
-from gap.runstate import keep, restore, state_folder
+from gap.data.checkpoints import checkpoint_folder
+from gap.data.prepared import load_labels
+from gap.models.old_families import Job, family_of
+from gap.results.predictions import write_predictions
+from gap.run.digests import sha256_file
+from gap.run.json import read_json, write_json
+from gap.run.program import run
+from gap.run.runstate import keep, restore, state_folder
 
 
 def main(argv: Sequence[str] | None = None) -> None:

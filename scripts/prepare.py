@@ -24,9 +24,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from gap.cli import UserError, progress, read_json, run, sha256_file, write_json
-from gap.runstate import keep, restore, state_folder
-from gap.sources import (
+from gap.data.readers import (
     NO_LABEL,
     NO_TEXT,
     NOT_UTF8,
@@ -37,7 +35,13 @@ from gap.sources import (
     scratch_folder,
     shorten,
 )
-from gap.workers import Workers
+from gap.run.digests import sha256_file
+from gap.run.errors import UserError
+from gap.run.json import read_json, write_json
+from gap.run.program import run
+from gap.run.progress import progress
+from gap.run.runstate import keep, restore, state_folder
+from gap.run.workers import Workers
 from numpy.typing import NDArray
 
 POOL, TEST, MERGED, DROPPED = range(4)

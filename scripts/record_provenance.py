@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gap.cli import UserError, canonical_json, read_json, run, write_json
-from gap.predictions import read_predictions
+from gap.results.predictions import read_predictions
+from gap.run.errors import UserError
+from gap.run.json import canonical_json, read_json, write_json
+from gap.run.program import run
 
 Facts = dict[str, Any]
 

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 from time import sleep
 
-from gap.cli import STOPPED, run
-from gap.cluster import queue_again
+from gap.cluster.slurm import queue_again
+from gap.run.errors import STOPPED
+from gap.run.program import run
 
 # Seconds within which SLURM ends a job that is queued again; one that ends before counts as failed.
 PATIENCE = 120

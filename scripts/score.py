@@ -11,8 +11,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from gap.cli import UserError, run, write_json
-from gap.predictions import Block, read_cell, read_predictions
+from gap.results.predictions import Block, read_cell, read_predictions
+from gap.run.errors import UserError
+from gap.run.json import write_json
+from gap.run.program import run
 from numpy.typing import NDArray
 
 BINS = 15

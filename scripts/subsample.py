@@ -7,9 +7,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from gap.cli import run, sha256_file, write_json
-from gap.data import load_labels
-from gap.sampling import parse_seeds, rows_of_size, subsample, write_subsamples
+from gap.data.prepared import load_labels
+from gap.data.sampling import subsample, write_subsamples
+from gap.run.digests import sha256_file
+from gap.run.json import write_json
+from gap.run.program import run
+from gap.study.sizes import parse_seeds, rows_of_size
 
 
 def main(argv: Sequence[str] | None = None) -> None:

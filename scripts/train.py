@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gap.cli import UserError, read_json, run, sha256_file, write_json
-from gap.durable import flush
-from gap.families import Family, Folders, History, Job, Network, Recipe, family_of
-from gap.pretrained import checkpoint_folder
-from gap.runstate import keep, link, restore, state_folder
-from gap.sampling import Subsample, read_subsamples
-from gap.stopping import stop_at_once
-from gap.tuning import Trial, best_evaluation, choose, trials_of
+from gap.data.checkpoints import checkpoint_folder
+from gap.data.sampling import Subsample, read_subsamples
+from gap.models.old_families import Family, Folders, History, Job, Network, Recipe, family_of
+from gap.run.digests import sha256_file
+from gap.run.durable import flush
+from gap.run.errors import UserError
+from gap.run.json import read_json, write_json
+from gap.run.program import run
+from gap.run.runstate import keep, link, restore, state_folder
+from gap.run.stopping import stop_at_once
+from gap.study.tuning import Trial, best_evaluation, choose, trials_of
 
 Report = dict[str, Any]
 
@@ -119,7 +122,7 @@ def train_together(
     """Train a recipe in so many processes, or in this one."""
     if processes == 1:
         return family.train(recipe, one, folders)
-    from gap.processes import in_processes
+    from gap.run.processes import in_processes
 
     history: History = in_processes(processes, family.train, recipe, one, folders)
     return history
@@ -132,8 +135,8 @@ def digests(folder: Path) -> dict[str, str]:
 
 def made_with(recipe: dict[str, Any], provenance: dict[str, Any], processes: int) -> dict[str, Any]:
     """Return what besides recipe and data the weights came from: code, packages, hardware."""
-    from gap.hardware import describe_hardware
-    from gap.provenance import installed_packages
+    from gap.models.hardware import describe_hardware
+    from gap.run.provenance import installed_packages
 
     hardware = describe_hardware(recipe["family"] != "linear", processes)
     return {"packages": installed_packages(), "hardware": hardware, "provenance": provenance}

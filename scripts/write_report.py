@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from gap.charts import model_styles
-from gap.cli import read_json, run
-from gap.figures import (
+from gap.report.charts import model_styles
+from gap.report.figures import (
     Figure,
     Look,
     calibration_figures,
@@ -24,9 +23,11 @@ from gap.figures import (
     label_figures,
     length_figures,
 )
-from gap.markdown import markdown_table
-from gap.methods import methods, spell_environments
-from gap.tables import read_table, study_order
+from gap.report.markdown import markdown_table
+from gap.report.methods import methods, spell_environments
+from gap.results.tables import read_table, study_order
+from gap.run.json import read_json
+from gap.run.program import run
 from jinja2 import Environment, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup

@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gap.budget import budgets, expected_best
-from gap.cli import read_json, run
-from gap.curves import REACH
-from gap.markdown import markdown_table
-from gap.missing import count_missing, name_unpaired, spell_size
-from gap.study import Row, Study
-from gap.tables import read_table, study_order
-from gap.texts import WIDTH, points, sentence, several, size_label, two_digits
-from gap.verdict import verdict
+from gap.report.markdown import markdown_table
+from gap.report.verdict import verdict
+from gap.report.wording import WIDTH, points, sentence, several, size_label, two_digits
+from gap.results.curves import REACH
+from gap.results.findings import Row, Study
+from gap.results.missing import count_missing, name_unpaired, spell_size
+from gap.results.tables import read_table, study_order
+from gap.results.trials import budgets, expected_best
+from gap.run.json import read_json
+from gap.run.program import run
 
 SCALES = (
     "Means over seeds, in percent; log loss in nats; ECE is the expected calibration error of the\n"

@@ -20,10 +20,10 @@ import record_provenance
 import score
 import write_report
 import write_summary
-from gap import config as study
-from gap.cli import write_json
-from gap.predictions import write_predictions
-from gap.tables import write_table
+from gap.config import check as study
+from gap.results.predictions import write_predictions
+from gap.results.tables import write_table
+from gap.run.json import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = ("cold", "mild", "hot & <b>spicy</b>")

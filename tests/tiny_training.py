@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import subsample
 import train
-from gap import config as study
-from gap.cli import write_json
-from gap.families import Folders, Job, family_of
-from gap.pretrained import checkpoint_folder
-from gap.processes import rank_and_count, total
-from gap.sampling import read_subsamples
-from gap.training import GroupedTrainer, division_of
-from gap.tuning import trial
+from gap.config import check as study
+from gap.data.checkpoints import checkpoint_folder
+from gap.data.sampling import read_subsamples
+from gap.models.old_families import Folders, Job, family_of
+from gap.models.training import GroupedTrainer, division_of
+from gap.run.json import write_json
+from gap.run.processes import rank_and_count, total
+from gap.study.tuning import trial
 
 WORDS = {"pos": ["good", "great", "fine"], "neg": ["bad", "poor", "dull"]}
 FILLER = ["a", "the", "is", "was", "film", "book", "plot"]
@@ -181,8 +181,8 @@ def run_prediction(data, recipe, folder):
 def fp32_only():
     """Compute in fp32 also where bf16, which rounds 65,000 times as coarsely, is native."""
     with (
-        mock.patch("gap.hardware.native_bf16", return_value=False),
-        mock.patch("gap.training.native_bf16", return_value=False),
+        mock.patch("gap.models.hardware.native_bf16", return_value=False),
+        mock.patch("gap.models.training.native_bf16", return_value=False),
     ):
         yield
 

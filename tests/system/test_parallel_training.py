@@ -10,8 +10,8 @@ import time
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 import pytest
-from gap.cli import read_json
-from gap.hardware import native_bf16
+from gap.models.hardware import native_bf16
+from gap.run.json import read_json
 from safetensors.numpy import load_file
 from tiny_training import make_data, make_recipes, run_training, training_arguments
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from gap.batching import LabelledTexts, pad
-from gap.cli import UserError
-from gap.dropout import dropout
-from gap.models.lstm import LstmConfig, LstmForSequenceClassification
-from gap.vocabulary import EncodedTexts
+from gap.data.vocabulary import EncodedTexts
+from gap.models.batching import LabelledTexts, pad
+from gap.models.dropout import dropout
+from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
+from gap.run.errors import UserError
 from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -137,13 +137,13 @@ def test_ours_is_timed_with_its_own_dropout():
 
 def test_the_default_trainer_differs_in_what_is_measured_only(study, tiny_bert, monkeypatch):
     folder, options = study
-    monkeypatch.setattr("gap.training.native_bf16", lambda: True)
+    monkeypatch.setattr("gap.models.training.native_bf16", lambda: True)
     given = fine_tuning.parse(options)
     config = common.load_config(given.config)
     recipe = config["model_zoo"]["bert"]["optimisation"]
     labels = common.prepare_texts(config, Path("results"), folder, 20)
     words = [["good", "bad", "plot"][row % 3] + " film" * (row % 7) for row in range(64)]
-    from gap.vocabulary import PretrainedVocabulary
+    from gap.data.vocabulary import PretrainedVocabulary
 
     texts = common.mixed_texts(
         words, np.arange(64, dtype=np.int32) % 2, PretrainedVocabulary(tiny_bert), 0

@@ -15,9 +15,9 @@ import chart_gap
 import estimate_gap
 import gather_latency
 import pytest
-from gap.charts import CHART_WIDTH, cost_chart, nice_ticks, spread, study_chart
-from gap.cli import UserError
-from gap.tables import write_table
+from gap.report.charts import CHART_WIDTH, cost_chart, nice_ticks, spread, study_chart
+from gap.results.tables import write_table
+from gap.run.errors import UserError
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,9 +12,10 @@ import compare_studies
 import pytest
 from compare_studies import compare, difference, name_studies, notes, read_study, report
 from estimate_gap import ACCURACY_COLUMNS, GAP_COLUMNS
-from gap.charts import INK, comparison_chart
-from gap.cli import UserError, read_json, write_json
-from gap.tables import write_table
+from gap.report.charts import INK, comparison_chart
+from gap.results.tables import write_table
+from gap.run.errors import UserError
+from gap.run.json import read_json, write_json
 
 README = Path(__file__).parents[2] / "README.md"
 TITLES = {"big": "Big one", "lstm": "LSTM", "linear": "TF-IDF, linear"}

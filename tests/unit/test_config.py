@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
-from gap import config as study_config
-from gap.cli import UserError
-from gap.config import SCHEMA, canonical_size, check, complete
+from gap.config import check as study_config
+from gap.config.check import SCHEMA, check, complete
+from gap.run.errors import UserError
+from gap.study.sizes import canonical_size
 from jsonschema import Draft202012Validator
 
 ROOT = Path(__file__).resolve().parents[2]

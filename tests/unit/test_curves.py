@@ -9,8 +9,7 @@ from pathlib import Path
 import forecast_gap
 import numpy as np
 import pytest
-from gap.cli import UserError
-from gap.curves import (
+from gap.results.curves import (
     DRAWS,
     FORMS,
     REACH,
@@ -22,7 +21,8 @@ from gap.curves import (
     held_back,
     measured,
 )
-from gap.predictions import write_predictions
+from gap.results.predictions import write_predictions
+from gap.run.errors import UserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

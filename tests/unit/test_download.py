@@ -13,8 +13,9 @@ from pathlib import Path
 
 import download
 import pytest
-from gap import transfer
-from gap.cli import UserError, read_json
+from gap.data import http as transfer
+from gap.run.errors import UserError
+from gap.run.json import read_json
 
 CONTENT = b"text,label\n" + b"".join(b"text %d,%d\n" % (i, i % 2) for i in range(20_000))
 # Safetensors: the length of the header, and the header.

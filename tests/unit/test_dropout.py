@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from gap.dropout import dropout, fast_dropout
+from gap.models.dropout import dropout, fast_dropout
 from torch.nn import functional
 
 

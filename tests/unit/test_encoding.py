@@ -12,17 +12,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from gap import encoding
-from gap.cli import UserError
-from gap.encoding import (
+from gap.data import encoding
+from gap.data.encoding import (
     Encoder,
     partition,
     split_at_spaces,
     split_before_spaces,
     word_splitter,
 )
-from gap.vocabulary import PretrainedVocabulary
-from gap.workers import Workers
+from gap.data.vocabulary import PretrainedVocabulary
+from gap.run.errors import UserError
+from gap.run.workers import Workers
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -232,7 +232,7 @@ def test_processes_give_the_same_files(tmp_path, tiny_bert, monkeypatch):
 
 WORK = """
 import os, time
-from gap.cli import UserError
+from gap.run.errors import UserError
 
 def add_one(folder, number):
     if number < 0:

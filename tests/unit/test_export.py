@@ -12,8 +12,8 @@ from estimate_gap import ACCURACY_COLUMNS, GAP_COLUMNS
 from examine_errors import AGREEMENT_COLUMNS, EXAMPLE_COLUMNS, LENGTH_COLUMNS
 from export_tables import LATEX, escape, paper_tables
 from forecast_gap import CROSSING_COLUMNS, CURVE_COLUMNS, FORECAST_COLUMNS
-from gap.cli import UserError
-from gap.tables import write_table
+from gap.results.tables import write_table
+from gap.run.errors import UserError
 from gather import CALIBRATION_COLUMNS, HISTORY_COLUMNS, LABEL_COLUMNS, trial_columns
 from gather import COLUMNS as SCORE_COLUMNS
 from gather_latency import COLUMNS as LATENCY_COLUMNS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gap.failures import NOTHING_TOLD, TAIL_BYTES, explain_failures, resume_command
+from gap.run.failures import NOTHING_TOLD, TAIL_BYTES, explain_failures, resume_command
 
 COMMAND = "snakemake --cores 2"
 

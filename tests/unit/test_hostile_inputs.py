@@ -27,9 +27,10 @@ import prepare
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from gap import sources
-from gap.cli import UserError, read_json
-from gap.config import check, check_spelling, complete
+from gap.config.check import check, check_spelling, complete
+from gap.data import readers as sources
+from gap.run.errors import UserError
+from gap.run.json import read_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from snakemake.common.configfile import load_configfile
@@ -799,9 +800,9 @@ CHECKPOINTS = {
 
 
 def load_checkpoint():
-    from gap.models.transformer import load_classifier
-    from gap.pretrained import checkpoint_folder
-    from gap.vocabulary import PretrainedVocabulary
+    from gap.data.checkpoints import checkpoint_folder
+    from gap.data.vocabulary import PretrainedVocabulary
+    from gap.models.encoder import load_classifier
 
     folder = checkpoint_folder(fetch({"kind": "file", "path": "bert"}, role="checkpoint"))
     PretrainedVocabulary(folder)

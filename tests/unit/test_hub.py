@@ -13,9 +13,10 @@ import download
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from gap import transfer
-from gap.cli import UserError, read_json
-from gap.transfer import CHUNK
+from gap.data import http as transfer
+from gap.data.http import CHUNK
+from gap.run.errors import UserError
+from gap.run.json import read_json
 from hub_server import Fault, HubServer
 from huggingface_hub import constants
 

@@ -11,12 +11,18 @@ import measure_latency
 import numpy as np
 import pytest
 import torch
-from gap import timing
-from gap.cli import read_json, write_json
-from gap.predictions import read_predictions
-from gap.serving import ServedModel
-from gap.tables import read_table, write_table
-from gap.timing import Round, batches_of, best_batch_size, describe_latency, describe_throughput
+from gap.models import latency as timing
+from gap.models.latency import (
+    Round,
+    batches_of,
+    best_batch_size,
+    describe_latency,
+    describe_throughput,
+)
+from gap.models.serving import ServedModel
+from gap.results.predictions import read_predictions
+from gap.results.tables import read_table, write_table
+from gap.run.json import read_json, write_json
 from tiny_training import as_arguments, make_data, make_recipes, run_prediction, run_training
 
 NAMES = ("fine-tuned", "frozen", "lstm", "lstm-tiny", "tfidf")

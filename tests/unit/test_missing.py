@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gap.missing import count_missing, name_missing, name_unpaired, spell_size
+from gap.results.missing import count_missing, name_missing, name_unpaired, spell_size
 
 TITLES = {"lstm": "LSTM", "films": "Films"}
 RECIPE = {"reference": "big", "titles": TITLES}

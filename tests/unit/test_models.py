@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from gap.batching import LengthGroupedSampler, batches_by_tokens, pad
-from gap.families import Job, Lstm, load_regression
-from gap.models.linear import LinearConfig, LinearForSequenceClassification
-from gap.models.lstm import LstmConfig, LstmForSequenceClassification, flip, pool
-from gap.models.transformer import load_classifier, load_encoder, token_embeddings
-from gap.regression import fit_logistic_regression
-from gap.vocabulary import EncodedTexts
+from gap.data.vocabulary import EncodedTexts
+from gap.models.batching import LengthGroupedSampler, batches_by_tokens, pad
+from gap.models.encoder import load_classifier, load_encoder, token_embeddings
+from gap.models.linear_head import LinearConfig, LinearForSequenceClassification
+from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification, flip, pool
+from gap.models.old_families import Job, Lstm, load_regression
+from gap.models.regression import fit_logistic_regression
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array

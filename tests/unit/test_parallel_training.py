@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 import train
-from gap import processes
-from gap.batching import Division, LengthGroupedSampler, Part, PartSampler, divide
-from gap.cli import Stopped, UserError, read_json, write_json
-from gap.dropout import DividedDropout, fast_dropout
-from gap.families import family_of
-from gap.processes import in_processes
-from gap.training import division_of
+from gap.models.batching import Division, LengthGroupedSampler, Part, PartSampler, divide
+from gap.models.dropout import DividedDropout, fast_dropout
+from gap.models.old_families import family_of
+from gap.models.training import division_of
+from gap.run import processes
+from gap.run.errors import Stopped, UserError
+from gap.run.json import read_json, write_json
+from gap.run.processes import in_processes
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_training import (

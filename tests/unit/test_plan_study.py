@@ -9,10 +9,11 @@ from pathlib import Path
 import plan_study
 import pytest
 import yaml
-from gap import config as config_module
-from gap import estimates
-from gap.cli import UserError, read_json
-from gap.costs import ONCE, OUTPUTS, Cell, Study, id_bytes, speed_of
+from gap.cluster import work as estimates
+from gap.cluster.plan import ONCE, OUTPUTS, Cell, Study, id_bytes, speed_of
+from gap.config import check as config_module
+from gap.run.errors import UserError
+from gap.run.json import read_json
 from tiny_study import GRID
 
 ROOT = Path(__file__).parents[2]

@@ -16,8 +16,10 @@ import prepare
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from gap import data, sources
-from gap.cli import UserError, read_json
+from gap.data import prepared as data
+from gap.data import readers as sources
+from gap.run.errors import UserError
+from gap.run.json import read_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

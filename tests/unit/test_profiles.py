@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from gap.placement import Site
+from gap.cluster.requests import Site
 from snakemake.cli import get_argument_parser
 from tiny_study import ROOT
 

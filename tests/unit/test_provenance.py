@@ -1,11 +1,9 @@
 """The digest of a program follows its statements and those of what it imports, nothing else."""
 
 import json
-import os
 
 import pytest
-from gap import provenance
-from gap.cli import sha256_file
+from gap.run import provenance
 
 PROGRAM = '''"""A program."""
 from tools.parts import double
@@ -131,25 +129,3 @@ def test_a_lock_tells_versions(tmp_path):
     lock = tmp_path / "requirements.txt"
     lock.write_text("# made by a tool\ntorch==2.13.0 \\\n    --hash=sha256:1\nnumpy==2.4.6 ; x\n")
     assert provenance.locked_packages(lock) == {"torch": "2.13.0", "numpy": "2.4.6"}
-
-
-# ---------------------------------------------------------------- people's files
-
-
-def test_a_file_is_read_again_only_where_its_size_or_time_changed(tmp_path, monkeypatch):
-    source, known = tmp_path / "a.csv", tmp_path / "seen.json"
-    source.write_text("text,label\n")
-    first = provenance.file_digests([str(source)], known)
-    assert first == {str(source): sha256_file(source)}
-    read = []
-
-    def read_again(path):
-        read.append(path)
-        return "new"
-
-    monkeypatch.setattr(provenance, "sha256_file", read_again)
-    assert provenance.file_digests([str(source)], known) == first
-    assert read == []
-    os.utime(source, ns=(1, 1))
-    assert provenance.file_digests([str(source)], known) == {str(source): "new"}
-    assert read == [str(source)]

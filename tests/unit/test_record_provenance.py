@@ -12,9 +12,10 @@ import compare_provenance
 import numpy as np
 import pytest
 import record_provenance
-from gap import hardware
-from gap.cli import UserError, read_json, write_json
-from gap.predictions import write_predictions
+from gap.models import hardware
+from gap.results.predictions import write_predictions
+from gap.run.errors import UserError
+from gap.run.json import read_json, write_json
 
 DIGESTS = [character * 64 for character in "abcdef"]
 CONFIG: dict[str, Any] = {

@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 import write_report
 import yaml
-from gap.cli import UserError, read_json
-from gap.methods import methods
-from gap.predictions import index, read_correct, write_predictions
+from gap.report.methods import methods
+from gap.results.predictions import index, read_correct, write_predictions
+from gap.run.errors import UserError
+from gap.run.json import read_json
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up_results import LABELS, SIZES, TITLES, make_results

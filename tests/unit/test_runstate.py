@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from gap.cli import write_json
-from gap.runstate import keep, link, restore, state_folder
+from gap.run.json import write_json
+from gap.run.runstate import keep, link, restore, state_folder
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_job_killed_after_it_found_damage_starts_anew(tmp_path, outputs):
 
 def test_work_that_was_not_kept_to_the_end_does_not_come_back(tmp_path, outputs, monkeypatch):
     state = state_folder(tmp_path / "run", "train", {}, [])
-    monkeypatch.setattr("gap.runstate.write_json", lambda path, content: 1 / 0)
+    monkeypatch.setattr("gap.run.runstate.write_json", lambda path, content: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         keep(state, outputs)
     delete(outputs)

@@ -2,17 +2,15 @@
 
 import numpy as np
 import pytest
-from gap.cli import UserError
-from gap.sampling import (
+from gap.data.sampling import (
     label_sequence,
-    parse_seeds,
     read_subsamples,
-    rows_of_size,
     stratified_order,
     subsample,
-    validation_rows,
     write_subsamples,
 )
+from gap.run.errors import UserError
+from gap.study.sizes import parse_seeds, rows_of_size, validation_rows
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,15 +12,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import score
-from gap import predictions
-from gap.cli import UserError, write_json
-from gap.predictions import (
+from gap.results import predictions
+from gap.results.predictions import (
     Cell,
     read_cell,
     read_correct,
     read_predictions,
     write_predictions,
 )
+from gap.run.errors import UserError
+from gap.run.json import write_json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, log_loss

@@ -10,9 +10,9 @@ import estimate_gap
 import numpy as np
 import pytest
 import scipy.stats
-from gap.cli import UserError
-from gap.predictions import write_predictions
-from gap.statistics import Estimate, Part, accuracy, differences, estimate, gap
+from gap.results.predictions import write_predictions
+from gap.results.statistics import Estimate, Part, accuracy, differences, estimate, gap
+from gap.run.errors import UserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

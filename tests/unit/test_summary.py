@@ -15,7 +15,7 @@ import gather
 import gather_latency
 import pytest
 import write_summary
-from gap.tables import read_table, write_table
+from gap.results.tables import read_table, write_table
 
 RECIPE: dict[str, Any] = {
     "reference": "big",

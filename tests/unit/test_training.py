@@ -12,17 +12,19 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from gap import config as study
-from gap import families, inference, training
-from gap.cli import Stopped, read_json, write_json
-from gap.families import Job, family_of
-from gap.predictions import read_predictions
-from gap.pretrained import checkpoint_folder
-from gap.sampling import read_subsamples
-from gap.schedule import schedule
-from gap.stopping import stop_at_once
-from gap.training import ReportProgress, last_whole_checkpoint
-from gap.tuning import trial
+from gap.config import check as study
+from gap.data.checkpoints import checkpoint_folder
+from gap.data.sampling import read_subsamples
+from gap.models import inference, training
+from gap.models import old_families as families
+from gap.models.old_families import Job, family_of
+from gap.models.training import ReportProgress, last_whole_checkpoint
+from gap.results.predictions import read_predictions
+from gap.run.errors import Stopped
+from gap.run.json import read_json, write_json
+from gap.run.stopping import stop_at_once
+from gap.study.schedule import schedule
+from gap.study.tuning import trial
 from tiny_training import (
     folders_at,
     make_data,

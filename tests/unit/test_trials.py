@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import train
-from gap.cli import UserError
-from gap.sampling import Subsample
+from gap.data.sampling import Subsample
+from gap.run.errors import UserError
 
 # By lr: validation loss and accuracy at each evaluation.
 SAID: dict[float, list[tuple[float | None, float]]] = {

@@ -4,7 +4,7 @@ import itertools
 from collections import Counter
 
 import pytest
-from gap.tuning import (
+from gap.study.tuning import (
     best_evaluation,
     by_gradient_descent,
     choose,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from gap.advice import (
+from gap.report.advice import (
     MOST_SEEDS,
     advice,
     further_sizes,
@@ -17,7 +17,9 @@ from gap.advice import (
     remedies,
     size_to_measure,
 )
-from gap.statistics import (
+from gap.report.verdict import choices, equals, verdict
+from gap.results.findings import Study
+from gap.results.statistics import (
     Estimate,
     Part,
     confidence_to_tell,
@@ -26,8 +28,6 @@ from gap.statistics import (
     seeds_to_tell,
     with_seeds,
 )
-from gap.study import Study
-from gap.verdict import choices, equals, verdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

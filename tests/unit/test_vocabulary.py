@@ -5,13 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from gap.encoding import Encoder, encode_piece, flatten, join_pieces
-from gap.vocabulary import (
-    EncodedTexts,
-    FittedVocabulary,
-    PretrainedVocabulary,
-    fit_vocabulary,
-)
+from gap.data.encoding import Encoder, encode_piece, flatten, join_pieces
+from gap.data.vocabulary import EncodedTexts, FittedVocabulary, PretrainedVocabulary, fit_vocabulary
 from hypothesis import given
 from hypothesis import strategies as st
 

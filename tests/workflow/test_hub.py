@@ -9,8 +9,8 @@ import time
 import pandas as pd
 import pytest
 import yaml
-from gap.cli import read_json
-from gap.transfer import CHUNK
+from gap.data.http import CHUNK
+from gap.run.json import read_json
 from hub_server import Fault, HubServer
 from tiny_study import STEPS, TINY_STUDY, Study, copy_workflow, write_tickets
 

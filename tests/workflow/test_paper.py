@@ -5,8 +5,8 @@ import random
 
 import pytest
 import yaml
-from gap.cli import read_json
-from gap.tables import read_table
+from gap.results.tables import read_table
+from gap.run.json import read_json
 from hub_server import HubServer
 from tiny_study import ROOT, Study, copy_workflow
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gap.cli import read_json
+from gap.run.json import read_json
 from tiny_study import GRID, Study
 
 pytestmark = pytest.mark.workflow
@@ -135,7 +135,7 @@ def a_comment(study):
 
 @change(NOTHING)
 def a_docstring(study):
-    study.edit("scripts/gap/cli.py", '"""Return the content', '"""Give the content')
+    study.edit("scripts/gap/run/json.py", '"""Return the content', '"""Give the content')
 
 
 @change(NOTHING)
@@ -157,22 +157,24 @@ def the_program_of_the_trainings(study):
 
 @change(trainings(12))
 def a_module_of_training_and_prediction(study):
-    study.edit("scripts/gap/batching.py", "\nclass PadBatch", "\nanswer = 42\n\n\nclass PadBatch")
+    study.edit(
+        "scripts/gap/models/batching.py", "\nclass PadBatch", "\nanswer = 42\n\n\nclass PadBatch"
+    )
 
 
 @change({**ERRORS, **GAPS, **RECORD})
 def a_module_of_the_statistics(study):
-    study.edit("scripts/gap/statistics.py", "\nimport numpy", "\nanswer = 42\nimport numpy")
+    study.edit("scripts/gap/results/statistics.py", "\nimport numpy", "\nanswer = 42\nimport numpy")
 
 
 @change({**CHARTS, **RECORD})
 def a_module_of_the_charts(study):
-    study.edit("scripts/gap/charts.py", "CHART_WIDTH = 800", "CHART_WIDTH = 801")
+    study.edit("scripts/gap/report/charts.py", "CHART_WIDTH = 800", "CHART_WIDTH = 801")
 
 
 @change({**measured(2), **LATENCY, **RECORD})
 def a_module_of_the_measurement(study):
-    study.edit("scripts/gap/timing.py", "ROUNDS = 5", "ROUNDS = 6")
+    study.edit("scripts/gap/models/latency.py", "ROUNDS = 5", "ROUNDS = 6")
 
 
 @change({**measured(2), **LATENCY})

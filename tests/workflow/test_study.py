@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from gap.cli import read_json
+from gap.run.json import read_json
 from tiny_study import GRID, Study
 
 pytestmark = pytest.mark.workflow

@@ -1,8 +1,1 @@
-"""The models, all of them `PreTrainedModel`s; importing this costs seconds."""
-
-from transformers.utils import logging
-
-# Bars for loading a file, and the report that a new head has no weights yet, would hide in every
-# log the lines that matter.
-logging.disable_progress_bar()
-logging.set_verbosity_error()
+"""The families of models, and what they are trained and served with."""

@@ -1,0 +1,1 @@
+"""What jobs cost, and what they ask of a cluster."""

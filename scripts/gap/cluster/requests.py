@@ -1,0 +1,178 @@
+"""What each job asks of a cluster: memory, minutes, GPUs. None of it decides a result.
+
+What is asked follows from recipes and from the manifests that are there before a job runs. Where
+one is missing yet, FileNotFoundError leaves the question open until the job that makes it is done.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from gap.cluster import work as estimates
+from gap.data.checkpoints import checkpoint_folder
+from gap.run.json import read_json
+from gap.study.sizes import count_rows, parse_seeds, validation_rows
+
+# Steps of the data path: MB and minutes whatever the data, and MB and seconds per million rows.
+# Twice to three times of what was measured, as both are limits. A vocabulary is fitted in memory.
+DATA_STEPS = {
+    "subsample": (1000, 3, 300, 20),
+    "fit_vocabulary": (1500, 5, 12_000, 1800),
+    "encode": (2500, 5, 100, 1200),
+}
+# Texts that each model scores while it is timed, alone and in batches, roughly.
+TIMED_TEXTS = 2000
+# MB a second at which prepare reads a source, at least.
+PREPARED = 2
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a job asks for: memory in MB, a time limit in minutes, GPUs."""
+
+    mem_mb: int
+    runtime: int
+    gpu: int = 0
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the profile's default-resources say of the cluster; nothing, where there is none."""
+
+    slurm_partition: str | None = None
+    gpu_partition: str | None = None
+    gpu_type: str | None = None
+    most_gpus: int = 0
+    most_minutes: int | None = None
+
+    @classmethod
+    def of(cls, resources: Mapping[str, Any]) -> Site:
+        """Return the site that default resources, by name, describe; empty ones are not set."""
+        known = {one.name: resources[one.name] for one in fields(cls) if resources.get(one.name)}
+        return cls(**known)
+
+    def partition(self, gpus: int) -> str | None:
+        """Return the partition for a job with or without GPUs; None leaves it to SLURM."""
+        return (self.gpu_partition if gpus else None) or self.slurm_partition
+
+    def minutes(self, request: Request, attempt: int, share: float = 1.0) -> int:
+        """Return the time limit of a job's `attempt`, the first being 1.
+
+        It is within a share of the site's limit, since the times of steps that are one job add up.
+        """
+        wanted = request.runtime * attempt
+        return min(wanted, max(1, int(self.most_minutes * share))) if self.most_minutes else wanted
+
+
+def prepare_request(sources: Iterable[str]) -> Request:
+    """Return what preparing a data set asks for, from the manifests of its sources."""
+    files = [file for source in sources for file in read_json(source)["files"]]
+    megabytes = sum(file["bytes"] for file in files) / 1e6
+    # The database spills to disk beyond 1 GB; the rest is for the processes.
+    return Request(4000, math.ceil(15 + megabytes / PREPARED / 60))
+
+
+def data_request(step: str, pool: str, size: str = "100%", most: float = math.inf) -> Request:
+    """Return what a step of the data path asks for, see DATA_STEPS.
+
+    It goes through a share or number of the rows of a pool, of which `pool` is the manifest, but
+    through `most` rows at most.
+    """
+    megabytes, minutes, more_megabytes, more_seconds = DATA_STEPS[step]
+    millions = min(count_rows(size, read_json(pool)["rows"]), most) / 1e6
+    return Request(
+        math.ceil(megabytes + more_megabytes * millions),
+        math.ceil(minutes + more_seconds * millions / 60),
+    )
+
+
+def gap_request(predictions: Iterable[str]) -> Request:
+    """Return what estimating gaps from these files of predictions asks for."""
+    megabytes = sum(Path(path).stat().st_size for path in predictions) / 1e6
+    return Request(math.ceil(2000 + 6 * megabytes), math.ceil(15 + megabytes / 10))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is known of a training or prediction before it runs.
+
+    `manifest` is that of the rows (pool.json or test.json), `texts` that of the texts in the form
+    that the model reads, `pretrained` that of the pretrained checkpoint's files, `vocabulary` the
+    recipe of a vocabulary that is fitted; the last two where the model has one.
+    """
+
+    model: Mapping[str, Any]
+    dataset: Mapping[str, Any]
+    manifest: str
+    texts: str
+    pretrained: str | None = None
+    vocabulary: Mapping[str, Any] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what estimates go by: recipe, checkpoint, tokens of a text, pieces, labels."""
+        folder = self.pretrained and checkpoint_folder(self.pretrained)
+        return {
+            "recipe": self.model,
+            "checkpoint": read_json(Path(folder) / "config.json") if folder else None,
+            "tokens": self._tokens(),
+            "pieces": self.vocabulary["size"] if self.vocabulary else 0,
+            "labels": len(read_json(self.manifest)["labels"]),
+        }
+
+    def _tokens(self) -> float:
+        told = read_json(self.texts)
+        # One for each seed, where each has a vocabulary of its own.
+        counts = [told] if "rows" in told else list(told.values())
+        if "tokens" in counts[0]:
+            return float(max(one["tokens"] / max(one["rows"], 1) for one in counts))
+        return float(self.dataset["words"])
+
+
+def training_request(
+    cell: Cell, size: str, seeds: str, validation: Mapping[str, Any], site: Site
+) -> Request:
+    """Return what training a block of seeds on `size` rows asks for."""
+    n = count_rows(size, read_json(cell.manifest)["rows"])
+    held_out = validation_rows(n, validation["share"], validation["min"], validation["max"])
+    facts = cell.facts()
+    operations = estimates.training_operations(rows=n - held_out, validation=held_out, **facts)
+    gpus = estimates.gpus(cell.model, operations, site.most_gpus)
+    return _run_request(cell, facts, n, operations * len(parse_seeds(seeds)), gpus)
+
+
+def prediction_request(cell: Cell, seeds: str, site: Site) -> Request:
+    """Return what scoring the test texts with the models of a block of seeds asks for."""
+    rows = read_json(cell.manifest)["rows"]
+    facts = cell.facts()
+    operations = estimates.prediction_operations(rows=rows, **facts)
+    gpus = estimates.gpus(cell.model, 0, min(site.most_gpus, 1))
+    return _run_request(cell, facts, rows, operations * len(parse_seeds(seeds)), gpus)
+
+
+def latency_request(
+    weights: Iterable[str], checkpoints: Iterable[str], dataset: Mapping[str, Any], gpus: int
+) -> Request:
+    """Return what timing the models of a data set asks for, from their weights' folders.
+
+    All of them are in memory at once, frozen encoders from the manifests of their checkpoints.
+    """
+    files = [file.stat().st_size for folder in weights for file in Path(folder).rglob("*.*")]
+    files += [file["bytes"] for manifest in checkpoints for file in read_json(manifest)["files"]]
+    parameters = sum(files) / 4
+    operations = 2 * parameters * estimates.longest_text(dataset) * TIMED_TEXTS
+    rate = estimates.RATES["transformer"]["gpu" if gpus else "cpu"]
+    memory = estimates.IMPORTS_MB + estimates.CUDA_HOST_MB + 2 * sum(files) / 1e6
+    return Request(math.ceil(memory), estimates.runtime_minutes(operations, rate), gpus)
+
+
+def _run_request(
+    cell: Cell, facts: dict[str, Any], rows: int, operations: float, gpus: int
+) -> Request:
+    longest = estimates.longest_text(cell.dataset)
+    memory, _ = estimates.memory_mb(rows=rows, longest=longest, gpus=gpus, **facts)
+    rate = estimates.sustained_rate(cell.model, gpus)
+    return Request(memory, estimates.runtime_minutes(operations, rate), gpus)

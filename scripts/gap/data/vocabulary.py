@@ -1,0 +1,189 @@
+"""From text to token ids: pretrained tokenizers, fitted SentencePiece models, stored ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from gap.run.errors import UserError
+from gap.run.json import read_json
+
+
+class Vocabulary(Protocol):
+    """What turns texts into token ids.
+
+    `prefix` and `suffix` are the special ids put around each text, `size` the number of ids.
+    """
+
+    size: int
+    pad_id: int
+    prefix: list[int]
+    suffix: list[int]
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """Return the ids of each text, without prefix and suffix and of any length."""
+        ...
+
+
+class PretrainedVocabulary:
+    """The tokenizer of a pretrained checkpoint."""
+
+    def __init__(self, folder: str | Path) -> None:
+        tokenizer = _load_tokenizer(folder)
+        if not tokenizer.is_fast:
+            raise UserError(
+                f"{folder}: its tokenizer has no fast version; choose another checkpoint"
+            )
+        if tokenizer.pad_token_id is None:
+            raise UserError(
+                f"{folder}: its tokenizer has no padding token; choose another checkpoint"
+            )
+        self._backend = tokenizer.backend_tokenizer
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        self.size = len(tokenizer)
+        self.pad_id = int(tokenizer.pad_token_id)
+        probe = self._backend.encode("a")
+        text_positions = [i for i, special in enumerate(probe.special_tokens_mask) if not special]
+        if not text_positions:
+            raise UserError(f"{folder}: its tokenizer makes nothing of 'a'; is it damaged?")
+        self.prefix = probe.ids[: text_positions[0]]
+        self.suffix = probe.ids[text_positions[-1] + 1 :]
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """Return the ids of each text, without the special tokens."""
+        encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+    def parts(self) -> dict[str, Any]:
+        """Return what the tokenizer consists of, as its tokenizer.json has it."""
+        parts: dict[str, Any] = json.loads(self._backend.to_str())
+        return parts
+
+
+def _load_tokenizer(folder: str | Path) -> Any:
+    """Return the tokenizer of a checkpoint; code that comes with it is never run."""
+    # AutoTokenizer rather than tokenizer.json: it also knows the padding token, and converts
+    # checkpoints that carry a SentencePiece model only.
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    # A damaged file can fail in any way; tokenizers raises bare exceptions.
+    except Exception as error:
+        line = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"{folder}: its tokenizer cannot be loaded ({line}); choose another checkpoint, one "
+            "whose tokenizer needs no code of its own"
+        ) from error
+    files = sorted(tokenizer.vocab_files_names.values())
+    # Without any, transformers makes up a tokenizer that knows no word.
+    if not any((Path(folder) / name).is_file() for name in files):
+        raise UserError(
+            f"{folder}: no tokenizer (expected {' or '.join(files)}); save it there, too, with "
+            "save_pretrained()"
+        )
+    return tokenizer
+
+
+class FittedVocabulary:
+    """A SentencePiece model; id 0 pads, id 1 stands for what it does not know."""
+
+    pad_id = 0
+    prefix: list[int] = []
+    suffix: list[int] = []
+
+    def __init__(self, path: str | Path) -> None:
+        import sentencepiece
+
+        self._processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        self.size = self._processor.get_piece_size()
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """Return the ids of each text; an empty list for a text without a known character."""
+        return self._processor.encode(texts, num_threads=1)
+
+
+def fit_vocabulary(texts: Iterator[str], recipe: dict[str, Any], seed: int, path: Path) -> int:
+    """Fit a SentencePiece model on `texts`, write it to `path`, and return its number of pieces.
+
+    A subsample too small for the recipe's `size` gets as many pieces as it supports: SentencePiece
+    treats the size as a wish then. Random: nothing, unless there are more texts than
+    `sample_texts`; those fitted on are then drawn by `seed`.
+    """
+    import io
+
+    import sentencepiece
+
+    sentencepiece.set_random_generator_seed(seed)
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=texts,
+            model_writer=model,
+            model_type=recipe["algorithm"],
+            vocab_size=recipe["size"],
+            hard_vocab_limit=False,
+            character_coverage=recipe["character_coverage"],
+            input_sentence_size=recipe["sample_texts"],
+            shuffle_input_sentence=True,
+            max_sentence_length=1 << 20,
+            pad_id=0,
+            unk_id=1,
+            bos_id=-1,
+            eos_id=-1,
+            num_threads=1,
+            minloglevel=1,
+        )
+    except RuntimeError as error:
+        raise UserError(
+            f"SentencePiece could not fit a {recipe['algorithm']} vocabulary of {recipe['size']:,} "
+            f"pieces: {error}; try a smaller vocabulary or larger sizes"
+        ) from None
+    path.write_bytes(model.getvalue())
+    return FittedVocabulary(path).size
+
+
+@dataclass(frozen=True)
+class EncodedTexts:
+    """Texts as token ids in a memory-mapped file: `ids` (tokens,), `offsets` (texts + 1,).
+
+    `rows` (texts,) are the rows of the data set that the texts are, ascending; None means all rows.
+    """
+
+    ids: npt.NDArray[np.unsignedinteger[Any]]
+    offsets: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64] | None
+    pad_id: int
+    vocabulary_size: int
+
+    @classmethod
+    def open(cls, stem: str | Path) -> EncodedTexts:
+        """Open what `join_pieces` wrote; nothing is read before it is used."""
+        manifest = read_json(f"{stem}.json")
+        ids = np.load(f"{stem}.ids.npy", mmap_mode="r")
+        offsets = np.load(f"{stem}.offsets.npy", mmap_mode="r")
+        rows = np.load(f"{stem}.rows.npy") if manifest["partial"] else None
+        return cls(ids, offsets, rows, manifest["pad_id"], manifest["vocabulary_size"])
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.int64]:
+        """Return the ids of one text, (tokens,)."""
+        return self.ids[self.offsets[index] : self.offsets[index + 1]].astype(np.int64)
+
+    def positions(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return where the texts of these rows of the data set stand here, (rows,)."""
+        return rows if self.rows is None else np.searchsorted(self.rows, rows)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens of each text, (texts,)."""
+        return np.diff(self.offsets)

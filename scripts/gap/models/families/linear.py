@@ -1,0 +1,27 @@
+"""Logistic regression on the TF-IDF of words and phrases."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gap.study.recipes import Completed, LogisticRegression, ModelRecipe, Tuned
+
+DEFAULTS = Completed(standardise=False, inverse_regularisation=[0.1, 1.0, 10.0, 100.0])
+
+
+class Recipe(ModelRecipe):
+    """Logistic regression on the TF-IDF of words and phrases."""
+
+    family: Literal["linear"]
+    longest_phrase: Annotated[int, Tuned()] = Field(
+        2, ge=1, le=10, description="Words of the longest phrases that are counted."
+    )
+    min_texts: Annotated[int, Tuned()] = Field(
+        1, ge=1, description="Texts at least that a phrase stands in."
+    )
+    max_features: Annotated[int, Tuned()] = Field(200_000, ge=1, description="Phrases at most.")
+    optimisation: Annotated[LogisticRegression, DEFAULTS] = Field(
+        {}, validate_default=True, description="How it is fitted."
+    )

@@ -1,0 +1,45 @@
+"""An LSTM classifier trained from scratch, with a vocabulary or a checkpoint."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gap.study.recipes import Completed, GradientDescent, ModelRecipe, Name, Tuned
+
+DEFAULTS = Completed(
+    lr=1.0e-3, warmup=0.05, max_epochs=5, min_steps=150, evaluations=10, patience=5
+)
+
+
+class Recipe(ModelRecipe):
+    """An LSTM classifier trained from scratch, with a vocabulary or a checkpoint."""
+
+    family: Literal["lstm"]
+    vocabulary: Name | None = Field(
+        None, description="Name in vocabulary_zoo; its embeddings are learned."
+    )
+    checkpoint: Name | None = Field(
+        None,
+        description="Name in checkpoint_zoo; its tokenizer and, unless learned, its embeddings.",
+    )
+    embeddings: Literal["tuned", "frozen", "learned"] = Field(
+        "tuned",
+        description="A checkpoint's embeddings are tuned, stay frozen, or new ones are learned.",
+    )
+    embedding_size: int = Field(
+        128, ge=1, description="Width of learned embeddings; a checkpoint's keep their own."
+    )
+    layers: int = Field(1, ge=1, description="LSTM layers.")
+    width: int = Field(128, ge=1, description="Hidden units per direction.")
+    bidirectional: bool = Field(True, description="Read the text backwards too.")
+    dropout: Annotated[float, Tuned()] = Field(
+        0.5, ge=0, lt=1, description="Share dropped of the embeddings and of each layer's output."
+    )
+    pooling: Literal["mean", "max"] = Field(
+        "mean", description="How a text becomes one vector, by mean or max over its tokens."
+    )
+    optimisation: Annotated[GradientDescent, DEFAULTS] = Field(
+        {}, validate_default=True, description="How the weights are trained."
+    )

@@ -1,0 +1,405 @@
+"""Training of networks with the transformers Trainer."""
+
+from __future__ import annotations
+
+import math
+import random
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.data_loader import prepare_data_loader
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from transformers import (
+    EarlyStoppingCallback,
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_pt_utils import safe_globals
+from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
+
+from gap.models.batching import (
+    Division,
+    LabelledTexts,
+    LengthGroupedSampler,
+    PadBatch,
+    Part,
+    Parts,
+    PartSampler,
+)
+from gap.models.dropout import DividedDropout, fast_dropout
+from gap.models.hardware import loading_processes, native_bf16
+from gap.models.inference import log_scores
+from gap.run.durable import flush
+from gap.run.errors import Stopped
+from gap.run.processes import is_first, largest, rank_and_count, total
+from gap.run.stopping import StopRequest, stop_when_saved
+from gap.study.schedule import per_epoch, schedule
+
+History = list[dict[str, float | None]]
+
+# What a killed training loses at most; saving a large model takes seconds.
+SECONDS_BETWEEN_CHECKPOINTS = 600
+# What one process does that has memory enough.
+WHOLE_BATCHES = Division()
+# The file in a checkpoint that says that all others are there.
+WHOLE = "whole"
+# The states of the random generators in a checkpoint; the Trainer's name for one process.
+GENERATORS = "rng_state.pth"
+
+
+class GroupedTrainer(Trainer):
+    """The transformers Trainer with batches of texts of like length."""
+
+    def __init__(self, sampler: LengthGroupedSampler, **options: Any) -> None:
+        self.sampler = sampler
+        super().__init__(**options)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+        return self.sampler
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Return 0: nothing reads it, and counting goes through all of the model at each step."""
+        return 0
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Return loss and accuracy on the validation examples, the same on each process.
+
+        They are scored as prediction scores the test texts, each process its share.
+        """
+        examples: Any = self.eval_dataset
+        process, processes = rank_and_count()
+        mine = slice(process, None, processes)
+        rows, labels = examples.rows[mine], examples.labels[mine]
+        # As torch's loader does when it starts: dropout in the steps after it depends on that.
+        torch.empty((), dtype=torch.int64).random_()
+        sums = [0.0, 0.0, 0.0]
+        if len(rows):
+            model: Any = self.model
+            scores = log_scores(model, examples.texts, rows, silent=True)
+            loss = -scores[np.arange(len(rows)), labels].sum(dtype=np.float64)
+            sums = [float(loss), float((scores.argmax(1) == labels).sum()), float(len(rows))]
+        loss, right, count = total(sums)
+        metrics = {"eval_loss": loss / count, "eval_accuracy": right / count}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+
+class DividedTrainer(GroupedTrainer):
+    """A GroupedTrainer whose batches are divided over processes, or into parts done in turn.
+
+    Its steps are those of the undivided training up to rounding: the same examples, padding and
+    dropout masks (see DividedDropout for what is not), and the gradient of the mean over the batch.
+    """
+
+    def __init__(self, division: Division, train_dataset: LabelledTexts, **options: Any) -> None:
+        self.division = division
+        self.parts = Parts(train_dataset)
+        self.dropout = DividedDropout()
+        super().__init__(train_dataset=train_dataset, **options)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return this process's parts; as for one process, or accelerate would share them out."""
+        loader = DataLoader(
+            self.parts,
+            batch_size=1,
+            sampler=PartSampler(self.sampler, self.division),
+            collate_fn=_only,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        return prepare_data_loader(loader, self.args.device, num_processes=1, process_index=0)
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Return the part's share of the mean loss over the batch.
+
+        Times the number of processes, over which their gradients are averaged.
+        """
+        part: Part = inputs.pop("part")
+        labels = inputs.pop("labels")
+        with self.dropout.of(part):
+            logits = model(**inputs).logits
+        losses = functional.cross_entropy(logits.float(), labels, reduction="sum")
+        return losses * (0 if part.idle else self.division.processes / part.whole)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Save the generators' states once, as they are in step on all processes."""
+        states = {
+            "python": random.getstate(),
+            "numpy": np.random.get_state(),
+            "cpu": torch.get_rng_state(),
+        }
+        if torch.cuda.is_available():
+            states["cuda"] = torch.cuda.get_rng_state()
+        if is_first():
+            torch.save(states, Path(output_dir) / GENERATORS)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """Load what one process saved, also where it trained alone."""
+        if checkpoint is None:
+            return
+        with safe_globals():
+            states = torch.load(Path(checkpoint) / GENERATORS, weights_only=True)
+        random.setstate(states["python"])
+        np.random.set_state(states["numpy"])
+        torch.set_rng_state(states["cpu"])
+        if torch.cuda.is_available() and "cuda" in states:
+            torch.cuda.set_rng_state(states["cuda"])
+
+
+def _only(items: list[Any]) -> Any:
+    """Return the one item of a batch that is collated already."""
+    (item,) = items
+    return item
+
+
+class ReportProgress(TrainerCallback):
+    """Prints a line per evaluation: step, losses, tokens per second, time left at most.
+
+    `tokens` are those of a step on average. Counting those of each step would wait for the device.
+    """
+
+    def __init__(self, tokens: float) -> None:
+        self.tokens = tokens
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Start the clock."""
+        self.start, self.start_step = time.monotonic(), state.global_step
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Print the line, on one process."""
+        if not state.is_world_process_zero:
+            return
+        per_step = (time.monotonic() - self.start) / (state.global_step - self.start_step)
+        left = per_step * (state.max_steps - state.global_step)
+        scores = " ".join(
+            f"{name.removeprefix('eval_')} {value:.4f}"
+            for name, value in state.log_history[-1].items()
+            if name in ("eval_loss", "eval_accuracy")
+        )
+        print(
+            f"step {state.global_step}/{state.max_steps}: validation {scores}, "
+            f"{self.tokens / per_step:,.0f} tokens/s, at most {left:.0f} s left",
+            flush=True,
+        )
+
+
+class KeepCheckpoints(TrainerCallback):
+    """Saves between evaluations, too, marks checkpoints that are whole, and removes older ones.
+
+    When the program is asked to stop it saves after the step that is under way, and raises Stopped.
+    Processes that work together do both after the same step, whichever of them was asked.
+    """
+
+    def __init__(self, stop: StopRequest) -> None:
+        self.stop = stop
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Start the clock."""
+        self.saved = time.monotonic()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Ask for a checkpoint if it is time for one."""
+        # Clocks differ; the first process's decides.
+        due = is_first() and time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS
+        wanted = largest(2 if self.stop.made else int(due))
+        if wanted == 2:
+            self.stop.made = True
+        control.should_save |= wanted > 0
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Make the new checkpoint count; of the older ones only the best is still of use then."""
+        if is_first():
+            checkpoint = checkpoint_of(Path(str(args.output_dir)), state.global_step)
+            flush(checkpoint)
+            (checkpoint / WHOLE).touch()
+            flush(checkpoint)
+            rotate_checkpoints(str(args.output_dir), 1, state.best_model_checkpoint)
+        self.saved = time.monotonic()
+        # The other processes wait for the first one's checkpoint here.
+        if largest(int(self.stop.made)):
+            raise Stopped(
+                f"seed {args.seed}, step {state.global_step} of {state.max_steps}, checkpoint saved"
+            )
+
+
+def checkpoint_of(state: Path, step: int) -> Path:
+    """Return the folder of a step's checkpoint."""
+    return state / f"checkpoint-{step}"
+
+
+def last_whole_checkpoint(state: Path) -> Path | None:
+    """Return the last checkpoint under `state`, if there is one; those half written are removed."""
+    if is_first():
+        for checkpoint in state.glob("checkpoint-*"):
+            if not (checkpoint / WHOLE).exists():
+                shutil.rmtree(checkpoint)
+    # The other processes wait for it.
+    largest(0)
+    last = get_last_checkpoint(str(state)) if state.is_dir() else None
+    return Path(last) if last else None
+
+
+def train_network(
+    model: PreTrainedModel,
+    training: LabelledTexts,
+    validation: LabelledTexts,
+    recipe: dict[str, Any],
+    seed: int,
+    state: Path,
+) -> History:
+    """Train `model` in place, leave it with its best weights, and return its evaluations.
+
+    The best weights are those of the first evaluation that is best by `metric`. Training
+    goes on from the last whole checkpoint under `state`, if there is one, to the very same numbers;
+    it raises Stopped after a checkpoint when asked to stop. Random: dropout and the order of
+    batches, both from `seed`.
+
+    Processes that work together all call this alike; the first one writes the checkpoints. Their
+    number, and the recipe's `device_batch_size`, change the result by rounding only, and going on
+    with another number of them does so, too (but see DividedDropout for GPUs).
+    """
+    steps, interval = schedule(len(training), recipe)
+    division = division_of(recipe)
+    with stop_when_saved() as stop, fast_dropout():
+        trainer = make_trainer(
+            division,
+            sampler=LengthGroupedSampler(training.lengths, recipe["batch_size"], seed),
+            model=model,
+            args=training_arguments(recipe, steps, interval, seed, state, division),
+            train_dataset=training,
+            eval_dataset=validation,
+            data_collator=PadBatch(training.texts.pad_id),
+            callbacks=[
+                KeepCheckpoints(stop),
+                ReportProgress(training.lengths.sum() / per_epoch(len(training), recipe)),
+                EarlyStoppingCallback(recipe["patience"]),
+            ],
+        )
+        # It prints the same facts as ReportProgress, as raw dictionaries.
+        trainer.remove_callback(PrinterCallback)
+        _train(trainer, last_whole_checkpoint(state))
+    return [
+        {
+            "step": entry["step"],
+            # A training that diverges has none, and JSON has no word for it.
+            "loss": entry["eval_loss"] if math.isfinite(entry["eval_loss"]) else None,
+            "accuracy": entry["eval_accuracy"],
+        }
+        for entry in trainer.state.log_history
+        if "eval_loss" in entry
+    ]
+
+
+def division_of(recipe: dict[str, Any]) -> Division:
+    """Return how this process and those that it works with divide the recipe's batches.
+
+    A step has a constant number of examples, for its noise and its learning rate go by that number;
+    batches of so many tokens would have it depend on length. Memory is saved by parts of a step, of
+    a number of examples, too. A budget of tokens for the parts would save turns where texts are
+    short, at the price of turns that differ from batch to batch; padding, which is what it saves
+    elsewhere, is low already where texts of like length share a batch. Where nothing is trained,
+    in validation and prediction, batches are of so many tokens (see batches_by_tokens).
+    """
+    process, processes = rank_and_count()
+    batch_size = recipe["batch_size"]
+    at_once = recipe.get("device_batch_size", batch_size)
+    return Division(process, processes, turns=math.ceil(batch_size / (processes * at_once)))
+
+
+def make_trainer(division: Division, **options: Any) -> GroupedTrainer:
+    """Return a trainer for batches that are divided so; a GroupedTrainer where they are not."""
+    return GroupedTrainer(**options) if division.parts == 1 else DividedTrainer(division, **options)
+
+
+def _train(trainer: Trainer, last: Path | None) -> None:
+    """Train, from a checkpoint if there is one; at one of the last step just load the best weights.
+
+    From there the Trainer would do another step, and forget that its patience was used up.
+    """
+    if last is not None:
+        state = TrainerState.load_from_json(str(last / TRAINER_STATE_NAME))
+        control = state.stateful_callbacks["TrainerControl"]
+        if control["args"]["should_training_stop"]:
+            best = checkpoint_of(last.parent, state.best_global_step or state.global_step)
+            state.best_model_checkpoint = str(best)
+            trainer.state = state
+            trainer._load_best_model()
+            return
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+
+
+def training_arguments(
+    recipe: dict[str, Any],
+    steps: int,
+    interval: int,
+    seed: int,
+    state: Path,
+    division: Division = WHOLE_BATCHES,
+) -> TrainingArguments:
+    """Return the Trainer's arguments for a recipe's optimisation."""
+    arguments = TrainingArguments(
+        output_dir=str(state),
+        max_steps=steps,
+        per_device_train_batch_size=recipe["batch_size"],
+        gradient_accumulation_steps=division.turns,
+        # DividedTrainer knows the number of examples.
+        average_tokens_across_devices=False,
+        learning_rate=recipe["lr"],
+        lr_scheduler_type=recipe["lr_schedule"],
+        warmup_steps=math.ceil(recipe["warmup"] * steps),
+        weight_decay=recipe["weight_decay"],
+        max_grad_norm=recipe["max_grad_norm"],
+        use_cpu=not torch.cuda.is_available(),
+        bf16=native_bf16(),
+        seed=seed,
+        data_seed=seed,
+        eval_strategy="steps",
+        eval_steps=interval,
+        save_strategy="steps",
+        save_steps=interval,
+        # KeepCheckpoints removes the older ones, once the new one is whole.
+        save_total_limit=None,
+        load_best_model_at_end=True,
+        metric_for_best_model=recipe["metric"],
+        greater_is_better=recipe["metric"] != "loss",
+        logging_strategy="no",
+        # It would wait for each step's loss; what is filtered is shown in logs only.
+        logging_nan_inf_filter=False,
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_num_workers=loading_processes(division.processes),
+    )
+    # Where it sees several GPUs, the Trainer would make the batch as many times as large.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments

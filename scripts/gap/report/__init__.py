@@ -1,0 +1,1 @@
+"""Charts, summary and report."""

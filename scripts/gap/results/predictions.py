@@ -1,0 +1,202 @@
+"""The predictions file: one row per seed and test example, with true label and class scores.
+
+`predict` writes it; `score` and `estimate_gap` read it. Both sides work on blocks of one seed, so
+that memory does not grow with the test set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from gap.run.errors import UserError
+from gap.run.progress import progress
+
+BLOCK_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a predictions file is about: all runs of one data set, model and size."""
+
+    dataset: str
+    model: str
+    size: str
+    n: int
+
+
+Paths = dict[Cell, list[str]]
+# By seed, whether each test row was right, (rows,).
+CorrectRows = dict[int, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive test rows of one seed.
+
+    `labels` (rows,) are the true label indices, `scores` (rows, labels) natural-log probabilities.
+    """
+
+    seed: int
+    labels: NDArray[np.int32]
+    scores: NDArray[np.float32]
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether the top score is the true label's, shape (rows,)."""
+        return np.asarray(self.scores.argmax(axis=1) == self.labels)
+
+
+def write_predictions(
+    path: str | Path,
+    cell: Mapping[str, object],
+    scores: Mapping[int, NDArray[np.floating[Any]]] | Iterable[tuple[int, NDArray[Any]]],
+    labels: NDArray[np.integer[Any]],
+) -> None:
+    """Write the predictions of all seeds of a job, seeds ascending.
+
+    `cell` has the keys dataset, model, size and n. `scores` gives per seed the natural-log
+    probabilities, shape (test rows, labels); pairs in ascending order of seed, for example from a
+    generator, keep one seed in memory at a time. `labels` (test rows,) are the true label indices.
+    Raises ValueError where shapes disagree or a row is no log-probability distribution.
+    """
+    pairs = sorted(scores.items()) if isinstance(scores, Mapping) else scores
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".partial")
+    writer: pq.ParquetWriter | None = None
+    for seed, seed_scores in pairs:
+        values = np.ascontiguousarray(seed_scores, dtype=np.float32)
+        _check(seed, values, labels)
+        schema = _schema(cell, values.shape[1])
+        writer = writer or pq.ParquetWriter(partial, schema, compression="zstd")
+        for start in range(0, len(labels), BLOCK_ROWS):
+            writer.write_table(_table(schema, seed, start, values, labels))
+    if writer is None:
+        raise ValueError("no seed to write")
+    writer.close()
+    os.replace(partial, target)
+
+
+def read_cell(path: str | Path) -> Cell:
+    """Return what a predictions file is about, from its metadata alone.
+
+    Raises UserError where the file was not written by `write_predictions`.
+    """
+    metadata = pq.read_schema(path).metadata or {}
+    try:
+        text = {key: metadata[key.encode()].decode() for key in ("dataset", "model", "size", "n")}
+    except KeyError as error:
+        raise UserError(
+            f"{path}: no {error.args[0].decode()} in the metadata; expected a file that "
+            "predict.py wrote; run predict again"
+        ) from None
+    return Cell(text["dataset"], text["model"], text["size"], int(text["n"]))
+
+
+def index(paths: Sequence[str]) -> Paths:
+    """Return the predictions files of each cell, in the order given; reads metadata only.
+
+    Raises UserError where there is none.
+    """
+    if not paths:
+        raise UserError("no predictions to read, as no run is finished; run at least one")
+    cells: Paths = {}
+    for path in paths:
+        cells.setdefault(read_cell(path), []).append(path)
+    return cells
+
+
+def read_predictions(path: str | Path) -> Iterator[Block]:
+    """Yield blocks of at most 65,536 rows, ordered by seed, then by test row.
+
+    Raises UserError for a file without rows.
+    """
+    with pq.ParquetFile(path) as file:
+        if file.metadata.num_rows == 0:
+            raise UserError(f"{path}: no rows; expected one per test example; check the test set")
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=["seed", "label", "scores"])
+            scores = table["scores"].combine_chunks()
+            yield Block(
+                seed=table["seed"][0].as_py(),
+                labels=table["label"].to_numpy(),
+                scores=scores.flatten().to_numpy().reshape(len(scores), -1),
+            )
+
+
+def read_correct(paths: Sequence[str | Path]) -> CorrectRows:
+    """Return {seed: whether each test row was right, shape (rows,)} of files about one cell.
+
+    Raises UserError where two files hold the same seed.
+    """
+    blocks: dict[int, list[NDArray[np.bool_]]] = {}
+    for path in paths:
+        found: dict[int, list[NDArray[np.bool_]]] = {}
+        for block in read_predictions(path):
+            found.setdefault(block.seed, []).append(block.correct)
+        if both := sorted(found.keys() & blocks.keys()):
+            raise UserError(
+                f"{path}: seed {both[0]} stands in another file of the same data set, model and "
+                "size too; expected each seed once; name each file once and keep seed blocks apart"
+            )
+        blocks |= found
+    return {seed: np.concatenate(parts) for seed, parts in sorted(blocks.items())}
+
+
+def beside_reference(
+    cells: Paths, model: str
+) -> Iterator[tuple[Cell, CorrectRows, Cell | None, CorrectRows]]:
+    """Yield each cell, what it had right, and the same of the reference `model` at its size.
+
+    Data sets and sizes in the order given; without a reference there, None and nothing. Memory
+    holds two models of one data set and size.
+    """
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.dataset, cell.size), []).append(cell)
+    for group in progress(list(groups.values()), "sizes"):
+        reference = next((cell for cell in group if cell.model == model), None)
+        ours = read_correct(cells[reference]) if reference else {}
+        for cell in group:
+            yield cell, ours if cell == reference else read_correct(cells[cell]), reference, ours
+
+
+def _schema(cell: Mapping[str, object], labels: int) -> pa.Schema:
+    fields = [
+        pa.field("seed", pa.int32()),
+        pa.field("row", pa.int64()),
+        pa.field("label", pa.int32()),
+        pa.field("scores", pa.list_(pa.float32(), labels)),
+    ]
+    return pa.schema(fields, {key: str(cell[key]) for key in ("dataset", "model", "size", "n")})
+
+
+def _table(
+    schema: pa.Schema, seed: int, start: int, scores: NDArray[Any], labels: NDArray[Any]
+) -> pa.Table:
+    part = scores[start : start + BLOCK_ROWS]
+    columns = [
+        pa.array(np.full(len(part), seed, dtype=np.int32)),
+        pa.array(np.arange(start, start + len(part), dtype=np.int64)),
+        pa.array(labels[start : start + BLOCK_ROWS].astype(np.int32)),
+        pa.FixedSizeListArray.from_arrays(pa.array(part.ravel()), part.shape[1]),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _check(seed: int, scores: NDArray[Any], labels: NDArray[Any]) -> None:
+    if scores.ndim != 2 or len(scores) != len(labels):
+        raise ValueError(f"seed {seed}: scores {scores.shape} for labels {labels.shape}")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < scores.shape[1]:
+        raise ValueError(f"seed {seed}: a label outside 0..{scores.shape[1] - 1}")
+    if not np.isnan(scores).any() and (abs(np.exp(scores).sum(axis=1) - 1) > 0.01).any():
+        raise ValueError(f"seed {seed}: scores are no log-probabilities: a row does not sum to 1")

@@ -1,0 +1,205 @@
+"""Accuracies and gaps with intervals, over seeds and test examples, and what gaps tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import false_discovery_control
+from scipy.stats import t as student
+
+from gap.run.errors import UserError
+
+Correct = Mapping[int, NDArray[np.bool_]]
+# Below it a chance counts as none; no gap needs to be told apart from so small a one.
+SMALLEST_CHANCE = 1e-12
+
+
+@dataclass(frozen=True)
+class Part:
+    """One source of a mean's uncertainty: the variance that it gives it, its degrees of freedom."""
+
+    variance: float
+    freedom: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, in percent or percentage points, with the seeds and the uncertainty of it."""
+
+    value: float
+    seeds: tuple[int, ...]
+    parts: tuple[Part, ...]
+
+    def half_width(self, confidence: float) -> float:
+        """Return half the width of the interval of this confidence (0..1), in points.
+
+        Each part has an interval of its own, by Student's t, and their half-widths add up in
+        squares (Banerjee 1960, Approximate confidence interval for linear functions of means of k
+        populations, Sankhya 22). It covers at least as often as it says.
+        """
+        squares = (
+            part.variance * student.ppf((1 + confidence) / 2, part.freedom) ** 2
+            for part in self.parts
+        )
+        return math.sqrt(math.fsum(squares))
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Return the ends of the interval of this confidence (0..1)."""
+        half = self.half_width(confidence)
+        return self.value - half, self.value + half
+
+    def chance(self, limit: float) -> float:
+        """Return the two-sided p value of `limit`: 1 - confidence of the interval ending there."""
+        distance = abs(self.value - limit)
+        if distance == 0:
+            return 1.0
+        if distance >= self.half_width(1 - SMALLEST_CHANCE):
+            return 0.0
+        return float(
+            brentq(lambda p: self.half_width(1 - p) - distance, SMALLEST_CHANCE, 1.0, xtol=1e-12)
+        )
+
+
+def accuracy(correct: Correct) -> Estimate:
+    """Return a model's mean accuracy in percent; `correct` is {seed: (rows,)}."""
+    seeds = sorted(correct)
+    return estimate(np.stack([correct[seed] for seed in seeds]), seeds)
+
+
+def gap(reference: Correct, model: Correct) -> Estimate:
+    """Return reference accuracy minus model accuracy in percentage points, paired.
+
+    Both are {seed: (rows,)}; the mean is over the seeds that both have, and each test row of the
+    one is compared with the same row of the other. Raises UserError where no seed is shared or the
+    numbers of test rows differ.
+    """
+    return estimate(*paired(reference, model))
+
+
+def paired(reference: Correct, model: Correct) -> tuple[NDArray[np.int8], list[int]]:
+    """Return what `gap` is the mean of, (seeds, test rows), and the seeds; it raises the same."""
+    seeds = sorted(reference.keys() & model.keys())
+    if not seeds:
+        raise UserError(
+            f"no seed in common: the reference has {_listed(reference)}, the model has "
+            f"{_listed(model)}; expected at least one shared seed; give both the same first seeds"
+        )
+    rows = {len(values[seed]) for values in (reference, model) for seed in seeds}
+    if len(rows) > 1:
+        raise UserError(
+            f"test sets of different length, {sorted(rows)} rows; expected one test set per data "
+            "set; run predict again for the older file"
+        )
+    pairs = [reference[seed].astype(np.int8) - model[seed].astype(np.int8) for seed in seeds]
+    return np.stack(pairs), seeds
+
+
+def estimate(values: NDArray[np.integer[Any] | np.bool_], seeds: Sequence[int]) -> Estimate:
+    """Return 100 times the mean of `values` (seeds, test rows), seeds and rows both random.
+
+    A value is the mean, plus an effect of its seed, plus one of its test row, plus what is left.
+    The mean squares of the analysis of variance of such a two-way layout (Scheffe 1959, The
+    Analysis of Variance, ch. 7) give the mean's variance in two parts: that of seeds, what is left
+    included, on seeds - 1 degrees of freedom; and that of rows on rows - 1. With one seed nothing
+    is known of seeds, and the interval is one over test rows only.
+
+    A bootstrap that draws seeds and rows anew (Owen 2007, The pigeonhole bootstrap, Annals of
+    Applied Statistics 1(2)) knows of no degrees of freedom: with few seeds its intervals are too
+    narrow. benchmarks/RESULTS.md has both side by side.
+    """
+    count, rows = values.shape
+    by_row = values.mean(axis=0, dtype=np.float64)
+    by_seed = values.mean(axis=1, dtype=np.float64)
+    mean = float(by_seed.mean())
+    of_rows = count * float(np.square(by_row - mean).sum())
+    of_seeds = rows * float(np.square(by_seed - mean).sum())
+    # Integers: the sum of squares is exact, and what is left of it never falls below 0 by much.
+    of_all = float(np.square(values, dtype=np.int64).sum()) - count * rows * mean**2
+    left = max(0.0, of_all - of_rows - of_seeds)
+    scale = 100**2 / (count * rows)
+    row_freedom = max(1, rows - 1)
+    if count == 1:
+        return Estimate(
+            100 * mean, tuple(seeds), (Part(scale * of_rows / row_freedom, row_freedom),)
+        )
+    seed_square = of_seeds / (count - 1)
+    row_square = of_rows / row_freedom - left / (row_freedom * (count - 1))
+    parts = (Part(scale * seed_square, count - 1), Part(scale * max(0.0, row_square), row_freedom))
+    return Estimate(100 * mean, tuple(seeds), parts)
+
+
+def differences(gaps: Iterable[Estimate], margin: float, confidence: float) -> list[str]:
+    """Return what can be said of each gap: "clear", "none" or "unclear".
+
+    "clear": whichever model is ahead, the gap is larger than `margin` points; "none": it is smaller
+    (equivalence, by two one-sided tests: Schuirmann 1987, Journal of Pharmacokinetics and
+    Biopharmaceutics 15). Alone, a gap is clear where its interval lies outside of the margin, and
+    none where it lies within. Of many gaps some would be told so by chance; so what is said is
+    held to a false discovery rate of 1 - `confidence` over all of `gaps` (Benjamini and Hochberg
+    1995, Journal of the Royal Statistical Society B 57(1)).
+    """
+    known = list(gaps)
+    if not known:
+        return []
+    claims = ["none" if abs(gap.value) <= margin else "clear" for gap in known]
+    # The nearer end of the margin is the one that decides.
+    chances = [gap.chance(math.copysign(margin, gap.value)) for gap in known]
+    adjusted = false_discovery_control(chances, method="bh")
+    return [
+        claim if chance <= 1 - confidence else "unclear"
+        for claim, chance in zip(claims, adjusted, strict=True)
+    ]
+
+
+def confidence_to_tell(claims: Sequence[str], confidence: float) -> float:
+    """Return the confidence (0..1) of an interval which, clear of the margin, makes one claim more.
+
+    `claims` are the words of `differences`, all others standing as they do. A chance of at most
+    (1 - confidence) (k + 1) / m is told where k of m gaps are: step k + 1 of the procedure of
+    Benjamini and Hochberg.
+    """
+    told = sum(claim != "unclear" for claim in claims)
+    return 1 - (1 - confidence) * (told + 1) / len(claims)
+
+
+def with_seeds(found: Estimate, seeds: int) -> Estimate:
+    """Return what an estimate of two seeds or more is expected to be with `seeds` of them.
+
+    The variance that seeds give falls with their number, on seeds - 1 degrees of freedom; that of
+    test rows stays, as all seeds share them.
+    """
+    of_seeds, of_rows = found.parts
+    variance = of_seeds.variance * len(found.seeds) / seeds
+    return Estimate(found.value, tuple(range(seeds)), (Part(variance, seeds - 1), of_rows))
+
+
+def seeds_to_tell(found: Estimate, distance: float, confidence: float, most: int) -> int | None:
+    """Return the fewest seeds whose interval is expected to end within `distance` points.
+
+    None where it takes more than `most`. `found` is of two seeds or more.
+    """
+    numbers = range(2, most + 1)
+    return next(
+        (n for n in numbers if with_seeds(found, n).half_width(confidence) < distance), None
+    )
+
+
+def rows_to_tell(found: Estimate, distance: float, confidence: float) -> float:
+    """Return the test rows whose interval alone would end within `distance` points.
+
+    No number of seeds makes up for fewer. The variance that rows give falls with their number;
+    their degrees of freedom are taken as they are, as there are many. Infinite for no distance.
+    """
+    of_rows = found.parts[-1]
+    half = replace(found, parts=(of_rows,)).half_width(confidence)
+    return (of_rows.freedom + 1) * (half / distance) ** 2 if distance else math.inf
+
+
+def _listed(seeds: Correct) -> str:
+    return "seeds " + ", ".join(map(str, sorted(seeds))) if seeds else "no seed"

@@ -1,0 +1,1 @@
+"""What every program needs, whatever it does: errors, files, digests, state, processes."""

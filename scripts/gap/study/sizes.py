@@ -1,0 +1,50 @@
+"""Sizes and seeds: their one spelling, and how many rows they come to."""
+
+from __future__ import annotations
+
+from gap.run.errors import UserError
+
+
+def parse_seeds(block: str) -> list[int]:
+    """Return the seeds of a block: "3" is [3], "1-5" is [1, 2, 3, 4, 5]."""
+    first, _, last = block.partition("-")
+    return list(range(int(first), int(last or first) + 1))
+
+
+def count_rows(size: str, rows: int) -> int:
+    """Return how many of `rows` the size ("250", or a share such as "10%") asks for."""
+    return round(float(size[:-1]) / 100 * rows) if size.endswith("%") else int(size)
+
+
+def rows_of_size(size: str, pool_rows: int) -> int:
+    """Return how many rows the size ("250", or a share such as "10%") comes to.
+
+    Raises UserError if that is more than the pool holds.
+    """
+    n = count_rows(size, pool_rows)
+    if not 0 < n <= pool_rows:
+        raise UserError(
+            f"sizes: {size} asks for {n:,} rows but the pool has {pool_rows:,}; "
+            "choose a size between 1 row and the whole pool (100%)"
+        )
+    return n
+
+
+def validation_rows(n: int, share: float, minimum: int, maximum: int) -> int:
+    """Return how many of `n` rows are for validation; at least one row is left on each side."""
+    wanted = min(max(round(share * n), minimum), maximum)
+    return min(max(wanted, 1), n - 1)
+
+
+def canonical_size(size: float | str, key: str = "sizes") -> str:
+    """Return the one spelling of a size: 250 is "250"; 0.1, "10%" and "10.0%" are "10%".
+
+    Raises UserError, which names `key`, for a share that is not above 0% and up to 100%.
+    """
+    if isinstance(size, int):
+        return str(size)
+    percent = float(size.removesuffix("%")) if isinstance(size, str) else size * 100
+    percent = round(percent, 6)
+    if not 0 < percent <= 100:
+        raise UserError(f"{key}: found {size}; expected a share above 0% and up to 100%")
+    return f"{percent:.6f}".rstrip("0").rstrip(".") + "%"
