@@ -1,4 +1,4 @@
-"""The locked requirements, the conda environments, and the set-up that installs them."""
+"""The version, the locked requirements, the conda environments, and the set-up."""
 
 import ast
 import os
@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import gap
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -99,6 +101,14 @@ def packages_of(program: Path) -> set[str]:
     tops = {name.split(".")[0] for name in imported_modules(program)}
     foreign = {top for top in tops - sys.stdlib_module_names if not any(local_files(top))}
     return {canonicalize_name(known[top][0]) for top in foreign}
+
+
+def test_every_file_tells_the_same_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    _, latest, *_ = re.findall(r"^## \[(.+?)\]", changelog, re.MULTILINE)
+    assert project["version"] == citation["version"] == latest == gap.__version__
 
 
 @pytest.mark.parametrize("name", LOCKS)
