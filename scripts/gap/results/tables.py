@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import sys
+import types
+import typing
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
+
+from gap.results.rows import Row
+from gap.run.errors import UserError
+
+AnyRow = TypeVar("AnyRow", bound=Mapping[str, Any])
+TypedRow = TypeVar("TypedRow", bound=Row)
+# The field of rows whose keys are columns of their own, which differ between studies.
+SETTINGS = "settings"
+EXPECTED = {int: "a whole number", float: "a number", bool: "yes or no"}
 
 TEXTS = {
     *("dataset", "model", "reference", "size", "seed_list", "difference", "processor"),
@@ -15,9 +29,7 @@ TEXTS = {
 }
 
 
-def study_order(
-    rows: Iterable[dict[str, Any]], recipe: Mapping[str, Any] | None = None
-) -> list[dict[str, Any]]:
+def study_order(rows: Iterable[AnyRow], recipe: Mapping[str, Any] | None = None) -> list[AnyRow]:
     """Return the rows by data set and model, then by n and seed.
 
     Data sets and models come as `recipe` lists them under "datasets" and "models", others and
@@ -38,14 +50,113 @@ def study_order(
     )
 
 
+def columns(row_class: type[Row], settings: Iterable[str] = ()) -> list[str]:
+    """Return the columns of a table, with those of `settings`, by name, where it has any."""
+    names: list[str] = []
+    for name in _types(row_class):
+        names += sorted(settings) if name == SETTINGS else [name]
+    return names
+
+
+def write_rows(path: str | Path, row_class: type[TypedRow], rows: Iterable[TypedRow]) -> None:
+    """Write a table as CSV in one step: None as an empty cell, truth as "yes" or "no".
+
+    Fractions have as many digits after the point as `row_class` says.
+    """
+    cells: list[dict[str, Any]] = [vars(row) | vars(row).get(SETTINGS, {}) for row in rows]
+    settings = {key for row in cells for key in row.get(SETTINGS, {})}
+    names = columns(row_class, settings)
+    lines = ([_spell(row_class, name, row.get(name)) for name in names] for row in cells)
+    write_cells(path, names, lines)
+
+
+def write_cells(path: str | Path, names: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    """Write lines of texts as CSV below a header, in one step."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(lines)
+    os.replace(partial, target)
+
+
+def _spell(row_class: type[Row], name: str, value: object) -> str:
+    """Return a cell of a table."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and name not in row_class.exact:
+        return f"{value:.{row_class.decimals}f}"
+    return str(value)
+
+
+def read_rows(path: str | Path, row_class: type[TypedRow]) -> list[TypedRow]:
+    """Return the rows of a table.
+
+    Raises UserError where a column is missing or a cell is not of its column's type.
+    """
+    # A text may be longer than the 128 kB that the module allows by itself.
+    csv.field_size_limit(sys.maxsize)
+    with open(path, newline="", encoding="utf-8") as file:
+        lines = csv.DictReader(file, strict=True)
+        header = lines.fieldnames or []
+        if absent := [name for name in columns(row_class) if name not in header]:
+            raise UserError(
+                f"{path}: no column {absent[0]}; expected {', '.join(columns(row_class))}; make "
+                "the table again by running the study's workflow"
+            )
+        return [_row(path, lines.line_num, row_class, cells) for cells in lines]
+
+
+def _row(
+    path: str | Path, line: int, row_class: type[TypedRow], cells: Mapping[str, str]
+) -> TypedRow:
+    values: dict[str, Any] = {}
+    for name, (kind, optional) in _types(row_class).items():
+        if name == SETTINGS:
+            named = columns(row_class)
+            # A setting that another model has, and this one has not, is an empty cell.
+            values[name] = {key: cell for key, cell in cells.items() if key not in named and cell}
+            continue
+        try:
+            values[name] = None if optional and not cells[name] else _read(kind, cells[name])
+        except (ValueError, KeyError, TypeError):
+            raise UserError(
+                f"{path}: line {line}, column {name}: {cells[name]!r}; expected {EXPECTED[kind]}; "
+                "make the table again by running the study's workflow"
+            ) from None
+    return row_class(**values)
+
+
+def _read(kind: type, cell: str) -> object:
+    return {"yes": True, "no": False}[cell] if kind is bool else kind(cell)
+
+
+@cache
+def _types(row_class: type[Row]) -> dict[str, tuple[type, bool]]:
+    """Return by field the type of its values, and whether a cell may be empty."""
+    found = {}
+    for name, hint in typing.get_type_hints(row_class).items():
+        if typing.get_origin(hint) is typing.ClassVar:
+            continue
+        options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        kind = next(option for option in options if option is not type(None))
+        # A name out of a list of names is a text.
+        found[name] = (kind if kind in (int, float, bool) else str, type(None) in options)
+    return found
+
+
 def write_table(
-    path: str | Path, columns: Sequence[str], rows: Iterable[dict[str, Any]], decimals: int
+    path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], decimals: int
 ) -> None:
     """Write the rows as CSV in one step, fractions with a fixed number of decimals."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
-    table = pd.DataFrame(list(rows), columns=list(columns))
+    table = pd.DataFrame([dict(row) for row in rows], columns=list(columns))
     table.to_csv(partial, index=False, float_format=f"%.{decimals}f", lineterminator="\n")
     os.replace(partial, target)
 
