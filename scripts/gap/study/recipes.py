@@ -1,73 +1,44 @@
 """What a config may say: typed, with a sentence, bounds and a default for each key.
 
 Each class is one block of a config. A family of models adds the class of its own recipe, see
-`gap.models.family`.
+`gap.models.family`. The order of keys in a class is the one in which they are checked and shown.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
-from pydantic_core import core_schema
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.json_schema import SkipJsonSchema
 
-Name = Annotated[
-    str,
-    Field(
-        max_length=100,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        description=(
-            "A name of letters, digits, dots, hyphens and underscores, as file names have it."
-        ),
-    ),
-]
-Text = Annotated[str, Field(min_length=1)]
+from gap.run.errors import UserError
+from gap.study.fields import (
+    Omittable,
+    SeedBlocks,
+    Text,
+    Tuned,
+)
 
 
 class Block(BaseModel):
     """A block of a config: keys that are not known are refused, and nothing is converted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the block that a recipe on a command line gives; UserError for any other text."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise UserError(f"recipe: {' '.join(str(error).split())}") from None
+
+    def plain(self) -> dict[str, object]:
+        """Return the keys that have a value, as JSON has them: what a recipe is made from."""
+        return self.model_dump(mode="json", exclude_none=True)
 
 
-class Tuned:
-    """Marks a value that may be a list of values to try, each once.
-
-    The annotation is that of a single value, which is what a trial has; before its trials are told
-    apart, a recipe may hold a list (see `gap.study.tuning`).
-    """
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        """Return the schema of one value, or of a list of them."""
-        value = handler(source)
-        return core_schema.union_schema([value, core_schema.list_schema(value, min_length=1)])
-
-
-class Completed:
-    """Gives keys of a block that a config leaves out the values that they have in one place."""
-
-    def __init__(self, **defaults: Any) -> None:
-        self.defaults = defaults
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        """Return the schema of the block, of which missing keys are filled in before."""
-        return core_schema.no_info_before_validator_function(self.complete, handler(source))
-
-    def complete(self, given: Any) -> Any:
-        """Return the keys that are given, and defaults for the others."""
-        return self.defaults | given if isinstance(given, dict) else given
-
-
-class Validation(Block):
-    """How many rows of each size are held out to choose weights and settings."""
-
-    share: float = Field(0.2, gt=0, lt=1, description="Share of the size.")
-    min: int = Field(20, ge=1, description="Rows at least.")
-    max: int = Field(2000, ge=1, description="Rows at most.")
+# ---------------------------------------------------------------- models
 
 
 class GradientDescent(Block):
@@ -85,7 +56,7 @@ class GradientDescent(Block):
         1.0, gt=0, description="Norm to which gradients are clipped."
     )
     batch_size: Annotated[int, Tuned()] = Field(32, ge=1, description="Examples per step.")
-    device_batch_size: int | None = Field(
+    device_batch_size: Omittable[int] = Field(
         None,
         ge=1,
         description=(
@@ -127,9 +98,31 @@ class LogisticRegression(Block):
 class ModelRecipe(Block):
     """What every family's recipe has."""
 
-    title: Text | None = Field(
+    # Whether weights are found by gradient descent, which depends on settings; the others are
+    # logistic regressions, whose one solution is found for each trial.
+    by_gradient_descent: ClassVar[bool] = True
+    # Another spelling of the family, which is part of a config: {"family": ..., "frozen": true}.
+    also_spelled: ClassVar[dict[str, object]] = {}
+
+    family: str = Field(description="The kind of model.")
+    title: Omittable[Text] = Field(
         None, description="Name in charts and tables; left out, the name in model_zoo."
     )
-    seeds: list[int | str] | None = Field(
-        None, description="Blocks of seeds of this model; left out, those of the study."
+    seeds: SeedBlocks = Field(
+        [], description="Blocks of seeds of this model; left out, those of the study."
     )
+    trials: SkipJsonSchema[int] = Field(
+        1, ge=1, description="Settings that a run tries; the study gives it, never a config."
+    )
+    optimisation: GradientDescent | LogisticRegression
+
+    def check(self, where: str) -> None:
+        """Raise UserError, which begins with `where`, for keys that do not go together."""
+
+    def name_in(self, zoo: Literal["checkpoint_zoo", "vocabulary_zoo"]) -> str | None:
+        """Return the name of the checkpoint or vocabulary that the model uses; None without one."""
+        return getattr(self, zoo.removesuffix("_zoo"), None)
+
+    def deciding(self) -> dict[str, object]:
+        """Return what decides the model's results: all but its seeds and its name in charts."""
+        return self.model_dump(mode="json", exclude_none=True, exclude={"seeds", "title"})

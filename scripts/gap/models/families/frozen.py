@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gap.study.recipes import Completed, LogisticRegression, ModelRecipe, Name
+from gap.study.fields import Completed, Name
+from gap.study.recipes import LogisticRegression, ModelRecipe
 
 DEFAULTS = Completed(standardise=True, inverse_regularisation=[0.0001, 0.001, 0.01, 0.1, 1.0])
 
@@ -14,7 +15,10 @@ DEFAULTS = Completed(standardise=True, inverse_regularisation=[0.0001, 0.001, 0.
 class Recipe(ModelRecipe):
     """Logistic regression on the states of a pretrained encoder that stays as it is."""
 
-    family: Literal["frozen"]
+    by_gradient_descent: ClassVar[bool] = False
+    also_spelled: ClassVar[dict[str, object]] = {"family": "transformer", "frozen": True}
+
+    family: Literal["frozen"] = Field(description="The kind of model.")
     checkpoint: Name = Field(description="Name in checkpoint_zoo.")
     pooling: Literal["mean", "max", "first"] = Field(
         "mean",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gap.study.recipes import Completed, LogisticRegression, ModelRecipe, Tuned
+from gap.study.fields import Completed, Tuned
+from gap.study.recipes import LogisticRegression, ModelRecipe
 
 DEFAULTS = Completed(standardise=False, inverse_regularisation=[0.1, 1.0, 10.0, 100.0])
 
@@ -14,7 +15,9 @@ DEFAULTS = Completed(standardise=False, inverse_regularisation=[0.1, 1.0, 10.0, 
 class Recipe(ModelRecipe):
     """Logistic regression on the TF-IDF of words and phrases."""
 
-    family: Literal["linear"]
+    by_gradient_descent: ClassVar[bool] = False
+
+    family: Literal["linear"] = Field(description="The kind of model.")
     longest_phrase: Annotated[int, Tuned()] = Field(
         2, ge=1, le=10, description="Words of the longest phrases that are counted."
     )

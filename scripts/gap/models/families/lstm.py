@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gap.study.recipes import Completed, GradientDescent, ModelRecipe, Name, Tuned
+from gap.run.errors import UserError
+from gap.study.fields import Completed, Name, Omittable, Tuned
+from gap.study.recipes import GradientDescent, ModelRecipe
 
 DEFAULTS = Completed(
     lr=1.0e-3, warmup=0.05, max_epochs=5, min_steps=150, evaluations=10, patience=5
@@ -16,11 +18,11 @@ DEFAULTS = Completed(
 class Recipe(ModelRecipe):
     """An LSTM classifier trained from scratch, with a vocabulary or a checkpoint."""
 
-    family: Literal["lstm"]
-    vocabulary: Name | None = Field(
+    family: Literal["lstm"] = Field(description="The kind of model.")
+    vocabulary: Omittable[Name] = Field(
         None, description="Name in vocabulary_zoo; its embeddings are learned."
     )
-    checkpoint: Name | None = Field(
+    checkpoint: Omittable[Name] = Field(
         None,
         description="Name in checkpoint_zoo; its tokenizer and, unless learned, its embeddings.",
     )
@@ -43,3 +45,16 @@ class Recipe(ModelRecipe):
     optimisation: Annotated[GradientDescent, DEFAULTS] = Field(
         {}, validate_default=True, description="How the weights are trained."
     )
+
+    def check(self, where: str) -> None:
+        """Raise UserError unless the model has either a vocabulary or a checkpoint, and fits it."""
+        if (self.vocabulary is None) == (self.checkpoint is None):
+            found = "neither" if self.vocabulary is None else "both"
+            raise UserError(
+                f"{where}: found {found} of vocabulary and checkpoint; give it one of them"
+            )
+        if self.vocabulary is not None and self.embeddings == "frozen":
+            raise UserError(
+                f"{where}.embeddings: found 'frozen', but a vocabulary's embeddings are learned; "
+                "leave it out, or give a checkpoint in place of the vocabulary"
+            )

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gap.study.recipes import Completed, GradientDescent, ModelRecipe, Name
+from gap.study.fields import Completed, Name
+from gap.study.recipes import GradientDescent, ModelRecipe
 
 DEFAULTS = Completed(lr=5.0e-5, warmup=0.1, max_epochs=3, min_steps=100, evaluations=4, patience=4)
 
@@ -14,8 +15,13 @@ DEFAULTS = Completed(lr=5.0e-5, warmup=0.1, max_epochs=3, min_steps=100, evaluat
 class Recipe(ModelRecipe):
     """A pretrained checkpoint with a new classification head, all weights trained."""
 
-    family: Literal["transformer"]
+    family: Literal["transformer"] = Field(description="The kind of model.")
     checkpoint: Name = Field(description="Name in checkpoint_zoo.")
+    frozen: Literal[False] = Field(
+        False,
+        exclude=True,
+        description="Whether the encoder stays as it is; true is read as family: frozen.",
+    )
     optimisation: Annotated[GradientDescent, DEFAULTS] = Field(
         {}, validate_default=True, description="How the weights are trained."
     )

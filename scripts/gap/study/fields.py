@@ -1,0 +1,265 @@
+"""Kinds of values in a config: what may be tuned, left out, or spelled in more than one way."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Hashable, Sequence
+from typing import Annotated, Any, TypeGuard, TypeVar
+
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from gap.run.errors import UserError
+from gap.study.sizes import canonical_size
+
+Value = TypeVar("Value")
+
+# Beyond it, numpy, torch or the database overflow.
+LARGEST_WHOLE = 2**31 - 1
+
+# Types of errors that pydantic does not have; gap.config.explain puts all of them into words.
+NOT_AS_DESCRIBED = "not_as_described"
+NOT_UNIQUE = "not_unique"
+NEITHER_TEXT_NOR_NUMBER = "neither_text_nor_number"
+WRONG_VALUE = "wrong_value"
+
+
+class Tuned:
+    """Marks a value that may be a list of values to try, each once.
+
+    The annotation is that of a single value, which is what a trial has; before its trials are told
+    apart, a recipe may hold a list (see `gap.study.tuning`).
+    """
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return the schema of one value, or of a list of them."""
+        value = handler(source)
+        values = core_schema.list_schema(value, min_length=1)
+        choices: dict[Hashable, CoreSchema] = {
+            "value": value,
+            "values": core_schema.no_info_before_validator_function(each_once, values),
+        }
+        return core_schema.tagged_union_schema(choices, _value_or_values)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema, in which the list is described."""
+        made = handler(schema)
+        made["oneOf"][1] |= {"uniqueItems": True, "description": "Values to try, each once."}
+        return made
+
+
+def _value_or_values(given: object) -> str:
+    return "values" if isinstance(given, list) else "value"
+
+
+class Completed:
+    """Gives keys of a block that a config leaves out the values that they have in one place."""
+
+    def __init__(self, **defaults: object) -> None:
+        self.defaults = defaults
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return the schema of the block, of which missing keys are filled in before."""
+        return core_schema.no_info_before_validator_function(self.complete, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema of the block with these defaults; it stands where the block is used."""
+        block = handler.resolve_ref_schema(handler(schema))
+        filled = {
+            key: {"default": self.defaults[key]} if key in self.defaults else {}
+            for key in block["properties"]
+        }
+        properties = {key: part | filled[key] for key, part in block["properties"].items()}
+        required = [key for key in block.get("required", []) if key not in self.defaults]
+        made = {key: part for key, part in block.items() if key != "required"}
+        return made | {"properties": properties} | ({"required": required} if required else {})
+
+    def complete(self, given: object) -> object:
+        """Return the keys that are given, and defaults for the others."""
+        return self.defaults | given if isinstance(given, dict) else given
+
+
+class _NotNull:
+    """Refuses a key that is written without a value."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return handler(source)["schema"]
+
+
+# May be left out, and is None then; a key without a value is an error.
+Omittable = Annotated[Value | None, _NotNull()]
+
+
+def each_once(given: object) -> object:
+    """Return a list as it is; raise an error of pydantic's for a value that it has twice."""
+    if isinstance(given, list):
+        # 1, 1.0 and true are equal to Python.
+        spelled = [json.dumps(value, default=str, sort_keys=True) for value in given]
+        numbers = {value for value in given if isinstance(value, int | float)}
+        alike = [value for value in given if isinstance(value, int | float)]
+        if len(set(spelled)) < len(spelled) or len(numbers) < len(alike):
+            raise PydanticCustomError(NOT_UNIQUE, "a value stands in the list twice")
+    return given
+
+
+class Spelled:
+    """A value that may be spelled in several ways, and has one spelling afterwards, a text.
+
+    `spell` returns that spelling, or raises an error of pydantic's; `schema` is the JSON schema of
+    what may be written.
+    """
+
+    def __init__(self, spell: Callable[[Any], object], schema: JsonSchemaValue) -> None:
+        self.spell = spell
+        self.schema = schema
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return the schema that spells a value."""
+        return core_schema.no_info_plain_validator_function(self.spell)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema of what may be written."""
+        return dict(self.schema)
+
+
+def is_number(given: object) -> TypeGuard[int | float]:
+    """Return whether a value is a finite number that programs can count with."""
+    if isinstance(given, float):
+        return math.isfinite(given)
+    return isinstance(given, int) and not isinstance(given, bool) and abs(given) <= LARGEST_WHOLE
+
+
+def _check_size(given: object) -> object:
+    """Return a size as it is written; raise an error of pydantic's for what is none."""
+    if isinstance(given, str):
+        fine = re.fullmatch(r"[0-9]+(\.[0-9]+)?%", given) is not None
+    else:
+        fine = is_number(given) and (0 < given <= 1 or (given >= 4 and isinstance(given, int)))
+    if fine:
+        return given
+    raise PydanticCustomError(NOT_AS_DESCRIBED, "no size")
+
+
+def _spell_size(given: int | float | str) -> str:
+    try:
+        return canonical_size(given)
+    except UserError as error:
+        raise PydanticCustomError(WRONG_VALUE, "{line}", {"line": str(error)}) from None
+
+
+def _spell_sizes(given: Sequence[int | float | str]) -> list[str]:
+    spellings: dict[str, int | float | str] = {}
+    for size in given:
+        spelling = _spell_size(size)
+        if spelling in spellings:
+            line = f"{spellings[spelling]} and {size} are the same size, {spelling}; keep one"
+            raise PydanticCustomError(WRONG_VALUE, "{line}", {"line": line})
+        spellings[spelling] = size
+    return list(spellings)
+
+
+def _spell_seeds(given: object) -> str:
+    if isinstance(given, int) and is_number(given) and 0 <= given <= 999_999:
+        return str(given)
+    if isinstance(given, str) and re.fullmatch(r"[0-9]{1,6}-[0-9]{1,6}", given):
+        return given
+    raise PydanticCustomError(NOT_AS_DESCRIBED, "no seed")
+
+
+def _spell_label(given: object) -> str:
+    if isinstance(given, str):
+        return given.strip()
+    if is_number(given):
+        return json.dumps(given)
+    raise PydanticCustomError(NEITHER_TEXT_NOR_NUMBER, "no label")
+
+
+Name = Annotated[
+    str,
+    Field(
+        max_length=100,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description=(
+            "A name of letters, digits, dots, hyphens and underscores, as file names have it."
+        ),
+    ),
+]
+Text = Annotated[str, Field(min_length=1)]
+Sha256 = Annotated[
+    str,
+    Field(
+        pattern="^[0-9a-fA-F]{64}$",
+        description="The sha256 of a file, 64 hexadecimal digits.",
+    ),
+]
+
+_SIZE: JsonSchemaValue = {
+    "description": 'A number of rows, 4 or more (250), or a share of all (0.1 or "10%").',
+    "anyOf": [
+        {"type": "integer", "minimum": 4},
+        {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$"},
+    ],
+}
+# A number of rows as a text ("250"), or a share of all rows ("10%").
+Size = Annotated[str, Spelled(_check_size, _SIZE), AfterValidator(_spell_size)]
+Sizes = Annotated[
+    list[Annotated[str, Spelled(_check_size, _SIZE)]],
+    Field(min_length=1),
+    AfterValidator(_spell_sizes),
+]
+# A seed ("3") or a block of seeds ("1-5").
+SeedBlock = Annotated[
+    str,
+    Spelled(
+        _spell_seeds,
+        {
+            "description": "A seed (3) or a block of seeds (1-5), numbers from 0 to 999999.",
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 999_999},
+                {"type": "string", "pattern": "^[0-9]{1,6}-[0-9]{1,6}$"},
+            ],
+        },
+    ),
+]
+Label = Annotated[
+    str, Spelled(_spell_label, {"description": "A label.", "type": ["string", "number"]})
+]
+
+
+class Unique:
+    """Marks a list that has each value once."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return the schema of the list, whose values are compared before they are looked at."""
+        return core_schema.no_info_before_validator_function(each_once, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema of the list."""
+        return handler(schema) | {"uniqueItems": True}
+
+
+Names = Annotated[list[Name], Unique()]
+SeedBlocks = Annotated[list[SeedBlock], Field(min_length=1), Unique()]
+Labels = Annotated[list[Label], Field(min_length=2), Unique()]
