@@ -1,6 +1,7 @@
 # Two targets do everything on a machine that has python3 (3.11 to 3.14) and make:
 #   make study    set up .venv, run the study of config.yaml; open results/report.html afterwards
 #   make test     set up .venv, run all checks and tests
+# Beside them, `make check` runs lint, types and unit tests alone,
 # and `make plan` writes on a page what a study costs on a cluster: docs/plan.md, that of docs/plan.yaml.
 # Settings, for example: make study STUDY=studies/smoke.yaml CORES=2 PYTHON=python3.12 TORCH=cuda
 PYTHON ?= python3
@@ -23,10 +24,14 @@ else
 BUILDS := $(TORCH)
 endif
 
-.PHONY: study test plan setup lint format lock clean
+.PHONY: study check test plan setup lint format lock clean
 
 study: setup
 	. .venv/bin/activate && snakemake --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))
+	$(PRINT_TIME)
+
+check: setup lint
+	. .venv/bin/activate && pytest tests/unit --numprocesses logical --maxprocesses 4 --dist loadfile
 	$(PRINT_TIME)
 
 test: setup lint

@@ -16,8 +16,9 @@ from gap.report.charts import INK, comparison_chart
 from gap.results.tables import write_table
 from gap.run.errors import UserError
 from gap.run.json import read_json, write_json
+from pages import ROOT
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = ROOT / "docs" / "reports.md"
 TITLES = {"big": "Big one", "lstm": "LSTM", "linear": "TF-IDF, linear"}
 CHART = ("gap.html", "gap.svg", "gap.png", "gap.vl.json")
 
@@ -274,7 +275,7 @@ def test_names_are_unique_even_of_a_folder_inside_another(tmp_path):
 
 def test_it_writes_chart_and_tables_and_tells_where(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    command = re.search(r"^python scripts/compare_studies\.py (.*)$", README.read_text(), re.M)
+    command = re.search(r"^python scripts/compare_studies\.py (.*)$", PAGE.read_text(), re.M)
     assert command
     words = shlex.split(command[1])
     place = words.index("--compare")

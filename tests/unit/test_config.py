@@ -11,6 +11,7 @@ from gap.config.check import SCHEMA, check, complete
 from gap.run.errors import UserError
 from gap.study.sizes import canonical_size
 from jsonschema import Draft202012Validator
+from pages import code
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
@@ -156,9 +157,8 @@ def test_a_cap_on_trials_counts_where_there_are_more():
     assert tuned(values, trials=2) == tuned(values) | {"trials": 2}
 
 
-def test_the_tuning_of_the_readme_gives_all_networks_as_many_trials(own):
-    _, _, section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Tuning")
-    block = section.partition("```yaml\n")[2].partition("```")[0]
+def test_the_tuning_of_the_page_gives_all_networks_as_many_trials(own):
+    block = code(ROOT / "docs" / "models.md", "yaml", "Tuning")
     assert message(own, block) is None
     assert {own["model_zoo"][name]["trials"] for name in ("minilm", "lstm", "lstm-minilm")} == {3}
 

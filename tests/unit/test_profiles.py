@@ -1,4 +1,4 @@
-"""Profiles hold options that snakemake knows; the README explains what is a cluster's own."""
+"""Profiles hold options that snakemake knows; a page explains what is a cluster's own."""
 
 import re
 
@@ -37,13 +37,13 @@ def test_groups_of_the_profile_are_those_of_the_rules():
         assert f'"{group}"' in rules
 
 
-def test_the_readme_explains_each_key_that_is_a_clusters_own():
+def test_the_page_explains_each_key_that_is_a_clusters_own():
     text = SLURM.read_text(encoding="utf-8")
     site = text.partition("# ---- your cluster")[2].partition("# ---- the rest")[0]
     keys = re.findall(r"^  (?:# )?(\w+):", site, re.MULTILINE)
     assert {"slurm_account", "slurm_partition", "gpu_partition", "most_gpus"} <= set(keys)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [key for key in keys if f"`{key}`" not in readme] == []
+    page = (ROOT / "docs" / "slurm.md").read_text(encoding="utf-8")
+    assert [key for key in keys if f"`{key}`" not in page] == []
     # With the comments taken off, it is a profile that the workflow understands.
     filled = yaml.safe_load(re.sub(r"^  # (\w+:)", r"  \1", site.partition("\n")[2], flags=re.M))
     assert Site.of(filled) == Site("cpu", "gpu", "a100", 1, 1440)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
 from copy import deepcopy
@@ -16,6 +17,7 @@ from gap.models import hardware
 from gap.results.predictions import write_predictions
 from gap.run.errors import UserError
 from gap.run.json import read_json, write_json
+from pages import ROOT
 
 DIGESTS = [character * 64 for character in "abcdef"]
 CONFIG: dict[str, Any] = {
@@ -174,6 +176,20 @@ def test_equal_studies(study, tmp_path, capsys):
     same = "the same: config, code, packages, sources, data, hardware, and the 16 runs\n"
     # A folder of results stands for its record.
     assert compare(capsys, study, tmp_path / "b") == (0, same)
+
+
+def test_the_command_of_the_page_compares_two_studies(study, tmp_path, capsys, monkeypatch):
+    page = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
+    command = re.search(r"^python scripts/compare_provenance\.py (\S+) (\S+)$", page, re.M)
+    assert command
+    monkeypatch.chdir(tmp_path)
+    for folder, config in zip(command.groups(), (CONFIG, CONFIG | {"sizes": ["9"]}), strict=True):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        record(study, tmp_path / folder / "provenance.json", config)
+    assert compare(capsys, command[1], command[1])[0] == 0
+    status, output = compare(capsys, *command.groups())
+    assert status == 1
+    assert "sizes" in output
 
 
 def other_config(config):

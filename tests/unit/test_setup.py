@@ -18,6 +18,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from pages import code
 
 ROOT = Path(__file__).parents[2]
 ENVS = ROOT / "envs"
@@ -192,6 +193,34 @@ def test_setup_installs_the_cpu_build_once(tmp_path: Path) -> None:
     assert "Nothing to be done" in make_setup(tmp_path).stdout
     expected = "install --require-hashes -r envs/torch-cpu.txt -r envs/requirements.txt\n"
     assert (tmp_path / "pip.log").read_text() == expected
+
+
+def test_pages_set_up_as_make_does(tmp_path: Path) -> None:
+    block = code(ROOT / "docs" / "running.md", "sh", "Set-up without make")
+    typed = [re.sub(" +#.*", "", line) for line in block.splitlines()]
+    assert typed[:2] == ["python3 -m venv .venv", ". .venv/bin/activate"]
+    assert make_setup(tmp_path).returncode == 0
+    assert typed[2] == f"pip {(tmp_path / 'pip.log').read_text().strip()}"
+
+
+def test_the_container_installs_the_same_as_make() -> None:
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    installed = re.search(r"^RUN pip install (.*)$", text, re.MULTILINE)
+    assert installed
+    assert "--require-hashes" in installed[1]
+    for lock in re.findall(r"-r (\S+)", installed[1]):
+        for build in re.findall(r"^ARG TORCH=(\w+)$", text, re.MULTILINE):
+            assert (ROOT / lock.replace("${TORCH}", build)).exists()
+    for copied in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE):
+        assert all((ROOT / path).exists() for path in copied.split())
+
+
+def test_ci_of_the_hub_runs_what_runs_anywhere() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    (job,) = yaml.safe_load(text)["jobs"].values()
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    assert commands == [".ci/run"]
+    assert all(os.access(ROOT / command, os.X_OK) for command in commands)
 
 
 def test_setup_takes_the_cuda_build_where_there_is_no_cpu_build(tmp_path: Path) -> None:

@@ -3,20 +3,17 @@
 import csv
 import itertools
 import re
-import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import yaml
 from gap.run.json import read_json
-from tiny_study import GRID, Study
+from tiny_study import GRID, ROOT, Study
 
 pytestmark = pytest.mark.workflow
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+STUDIES = ROOT / "studies"
 CHART = ("html", "svg", "png", "vl.json")
 
 
@@ -224,34 +221,9 @@ SHIPPED = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in README.parent.glob("studies/*")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in STUDIES.iterdir()))
 def test_shipped_studies_can_be_planned_without_network_and_data(study, name):
-    path = README.parent / "studies" / f"{name}.yaml"
+    path = STUDIES / f"{name}.yaml"
     jobs = planned(study.snakemake("-n", config=path.read_text(encoding="utf-8")))
     assert jobs["train"] == SHIPPED[name]
     assert jobs["chart_gap"] == 1
-
-
-def test_the_config_of_the_readme_plans_a_study_of_ones_own_data(study, tickets):
-    block = re.search(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert block
-    assert len(block[1].splitlines()) <= 12
-    jobs = planned(study.snakemake("-n", config=block[1]))
-    assert jobs["train"] == 2 * 5
-    assert yaml.safe_load(block[1])["dataset_zoo"]["tickets"]["source"]["path"] == tickets.name
-
-
-def test_snakemake_takes_the_commands_of_the_readme(study, tickets):
-    text = README.read_text(encoding="utf-8")
-    block = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
-    assert block
-    (study.folder / "tickets.yaml").write_text(block[1], encoding="utf-8")
-    shutil.copytree(README.parent / "studies", study.folder / "studies")
-    commands = set(re.findall(r"\bsnakemake( -[^`\n#]*)", text))
-    assert len(commands) >= 5
-    for command in sorted(commands):
-        dry = [] if "--unlock" in command else ["-n"]
-        call = study.snakemake(*shlex.split(command), *dry)
-        # What takes results says that there are none.
-        assert call.rc == 0 or {"partial", "report"} & set(re.findall(r"\w+", command)), call.output
-        assert "usage:" not in call.output, call.output
