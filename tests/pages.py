@@ -11,12 +11,9 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
-    [
-        *ROOT.glob("*.md"),
-        *ROOT.glob("docs/*.md"),
-        *ROOT.glob("*/README.md"),
-        *ROOT.glob("*/RESULTS.md"),
-    ]
+    page
+    for pattern in ("*.md", "docs/*.md", "results/README.md", "benchmarks/*.md")
+    for page in ROOT.glob(pattern)
 )
 # What a command of a page begins with.
 PROGRAMS = ("make", "pip", "pytest", "python", "python3", "snakemake")
