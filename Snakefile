@@ -3,23 +3,14 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: "config.yaml"
-
-
 report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
-include: "rules/placement.smk"
-include: "rules/data.smk"
-include: "rules/vocabulary.smk"
-include: "rules/train.smk"
-include: "rules/evaluate.smk"
-include: "rules/summary.smk"
 
 
+# The first rule is what is made; a workflow that uses this one as a module keeps a first rule of its own.
 rule all:
-    default_target: True
     input:
         multiext("<results>/gap", ".html", ".svg", ".png", ".vl.json"),
         multiext("<results>/cost", ".html", ".svg", ".png", ".vl.json"),
@@ -39,6 +30,14 @@ rule all:
         "<results>/summary.md",
         "<results>/report.html",
         "<results>/provenance.json",
+
+
+include: "rules/placement.smk"
+include: "rules/data.smk"
+include: "rules/vocabulary.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/summary.smk"
 
 
 onstart:

@@ -8,34 +8,79 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+# The repository. In a Snakemake module, workflow.basedir is the folder of somebody else's Snakefile.
+ROOT = Path(workflow.current_basedir).parent
+# Whether this is a study of its own, not a module of another workflow.
+STANDALONE = workflow.modifier.is_main_snakefile()
+
+# Not for longer than it takes to find the package: the programs beside it have plain names, such as
+# train and score, which a workflow that uses this one as a module may have for modules of its own.
+sys.path.insert(0, str(ROOT / "scripts"))
+import gap
+
+sys.path.remove(str(ROOT / "scripts"))
 
 from gap.config import check as study
 from gap.run.errors import UserError
 from gap.run.json import canonical_json, read_json
 from gap.run.failures import explain_failures, resume_command
-from gap.run.digests import file_digests
+from gap.run.digests import file_digests, sha256_file
 from gap.run.provenance import installed_packages, locked_packages, provenance_of
 from gap.data.readers import AbsentError, list_data_files
 from gap.results.findings import reading_recipe
 from gap.study.tuning import by_gradient_descent
+from snakemake.common.configfile import load_configfile
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
-# `python` in the rules is the one that runs Snakemake, also when .venv is not activated; an
-# environment that Snakemake activates for a rule still comes before it.
-os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
+
+configfile: str(ROOT / "config.yaml")
+
+
+def stop(message):
+    """End the call with one line."""
+    if STANDALONE:
+        # A WorkflowError would come with lines of the Snakefile, which are not at fault.
+        sys.exit(f"error: {message}")
+    raise WorkflowError(f"module {workflow.modifier.namespace}: {message}")
+
+
+def warn(message):
+    name = "" if STANDALONE else f"module {workflow.modifier.namespace}: "
+    print(f"warning: {name}{message}", file=sys.stderr)
+
+
+if not STANDALONE:
+    # Snakemake lays a config over config.yaml, but not that of a module.
+    given, config = config, load_configfile(str(ROOT / "config.yaml"))
+    update_config(config, given)
+
+
+def folder_of(name):
+    """A folder of the config's `pathvars` as rules have it, in a module with the module's prefix."""
+    return str(workflow.pathvars.apply(workflow.modifier.modify_path(f"<{name}>")))
+
 
 try:
-    if workflow.is_main_process:
+    if workflow.is_main_process and STANDALONE:
         study.check_spelling(sorted({os.path.relpath(path) for path in workflow.configfiles}))
     study.complete(config)
+    workflow.register_pathvars(**config["pathvars"])
+    config["pathvars"] = {name: folder_of(name) for name in config["pathvars"]}
     RESULTS = config["pathvars"]["results"]
     # Jobs on other machines need not read people's files again.
     ABSENT = study.check(config, Path(RESULTS)) if workflow.is_main_process else []
 except UserError as error:
-    # A WorkflowError would come with lines of the Snakefile, which are not at fault.
-    sys.exit(f"error: config: {error}")
+    stop(f"config: {error}")
 for absent in ABSENT:
-    print(f"warning: config: {absent}; nothing can run before", file=sys.stderr)
+    warn(f"config: {absent}; nothing can run before")
+unread = Path("config.yaml").absolute()
+if unread.exists() and STANDALONE and workflow.is_main_process:
+    if unread.resolve() not in {Path(path).resolve() for path in workflow.configfiles}:
+        warn(
+            "config.yaml of this folder is not read; if it is this study's, add "
+            "--configfile config.yaml"
+        )
 
 
 # Snakemake compares results with its records. Without them it would take all that is there for made
@@ -44,15 +89,17 @@ made_before = any(Path(RESULTS, "datasets").glob("*/card.json"))
 recorded = any(Path(".snakemake").glob("metadata/*")) or any(Path(".snakemake").glob("*.db"))
 touched = {"--touch", "-t"} & set(sys.argv)
 if workflow.is_main_process and made_before and not recorded and not touched:
-    sys.exit(
-        f"error: {RESULTS} holds results, but the records of what they were made from "
+    stop(
+        f"{RESULTS} holds results, but the records of what they were made from "
         "(.snakemake/metadata) are not here; copy that folder along with the results, or, if config, "
         "code and data are those that made them, call `snakemake --touch --forceall --cores 1`"
     )
 
-if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+IN_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+if IN_CONDA:
     # The environments that Snakemake makes have the versions of these locks.
-    VERSIONS = locked_packages(Path("envs/requirements.txt"), Path("envs/torch-cuda.txt"))
+    locks = ("requirements.txt", "torch-cuda.txt")
+    VERSIONS = locked_packages(*(ROOT / "envs" / lock for lock in locks))
 else:
     VERSIONS = installed_packages()
 
@@ -67,9 +114,15 @@ wildcard_constraints:
     source=r"(dataset|test|checkpoint)-[\w.-]+",
 
 
-def script(name):
-    """The program of a rule, as an input that never triggers; its provenance, a param, does."""
-    return ancient(str(Path("scripts") / name))
+def program(name):
+    """The beginning of a rule's command, as a param that never triggers; its provenance does.
+
+    Snakemake compares no params of functions that take `input`. The repository may lie anywhere.
+    """
+    # The Python that runs Snakemake, also when .venv is not activated; or that of an environment.
+    python = "python" if IN_CONDA else sys.executable
+    command = shlex.join([python, str(ROOT / "scripts" / name)])
+    return lambda wildcards, input: command
 
 
 def provenance(name):
@@ -111,9 +164,7 @@ CELLS = [
 PARTIAL = str(config["partial"]).lower() == "true"
 MISSING = [cell for cell in CELLS if PARTIAL and not is_there(cell)]
 if MISSING == CELLS:
-    sys.exit(
-        "error: config: partial: no run of the study is finished yet; call snakemake without it"
-    )
+    stop("config: partial: no run of the study is finished yet; call snakemake without it")
 
 
 def for_each_cell(pattern):
@@ -145,7 +196,8 @@ def local_files(wildcards):
         except AbsentError:
             # A plan needs none, and a run does not begin: check_files.
             files = []
-    return [ancient(str(file)) for file in files]
+    # Where one works, whatever prefix a module's files have.
+    return [local(ancient(str(file))) for file in files]
 
 
 def local_content(wildcards):

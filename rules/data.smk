@@ -1,11 +1,6 @@
-localrules:
-    download,
-
-
 rule download:
     input:
         local_files,
-        script=script("download.py"),
     output:
         manifest="<results>/sources/{source}/manifest.json",
         origin="<results>/sources/{source}/origin.json",
@@ -14,22 +9,23 @@ rule download:
         "<logs>/download/{source}.log",
     conda:
         "../envs/data.yaml"
+    localrule: True
     params:
         role=lambda wildcards: wildcards.source.partition("-")[0],
         recipe=lambda wildcards: canonical_json(source_spec(wildcards)),
         content=local_content,
+        program=program("download.py"),
         provenance=provenance("download.py"),
     message:
         "Fetching {wildcards.source}"
     shell:
-        "python {input.script} --role {params.role} --spec {params.recipe:q}"
+        "{params.program} --role {params.role} --spec {params.recipe:q}"
         " --files {output.files} --manifest {output.manifest} > {log} 2>&1"
 
 
 rule prepare:
     input:
         unpack(prepare_inputs),
-        script=script("prepare.py"),
     output:
         pool="<results>/datasets/{dataset}/pool.parquet",
         pool_manifest="<results>/datasets/{dataset}/pool.json",
@@ -50,11 +46,12 @@ rule prepare:
         test=lambda wildcards, input: options(
             {"test-source": input.test_source} if "test_source" in input.keys() else {}
         ),
+        program=program("prepare.py"),
         provenance=provenance("prepare.py"),
     message:
         "Preparing the pool and the test set of {wildcards.dataset}"
     shell:
-        "python {input.script} --spec {params.recipe:q} --provenance {params.provenance:q}"
+        "{params.program} --spec {params.recipe:q} --provenance {params.provenance:q}"
         " --source {input.source} {params.test}"
         " --pool {output.pool} --test {output.test}"
         " --rejects {output.rejects} --card {output.card} --threads {threads} > {log} 2>&1"
@@ -64,7 +61,6 @@ rule subsample:
     input:
         manifest="<results>/datasets/{dataset}/pool.json",
         pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
-        script=script("subsample.py"),
     output:
         subsample="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet",
         manifest="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
@@ -82,10 +78,11 @@ rule subsample:
         recipe=lambda wildcards: canonical_json(
             {"size": wildcards.size, "validation": config["validation"]}
         ),
+        program=program("subsample.py"),
         provenance=provenance("subsample.py"),
     message:
         "Drawing {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --seeds {wildcards.seeds}"
+        "{params.program} --recipe {params.recipe:q} --seeds {wildcards.seeds}"
         " --pool {input.pool} --subsample {output.subsample} --manifest {output.manifest}"
         " > {log} 2>&1"

@@ -1,8 +1,3 @@
-localrules:
-    gather,
-    gather_latency,
-
-
 rule predict:
     input:
         unpack(lambda wildcards: text_inputs(wildcards, "test")),
@@ -11,7 +6,6 @@ rule predict:
         test=ancient("<results>/datasets/{dataset}/test.parquet"),
         training="<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json",
         weights=ancient("<results>/runs/{dataset}/{model}/{size}/{seeds}/weights"),
-        script=script("predict.py"),
     output:
         predictions="<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet",
         predictions_manifest="<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json",
@@ -34,11 +28,12 @@ rule predict:
             pick(dict(wildcards.items()), "dataset", "model", "size")
         ),
         recipe=lambda wildcards: canonical_json(recipe_of(wildcards)),
+        program=program("predict.py"),
         provenance=provenance("predict.py"),
     message:
         "Scoring the test texts of {wildcards.dataset} with {wildcards.model} of {wildcards.size}, seeds {wildcards.seeds}"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --provenance {params.provenance:q}"
+        "{params.program} --recipe {params.recipe:q} --provenance {params.provenance:q}"
         " --cell {params.cell:q} {params.options}"
         " --manifest {input.manifest} --test {input.test}"
         " --training {input.training} --weights {input.weights}"
@@ -49,7 +44,6 @@ rule score:
     input:
         "<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json",
         predictions=ancient("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet"),
-        script=script("score.py"),
     output:
         scores="<results>/runs/{dataset}/{model}/{size}/{seeds}/scores.json",
     log:
@@ -63,11 +57,12 @@ rule score:
         runtime=runtime(score_asks, share=0.05),
         slurm_partition=partition_of_run,
     params:
+        program=program("score.py"),
         provenance=provenance("score.py"),
     message:
         "Metrics of {wildcards.model} of {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
     shell:
-        "python {input.script} --predictions {input.predictions} --scores {output.scores} > {log} 2>&1"
+        "{params.program} --predictions {input.predictions} --scores {output.scores} > {log} 2>&1"
 
 
 rule gather:
@@ -75,7 +70,6 @@ rule gather:
         for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json"),
         scores=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/scores.json"),
         cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
-        script=script("gather.py"),
     output:
         table=report(
             "<results>/scores.csv",
@@ -91,12 +85,14 @@ rule gather:
         "<logs>/gather.log",
     conda:
         "../envs/summary.yaml"
+    localrule: True
     params:
+        program=program("gather.py"),
         provenance=provenance("gather.py"),
     message:
         "Gathering the metrics of all runs"
     shell:
-        "python {input.script} --table {output.table} --trials {output.trials}"
+        "{params.program} --table {output.table} --trials {output.trials}"
         " --histories {output.histories} --calibration {output.calibration}"
         " --labels {output.labels} --cards {input.cards} -- {input.scores} > {log} 2>&1"
 
@@ -107,7 +103,6 @@ rule estimate_gap:
         predictions=ancient(
             for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet")
         ),
-        script=script("estimate_gap.py"),
     output:
         accuracies="<results>/accuracies.csv",
         gaps=report(
@@ -125,11 +120,12 @@ rule estimate_gap:
         runtime=runtime(estimate_gap_asks),
     params:
         recipe=canonical_json({"reference": config["reference"]} | config["gap"]),
+        program=program("estimate_gap.py"),
         provenance=provenance("estimate_gap.py"),
     message:
-        "Estimating gaps to {config[reference]}"
+        f"Estimating gaps to {config['reference']}"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --accuracies {output.accuracies}"
+        "{params.program} --recipe {params.recipe:q} --accuracies {output.accuracies}"
         " --gaps {output.gaps} {input.predictions} > {log} 2>&1"
 
 
@@ -139,7 +135,6 @@ rule forecast_gap:
         predictions=ancient(
             for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet")
         ),
-        script=script("forecast_gap.py"),
     output:
         crossings=report(
             "<results>/crossings.csv",
@@ -158,11 +153,12 @@ rule forecast_gap:
         runtime=runtime(estimate_gap_asks),
     params:
         recipe=canonical_json({"reference": config["reference"]} | config["gap"]),
+        program=program("forecast_gap.py"),
         provenance=provenance("forecast_gap.py"),
     message:
-        "Forecasting the size at which gaps to {config[reference]} close"
+        f"Forecasting the size at which gaps to {config['reference']} close"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --crossings {output.crossings}"
+        "{params.program} --recipe {params.recipe:q} --crossings {output.crossings}"
         " --forecasts {output.forecasts} --curves {output.curves} {input.predictions} > {log} 2>&1"
 
 
@@ -177,7 +173,6 @@ rule examine_errors:
             expand("<results>/datasets/{dataset}/test.parquet", dataset=config["datasets"])
         ),
         cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
-        script=script("examine_errors.py"),
     output:
         lengths="<results>/lengths.csv",
         agreements="<results>/agreements.csv",
@@ -191,11 +186,12 @@ rule examine_errors:
         runtime=runtime(estimate_gap_asks),
     params:
         recipe=canonical_json(errors_recipe()),
+        program=program("examine_errors.py"),
         provenance=provenance("examine_errors.py"),
     message:
         "Examining where models err"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --lengths {output.lengths}"
+        "{params.program} --recipe {params.recipe:q} --lengths {output.lengths}"
         " --agreements {output.agreements} --examples {output.examples}"
         " --cards {input.cards} --tests {input.tests} -- {input.predictions} > {log} 2>&1"
 
@@ -206,7 +202,6 @@ rule measure_latency:
         unpack(latency_inputs),
         manifest="<results>/datasets/{dataset}/test.json",
         test=ancient("<results>/datasets/{dataset}/test.parquet"),
-        script=script("measure_latency.py"),
     output:
         latency="<results>/latency/{dataset}.json",
     log:
@@ -223,11 +218,12 @@ rule measure_latency:
     params:
         options=latency_options,
         recipe=lambda wildcards: canonical_json(latency_recipe(wildcards)),
+        program=program("measure_latency.py"),
         provenance=provenance("measure_latency.py"),
     message:
         "Measuring what inference costs on {wildcards.dataset}"
     shell:
-        "python {input.script} --recipe {params.recipe:q} {params.options}"
+        "{params.program} --recipe {params.recipe:q} {params.options}"
         " --manifest {input.manifest} --test {input.test} --latency {output.latency}"
         " > {log} 2>&1"
 
@@ -241,7 +237,6 @@ rule gather_latency:
             ],
         ),
         accuracies="<results>/accuracies.csv",
-        script=script("gather_latency.py"),
     output:
         table=report(
             "<results>/latency.csv",
@@ -253,11 +248,13 @@ rule gather_latency:
         "<logs>/gather_latency.log",
     conda:
         "../envs/summary.yaml"
+    localrule: True
     params:
         recipe=canonical_json(pick(config, "reference")),
+        program=program("gather_latency.py"),
         provenance=provenance("gather_latency.py"),
     message:
         "Gathering what inference costs"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --accuracies {input.accuracies}"
+        "{params.program} --recipe {params.recipe:q} --accuracies {input.accuracies}"
         " --table {output.table} {input.latencies} > {log} 2>&1"

@@ -3,11 +3,14 @@
 from gap.cluster.slurm import check_site, refusal
 from gap.cluster.requests import Cell, Site, data_request, gap_request, latency_request, prediction_request, prepare_request, training_request
 
-if "SLURM_JOB_ID" in os.environ and not workflow.is_main_process:
+# The prefix and the suffix are for all rules; those of another workflow, of which this is a module, do
+# without: a training that its job's time ended goes on at the job's next attempt (`retries`).
+if "SLURM_JOB_ID" in os.environ and not workflow.is_main_process and STANDALONE:
     # Before a job's time is over, SLURM sends SIGTERM to all of its processes. The shell waits for
     # the program, which would be alone without it, and killed before it has saved what it has.
     shell.prefix("trap : TERM; ")
-    shell.suffix(" || python scripts/requeue.py $?")
+    requeue = shlex.join([sys.executable, str(ROOT / "scripts" / "requeue.py")])
+    shell.suffix(f" || {requeue} $?")
     # A node may have no network, and a job needs none: a look at the hub would only wait for it.
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 

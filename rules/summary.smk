@@ -1,12 +1,3 @@
-localrules:
-    chart_gap,
-    chart_cost,
-    write_summary,
-    record_provenance,
-    write_report,
-    export,
-
-
 # The tables that the report draws on, by the names that its program has for them.
 REPORTED = {
     name: f"<results>/{name}.csv"
@@ -16,11 +7,17 @@ REPORTED = {
 } | {"latencies": "<results>/latency.csv"}
 
 
+# What the report is laid out by, and the works that its methods name.
+PAGE = {
+    "template": ROOT / "report" / "report.html",
+    "references": ROOT / "report" / "references.bib",
+}
+
+
 rule chart_gap:
     input:
         accuracies="<results>/accuracies.csv",
         gaps="<results>/gaps.csv",
-        script=script("chart_gap.py"),
     output:
         html=report(
             "<results>/gap.html",
@@ -35,13 +32,15 @@ rule chart_gap:
         "<logs>/chart_gap.log",
     conda:
         "../envs/summary.yaml"
+    localrule: True
     params:
         recipe=canonical_json(summary_recipe()),
+        program=program("chart_gap.py"),
         provenance=provenance("chart_gap.py"),
     message:
         "Drawing the gap chart"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --accuracies {input.accuracies}"
+        "{params.program} --recipe {params.recipe:q} --accuracies {input.accuracies}"
         " --gaps {input.gaps} --html {output.html} --svg {output.svg} --png {output.png}"
         " --spec {output.spec} > {log} 2>&1"
 
@@ -49,7 +48,6 @@ rule chart_gap:
 rule chart_cost:
     input:
         latencies="<results>/latency.csv",
-        script=script("chart_cost.py"),
     output:
         html=report(
             "<results>/cost.html",
@@ -64,13 +62,15 @@ rule chart_cost:
         "<logs>/chart_cost.log",
     conda:
         "../envs/summary.yaml"
+    localrule: True
     params:
         recipe=canonical_json(cost_chart_recipe()),
+        program=program("chart_cost.py"),
         provenance=provenance("chart_cost.py"),
     message:
         "Drawing the cost chart"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --latencies {input.latencies}"
+        "{params.program} --recipe {params.recipe:q} --latencies {input.latencies}"
         " --html {output.html} --svg {output.svg} --png {output.png} --spec {output.spec}"
         " > {log} 2>&1"
 
@@ -85,7 +85,6 @@ rule write_summary:
         crossings="<results>/crossings.csv",
         forecasts="<results>/forecasts.csv",
         cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
-        script=script("write_summary.py"),
     output:
         summary=report(
             "<results>/summary.md",
@@ -97,13 +96,15 @@ rule write_summary:
         "<logs>/write_summary.log",
     conda:
         "../envs/summary.yaml"
+    localrule: True
     params:
         recipe=canonical_json(verdict_recipe()),
+        program=program("write_summary.py"),
         provenance=provenance("write_summary.py"),
     message:
         "Writing the answer"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --scores {input.scores}"
+        "{params.program} --recipe {params.recipe:q} --scores {input.scores}"
         " --accuracies {input.accuracies} --gaps {input.gaps} --trials {input.trials}"
         " --latencies {input.latencies} --crossings {input.crossings}"
         " --forecasts {input.forecasts} --cards {input.cards} --summary {output.summary}"
@@ -119,21 +120,22 @@ rule record_provenance:
         predictions=for_each_cell(
             "<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"
         ),
-        script=script("record_provenance.py"),
     output:
         record="<results>/provenance.json",
     log:
         "<logs>/record_provenance.log",
     conda:
         "../envs/summary.yaml"
+    localrule: True
     params:
         recipe=canonical_json(named_config()),
         rules=canonical_json({name: json.loads(made) for name, made in PROGRAMS.items()}),
+        program=program("record_provenance.py"),
         provenance=provenance("record_provenance.py"),
     message:
         "Recording what made the results"
     shell:
-        "python {input.script} --config {params.recipe:q} --rules {params.rules:q}"
+        "{params.program} --config {params.recipe:q} --rules {params.rules:q}"
         " --sources {input.sources} --cards {input.cards} --trainings {input.trainings}"
         " --record {output.record} > {log} 2>&1"
 
@@ -144,9 +146,6 @@ rule write_report:
         summary="<results>/summary.md",
         provenance="<results>/provenance.json",
         cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
-        template="report/report.html",
-        references="report/references.bib",
-        script=script("write_report.py"),
     output:
         report=report(
             "<results>/report.html",
@@ -158,16 +157,21 @@ rule write_report:
         "<logs>/write_report.log",
     conda:
         "../envs/summary.yaml"
+    localrule: True
     params:
         recipe=canonical_json(summary_recipe()),
+        # Beside the repository's programs, wherever it lies: digests tell of a change.
+        **{name: sha256_file(file) for name, file in PAGE.items()},
+        page=lambda wildcards, input: options(PAGE),
         tables=lambda wildcards, input: options({name: input[name] for name in REPORTED}),
+        program=program("write_report.py"),
         provenance=provenance("write_report.py"),
     message:
         "Writing the report"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --summary {input.summary}"
+        "{params.program} --recipe {params.recipe:q} --summary {input.summary}"
         " --provenance {input.provenance} {params.tables} --cards {input.cards}"
-        " --template {input.template} --references {input.references} --report {output.report}"
+        " {params.page} --report {output.report}"
         " > {log} 2>&1"
 
 
@@ -175,7 +179,6 @@ rule write_report:
 rule export:
     input:
         tables=expand("<results>/{name}.csv", name=TABLES),
-        script=script("export_tables.py"),
     output:
         parquet=expand("<results>/tables/{name}.parquet", name=TABLES),
         latex=expand("<results>/tables/{name}.tex", name=TABLES_OF_PAPERS),
@@ -183,11 +186,13 @@ rule export:
         "<logs>/export.log",
     conda:
         "../envs/summary.yaml"
+    localrule: True
     params:
         recipe=canonical_json(export_recipe()),
+        program=program("export_tables.py"),
         provenance=provenance("export_tables.py"),
     message:
-        "Exporting tables to {RESULTS}/tables"
+        f"Exporting tables to {RESULTS}/tables"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --tables {input.tables}"
+        "{params.program} --recipe {params.recipe:q} --tables {input.tables}"
         " --parquet {output.parquet} --latex {output.latex} > {log} 2>&1"

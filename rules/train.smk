@@ -5,7 +5,6 @@ rule train:
         manifest="<results>/datasets/{dataset}/pool.json",
         subsample_manifest="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
         subsample=ancient("<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet"),
-        script=script("train.py"),
     output:
         training="<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json",
         weights=directory("<results>/runs/{dataset}/{model}/{size}/{seeds}/weights"),
@@ -28,11 +27,12 @@ rule train:
         state=subpath(output.training, parent=True),
         options=model_options,
         recipe=lambda wildcards: canonical_json(recipe_of(wildcards)),
+        program=program("train.py"),
         provenance=provenance("train.py"),
     message:
         "Training {wildcards.model} on {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
     shell:
-        "python {input.script} --recipe {params.recipe:q} --provenance {params.provenance:q}"
+        "{params.program} --recipe {params.recipe:q} --provenance {params.provenance:q}"
         " {params.options} --processes {resources.processes}"
         " --manifest {input.manifest} --subsample {input.subsample}"
         " --state {params.state} --weights {output.weights} --training {output.training}"

@@ -4,7 +4,6 @@ rule fit_vocabulary:
         subsample_manifest="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
         subsample=ancient("<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet"),
         pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
-        script=script("fit_vocabulary.py"),
     output:
         manifest="<results>/datasets/{dataset}/vocabularies/{vocabulary}/{size}/{seeds}.json",
         vocabulary=directory(
@@ -22,11 +21,12 @@ rule fit_vocabulary:
         runtime=runtime(fit_vocabulary_asks, share=0.4),
     params:
         recipe=lambda wildcards: canonical_json(config["vocabulary_zoo"][wildcards.vocabulary]),
+        program=program("fit_vocabulary.py"),
         provenance=provenance("fit_vocabulary.py"),
     message:
         "Fitting {wildcards.vocabulary} on {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
     shell:
-        "python {input.script} --recipe {params.recipe:q}"
+        "{params.program} --recipe {params.recipe:q}"
         " --provenance {params.provenance:q} --pool {input.pool}"
         " --subsample {input.subsample} --vocabulary {output.vocabulary}"
         " --manifest {output.manifest} > {log} 2>&1"
@@ -40,7 +40,6 @@ rule encode:
         checkpoint="<results>/sources/checkpoint-{checkpoint}/manifest.json",
         pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
         test=ancient("<results>/datasets/{dataset}/test.parquet"),
-        script=script("encode.py"),
     output:
         pool="<results>/datasets/{dataset}/ids/{checkpoint}/pool.json",
         test="<results>/datasets/{dataset}/ids/{checkpoint}/test.json",
@@ -56,11 +55,12 @@ rule encode:
         runtime=runtime(encode_asks),
     params:
         recipe=lambda wildcards: canonical_json(pick(dataset_of(wildcards), "max_tokens", "keep")),
+        program=program("encode.py"),
         provenance=provenance("encode.py"),
     message:
         "Encoding {wildcards.dataset} with the tokenizer of {wildcards.checkpoint}"
     shell:
-        "python {input.script} --recipe {params.recipe:q}"
+        "{params.program} --recipe {params.recipe:q}"
         " --provenance {params.provenance:q}"
         " --checkpoint {input.checkpoint} --pool {input.pool} --test {input.test}"
         " --ids {output.ids} --pool-manifest {output.pool} --test-manifest {output.test}"
@@ -78,7 +78,6 @@ rule encode_subsample:
         subsample=ancient("<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet"),
         pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
         test=ancient("<results>/datasets/{dataset}/test.parquet"),
-        script=script("encode.py"),
     output:
         pool="<results>/datasets/{dataset}/ids/{vocabulary}/{size}/{seeds}/pool.json",
         test="<results>/datasets/{dataset}/ids/{vocabulary}/{size}/{seeds}/test.json",
@@ -96,11 +95,12 @@ rule encode_subsample:
         runtime=runtime(encode_subsample_asks, share=0.5),
     params:
         recipe=lambda wildcards: canonical_json(pick(dataset_of(wildcards), "max_tokens", "keep")),
+        program=program("encode.py"),
         provenance=provenance("encode.py"),
     message:
         "Encoding {wildcards.size} of {wildcards.dataset} with {wildcards.vocabulary}, seeds {wildcards.seeds}"
     shell:
-        "python {input.script} --recipe {params.recipe:q}"
+        "{params.program} --recipe {params.recipe:q}"
         " --provenance {params.provenance:q} --vocabulary {input.vocabulary}"
         " --subsample {input.subsample} --pool {input.pool} --test {input.test}"
         " --ids {output.ids} --pool-manifest {output.pool} --test-manifest {output.test}"

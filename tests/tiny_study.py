@@ -41,16 +41,22 @@ class Call:
 
 @dataclass(frozen=True)
 class Study:
-    """A copy of the workflow; `environment` holds variables for all calls there."""
+    """A folder to work in; `environment` holds variables for all calls there.
+
+    It is a copy of the workflow, unless `snakefile` lies elsewhere.
+    """
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    snakefile: Path | None = None
 
     def snakemake(
         self, *arguments: str, config: Mapping[str, Any] | str | None = None, timeout: float = 900
     ) -> Call:
         """Call snakemake; `config` is what --configfile names: its content, or its text as YAML."""
         command = [sys.executable, "-m", "snakemake", *arguments]
+        if self.snakefile is not None:
+            command += ["--snakefile", str(self.snakefile)]
         if config is not None:
             text = config if isinstance(config, str) else yaml.safe_dump(config, sort_keys=False)
             (self.folder / "study.yaml").write_text(text, encoding="utf-8")
