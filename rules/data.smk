@@ -7,9 +7,9 @@ rule download:
         files=directory("<results>/sources/{source}/files"),
     log:
         "<logs>/download/{source}.log",
+    localrule: True
     conda:
         "../envs/data.yaml"
-    localrule: True
     params:
         role=lambda wildcards: wildcards.source.partition("-")[0],
         recipe=lambda wildcards: canonical_json(source_spec(wildcards)),

@@ -83,9 +83,9 @@ rule gather:
         labels="<results>/labels.csv",
     log:
         "<logs>/gather.log",
+    localrule: True
     conda:
         "../envs/summary.yaml"
-    localrule: True
     params:
         program=program("gather.py"),
         provenance=provenance("gather.py"),
@@ -246,9 +246,9 @@ rule gather_latency:
         ),
     log:
         "<logs>/gather_latency.log",
+    localrule: True
     conda:
         "../envs/summary.yaml"
-    localrule: True
     params:
         recipe=canonical_json(pick(config, "reference")),
         program=program("gather_latency.py"),

@@ -1,7 +1,16 @@
 """What jobs ask of a cluster: resources, which decide no result and make nothing run again."""
 
 from gap.cluster.slurm import check_site, refusal
-from gap.cluster.requests import Cell, Site, data_request, gap_request, latency_request, prediction_request, prepare_request, training_request
+from gap.cluster.requests import (
+    Cell,
+    Site,
+    data_request,
+    gap_request,
+    latency_request,
+    prediction_request,
+    prepare_request,
+    training_request,
+)
 
 # The prefix and the suffix are for all rules; those of another workflow, of which this is a module, do
 # without: a training that its job's time ended goes on at the job's next attempt (`retries`).

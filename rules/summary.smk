@@ -30,9 +30,9 @@ rule chart_gap:
         spec="<results>/gap.vl.json",
     log:
         "<logs>/chart_gap.log",
+    localrule: True
     conda:
         "../envs/summary.yaml"
-    localrule: True
     params:
         recipe=canonical_json(summary_recipe()),
         program=program("chart_gap.py"),
@@ -60,9 +60,9 @@ rule chart_cost:
         spec="<results>/cost.vl.json",
     log:
         "<logs>/chart_cost.log",
+    localrule: True
     conda:
         "../envs/summary.yaml"
-    localrule: True
     params:
         recipe=canonical_json(cost_chart_recipe()),
         program=program("chart_cost.py"),
@@ -94,9 +94,9 @@ rule write_summary:
         ),
     log:
         "<logs>/write_summary.log",
+    localrule: True
     conda:
         "../envs/summary.yaml"
-    localrule: True
     params:
         recipe=canonical_json(verdict_recipe()),
         program=program("write_summary.py"),
@@ -124,9 +124,9 @@ rule record_provenance:
         record="<results>/provenance.json",
     log:
         "<logs>/record_provenance.log",
+    localrule: True
     conda:
         "../envs/summary.yaml"
-    localrule: True
     params:
         recipe=canonical_json(named_config()),
         rules=canonical_json({name: json.loads(made) for name, made in PROGRAMS.items()}),
@@ -155,13 +155,13 @@ rule write_report:
         ),
     log:
         "<logs>/write_report.log",
+    localrule: True
     conda:
         "../envs/summary.yaml"
-    localrule: True
     params:
+        **{name: sha256_file(file) for name, file in PAGE.items()},
         recipe=canonical_json(summary_recipe()),
         # Beside the repository's programs, wherever it lies: digests tell of a change.
-        **{name: sha256_file(file) for name, file in PAGE.items()},
         page=lambda wildcards, input: options(PAGE),
         tables=lambda wildcards, input: options({name: input[name] for name in REPORTED}),
         program=program("write_report.py"),
@@ -184,9 +184,9 @@ rule export:
         latex=expand("<results>/tables/{name}.tex", name=TABLES_OF_PAPERS),
     log:
         "<logs>/export.log",
+    localrule: True
     conda:
         "../envs/summary.yaml"
-    localrule: True
     params:
         recipe=canonical_json(export_recipe()),
         program=program("export_tables.py"),

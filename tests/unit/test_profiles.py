@@ -28,6 +28,8 @@ def test_every_key_of_a_profile_is_an_option_of_snakemake(profile):
 
 def test_the_slurm_profile_has_what_the_default_one_has():
     default, slurm = (content(ROOT / "profiles" / name) for name in ("default", "slurm"))
+    # How many cores of this machine: a cluster has `jobs`.
+    assert default.pop("cores") == "all"
     assert default.items() <= slurm.items()
 
 

@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -157,7 +155,7 @@ def test_a_missing_file_is_told_with_the_path_that_was_given(empty):
 
 # ---------------------------------------------------------------- as a module
 
-HOST = '''
+HOST = """
 rule mine:
     output:
         "mine.txt",
@@ -165,8 +163,8 @@ rule mine:
         "python -c 'import train; print(train.NAME)' > {output}"
 
 
-'''
-MODULE = '''
+"""
+MODULE = """
 module NAME:
     snakefile:
         "SNAKEFILE"
@@ -179,13 +177,13 @@ module NAME:
 use rule * from NAME as NAME_*
 
 
-'''
-LAST = '''
+"""
+LAST = """
 rule everything:
     input:
         rules.mine.output,
         GOALS,
-'''
+"""
 
 
 def write_host(study: Study, *names: str) -> Study:
