@@ -27,7 +27,7 @@ from gap.run.failures import explain_failures, resume_command
 from gap.run.digests import file_digests, sha256_file
 from gap.run.provenance import installed_packages, locked_packages, provenance_of
 from gap.data.readers import AbsentError, list_data_files
-from gap.results.findings import reading_recipe
+from gap.results.reading import reading_recipe
 from gap.study.tuning import by_gradient_descent
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError

@@ -16,7 +16,8 @@ from estimate_gap import ACCURACY_COLUMNS, GAP_COLUMNS
 from gap.report.charts import DASHES, comparison_chart, save_chart
 from gap.report.markdown import markdown_table
 from gap.report.wording import fill, points, with_interval
-from gap.results.findings import Row, Study, reading_recipe
+from gap.results.findings import Row, Study
+from gap.results.reading import reading_recipe
 from gap.results.tables import read_table, study_order, write_table
 from gap.run.errors import UserError
 from gap.run.json import canonical_json

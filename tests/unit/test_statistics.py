@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from gap.results.predictions import write_predictions
-from gap.results.statistics import Estimate, Part, accuracy, differences, estimate, gap
+from gap.results.statistics import Component, Estimate, accuracy, differences, estimate, gap
 from gap.run.errors import UserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,20 +89,20 @@ def test_parts_are_those_of_the_analysis_of_variance() -> None:
     fitted = values.mean(axis=1)[:, None] + values.mean(axis=0) - values.mean()
     left = np.square(values - fitted).sum() / (2 * 3)
     found = estimate(values, [1, 2, 3])
-    assert [part.freedom for part in found.parts] == [2, 3]
+    assert [part.freedom for part in found.components] == [2, 3]
     variances = [100**2 * of_seeds / 12, 100**2 * (of_rows - left) / 12]
-    assert [part.variance for part in found.parts] == pytest.approx(variances)
+    assert [part.variance for part in found.components] == pytest.approx(variances)
 
 
 def test_half_widths_add_up_in_squares() -> None:
-    found = Estimate(0.0, (1, 2), (Part(4.0, 1), Part(9.0, 10)))
+    found = Estimate(0.0, (1, 2), (Component(4.0, 1), Component(9.0, 10)))
     wide, narrow = 2 * 12.706, 3 * 2.228  # Student's t at 0.975, of tables
     assert found.half_width(0.95) == pytest.approx(np.hypot(wide, narrow), rel=1e-3)
 
 
 def test_rows_that_differ_by_chance_alone_have_no_negative_variance() -> None:
     found = estimate(np.array([[1, 0], [0, 1]]), [1, 2])
-    assert [part.variance for part in found.parts] == [0.0, 0.0]
+    assert [part.variance for part in found.components] == [0.0, 0.0]
 
 
 def test_seeds_that_differ_widen_the_interval() -> None:
@@ -154,7 +154,7 @@ def test_test_sets_of_different_length_are_an_error() -> None:
 def plain(value: float, half: float) -> Estimate:
     """Return an estimate whose 95 % interval is `half` to each side."""
     error = half / scipy.stats.t.ppf(0.975, 1000)
-    return Estimate(value, (1,), (Part(error**2, 1000),))
+    return Estimate(value, (1,), (Component(error**2, 1000),))
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from gap.report.advice import (
 from gap.report.verdict import choices, equals, verdict
 from gap.results.findings import Study
 from gap.results.statistics import (
+    Component,
     Estimate,
-    Part,
     confidence_to_tell,
     differences,
     rows_to_tell,
@@ -47,8 +47,8 @@ Told = tuple[int, float, float, float]
 
 def estimate_of(told: Told, seeds: int) -> Estimate:
     _, value, of_seeds, of_rows = told
-    parts = [Part(of_seeds**2, seeds - 1)] if seeds > 1 else []
-    parts.append(Part(of_rows**2, ROWS - 1))
+    parts = [Component(of_seeds**2, seeds - 1)] if seeds > 1 else []
+    parts.append(Component(of_rows**2, ROWS - 1))
     return Estimate(value, tuple(range(1, seeds + 1)), tuple(parts))
 
 
@@ -355,7 +355,7 @@ def test_seeds_are_the_fewest_that_are_expected_to_tell(
 def test_as_many_seeds_as_there_are_change_nothing() -> None:
     found = estimate_of((250, 3.0, 0.7, 0.4), 4)
     assert with_seeds(found, 4).half_width(0.95) == pytest.approx(found.half_width(0.95))
-    assert [part.variance for part in with_seeds(found, 8).parts] == pytest.approx(
+    assert [part.variance for part in with_seeds(found, 8).components] == pytest.approx(
         [0.7**2 / 2, 0.4**2]
     )
 
@@ -367,7 +367,7 @@ def test_rows_are_as_many_as_end_an_interval_at_the_margin(gap: float) -> None:
     rows = rows_to_tell(found, distance, 0.95)
     assert rows > ROWS
     assert seeds_to_tell(found, distance, 0.95, MOST_SEEDS) is None
-    alone = Estimate(gap, (1,), (Part(1.5**2 * ROWS / rows, ROWS - 1),))
+    alone = Estimate(gap, (1,), (Component(1.5**2 * ROWS / rows, ROWS - 1),))
     assert alone.half_width(0.95) == pytest.approx(distance)
     assert rows_to_tell(found, 0.0, 0.95) == INF
 

@@ -11,7 +11,13 @@ from itertools import chain, count, islice
 from gap.report.wording import duration, points, two_digits
 from gap.results.curves import FEWEST_SIZES
 from gap.results.findings import Row, Study
-from gap.results.statistics import Estimate, Part, confidence_to_tell, rows_to_tell, seeds_to_tell
+from gap.results.statistics import (
+    Component,
+    Estimate,
+    confidence_to_tell,
+    rows_to_tell,
+    seeds_to_tell,
+)
 from gap.study.sizes import parse_seeds
 
 # Where it takes more seeds than that, none are advised.
@@ -94,9 +100,9 @@ def _remedy(study: Study, row: Row, rows: int, confidence: float) -> Remedy:
 def _estimate(row: Row, rows: int) -> Estimate:
     """Return the gap of a table's row as it was estimated."""
     seeds = tuple(map(int, row["seed_list"].split()))
-    parts = [Part(float(row["row_error"]) ** 2, rows - 1)]
+    parts = [Component(float(row["row_error"]) ** 2, rows - 1)]
     if row["seed_error"] != "":
-        parts.insert(0, Part(float(row["seed_error"]) ** 2, len(seeds) - 1))
+        parts.insert(0, Component(float(row["seed_error"]) ** 2, len(seeds) - 1))
     return Estimate(row["gap"], seeds, tuple(parts))
 
 
@@ -218,7 +224,7 @@ def _taking(study: Study, seconds: float | None) -> str:
 
 
 def _reach(study: Study, seeds: int) -> str:
-    one = Estimate(0.0, tuple(range(seeds)), (Part(1.0, seeds - 1),))
+    one = Estimate(0.0, tuple(range(seeds)), (Component(1.0, seeds - 1),))
     return f"{one.half_width(study.recipe['confidence']):.1f}"
 
 

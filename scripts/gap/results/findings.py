@@ -12,19 +12,8 @@ from gap.results.published import published_figures
 Row = Mapping[str, Any]
 
 
-def reading_recipe(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a study's tables are read by: names in order, titles, and how gaps are judged.
-
-    `config` has its defaults filled in.
-    """
-    zoo = config["model_zoo"]
-    titles = {model: zoo[model].get("title", model) for model in config["models"]}
-    named = {key: config[key] for key in ("datasets", "models", "reference")}
-    return named | {"titles": titles} | config["gap"]
-
-
 @dataclass(frozen=True)
-class Study:
+class Findings:
     """The tables of a study and what its recipe says on how to read them."""
 
     recipe: Mapping[str, Any]
@@ -97,3 +86,7 @@ class Study:
         ours = [row for row in self.trials if (row["dataset"], row["model"], row["size"]) == cell]
         seeds = {row["seed"] for row in ours}
         return sum(float(row["seconds"]) for row in ours) / len(seeds) if seeds else None
+
+
+# Its name before.
+Study = Findings

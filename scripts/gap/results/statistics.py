@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,15 @@ from scipy.stats import t as student
 from gap.run.errors import UserError
 
 Correct = Mapping[int, NDArray[np.bool_]]
+# What can be said of a gap, see `differences`.
+Claim = Literal["clear", "none", "unclear"]
 # Below it a chance counts as none; no gap needs to be told apart from so small a one.
 SMALLEST_CHANCE = 1e-12
 
 
 @dataclass(frozen=True)
-class Part:
-    """One source of a mean's uncertainty: the variance that it gives it, its degrees of freedom."""
+class Component:
+    """One component of a mean's variance, in points squared, with its degrees of freedom."""
 
     variance: float
     freedom: int
@@ -34,18 +36,18 @@ class Estimate:
 
     value: float
     seeds: tuple[int, ...]
-    parts: tuple[Part, ...]
+    components: tuple[Component, ...]
 
     def half_width(self, confidence: float) -> float:
         """Return half the width of the interval of this confidence (0..1), in points.
 
-        Each part has an interval of its own, by Student's t, and their half-widths add up in
+        Each component has an interval of its own, by Student's t, and their half-widths add up in
         squares (Banerjee 1960, Approximate confidence interval for linear functions of means of k
         populations, Sankhya 22). It covers at least as often as it says.
         """
         squares = (
-            part.variance * student.ppf((1 + confidence) / 2, part.freedom) ** 2
-            for part in self.parts
+            component.variance * student.ppf((1 + confidence) / 2, component.freedom) ** 2
+            for component in self.components
         )
         return math.sqrt(math.fsum(squares))
 
@@ -105,36 +107,41 @@ def estimate(values: NDArray[np.integer[Any] | np.bool_], seeds: Sequence[int]) 
 
     A value is the mean, plus an effect of its seed, plus one of its test row, plus what is left.
     The mean squares of the analysis of variance of such a two-way layout (Scheffe 1959, The
-    Analysis of Variance, ch. 7) give the mean's variance in two parts: that of seeds, what is left
-    included, on seeds - 1 degrees of freedom; and that of rows on rows - 1. With one seed nothing
-    is known of seeds, and the interval is one over test rows only.
+    Analysis of Variance, ch. 7) give the mean's variance in two components: that of seeds, which
+    includes what is left, on seeds - 1 degrees of freedom; and that of rows, on rows - 1. One seed
+    tells nothing of seeds, and the interval is one over test rows only.
 
     A bootstrap that draws seeds and rows anew (Owen 2007, The pigeonhole bootstrap, Annals of
     Applied Statistics 1(2)) knows of no degrees of freedom: with few seeds its intervals are too
     narrow. benchmarks/RESULTS.md has both side by side.
     """
     count, rows = values.shape
-    by_row = values.mean(axis=0, dtype=np.float64)
-    by_seed = values.mean(axis=1, dtype=np.float64)
-    mean = float(by_seed.mean())
-    of_rows = count * float(np.square(by_row - mean).sum())
-    of_seeds = rows * float(np.square(by_seed - mean).sum())
+    row_means = values.mean(axis=0, dtype=np.float64)
+    seed_means = values.mean(axis=1, dtype=np.float64)
+    mean = float(seed_means.mean())
+    row_squares = count * float(np.square(row_means - mean).sum())
+    seed_squares = rows * float(np.square(seed_means - mean).sum())
     # Integers: the sum of squares is exact, and what is left of it never falls below 0 by much.
-    of_all = float(np.square(values, dtype=np.int64).sum()) - count * rows * mean**2
-    left = max(0.0, of_all - of_rows - of_seeds)
+    total_squares = float(np.square(values, dtype=np.int64).sum()) - count * rows * mean**2
+    rest_squares = max(0.0, total_squares - row_squares - seed_squares)
     scale = 100**2 / (count * rows)
     row_freedom = max(1, rows - 1)
     if count == 1:
-        return Estimate(
-            100 * mean, tuple(seeds), (Part(scale * of_rows / row_freedom, row_freedom),)
-        )
-    seed_square = of_seeds / (count - 1)
-    row_square = of_rows / row_freedom - left / (row_freedom * (count - 1))
-    parts = (Part(scale * seed_square, count - 1), Part(scale * max(0.0, row_square), row_freedom))
-    return Estimate(100 * mean, tuple(seeds), parts)
+        components = (Component(scale * row_squares / row_freedom, row_freedom),)
+        return Estimate(100 * mean, tuple(seeds), components)
+    seed_square = seed_squares / (count - 1)
+    row_square = row_squares / row_freedom - rest_squares / (row_freedom * (count - 1))
+    return Estimate(
+        100 * mean,
+        tuple(seeds),
+        (
+            Component(scale * seed_square, count - 1),
+            Component(scale * max(0.0, row_square), row_freedom),
+        ),
+    )
 
 
-def differences(gaps: Iterable[Estimate], margin: float, confidence: float) -> list[str]:
+def differences(gaps: Iterable[Estimate], margin: float, confidence: float) -> list[Claim]:
     """Return what can be said of each gap: "clear", "none" or "unclear".
 
     "clear": whichever model is ahead, the gap is larger than `margin` points; "none": it is smaller
@@ -144,12 +151,12 @@ def differences(gaps: Iterable[Estimate], margin: float, confidence: float) -> l
     held to a false discovery rate of 1 - `confidence` over all of `gaps` (Benjamini and Hochberg
     1995, Journal of the Royal Statistical Society B 57(1)).
     """
-    known = list(gaps)
-    if not known:
+    gaps = list(gaps)
+    if not gaps:
         return []
-    claims = ["none" if abs(gap.value) <= margin else "clear" for gap in known]
+    claims: list[Claim] = ["none" if abs(gap.value) <= margin else "clear" for gap in gaps]
     # The nearer end of the margin is the one that decides.
-    chances = [gap.chance(math.copysign(margin, gap.value)) for gap in known]
+    chances = [gap.chance(math.copysign(margin, gap.value)) for gap in gaps]
     adjusted = false_discovery_control(chances, method="bh")
     return [
         claim if chance <= 1 - confidence else "unclear"
@@ -164,41 +171,43 @@ def confidence_to_tell(claims: Sequence[str], confidence: float) -> float:
     (1 - confidence) (k + 1) / m is told where k of m gaps are: step k + 1 of the procedure of
     Benjamini and Hochberg.
     """
-    told = sum(claim != "unclear" for claim in claims)
-    return 1 - (1 - confidence) * (told + 1) / len(claims)
+    claimed = sum(claim != "unclear" for claim in claims)
+    return 1 - (1 - confidence) * (claimed + 1) / len(claims)
 
 
-def with_seeds(found: Estimate, seeds: int) -> Estimate:
+def with_seeds(estimate: Estimate, seeds: int) -> Estimate:
     """Return what an estimate of two seeds or more is expected to be with `seeds` of them.
 
     The variance that seeds give falls with their number, on seeds - 1 degrees of freedom; that of
     test rows stays, as all seeds share them.
     """
-    of_seeds, of_rows = found.parts
-    variance = of_seeds.variance * len(found.seeds) / seeds
-    return Estimate(found.value, tuple(range(seeds)), (Part(variance, seeds - 1), of_rows))
-
-
-def seeds_to_tell(found: Estimate, distance: float, confidence: float, most: int) -> int | None:
-    """Return the fewest seeds whose interval is expected to end within `distance` points.
-
-    None where it takes more than `most`. `found` is of two seeds or more.
-    """
-    numbers = range(2, most + 1)
-    return next(
-        (n for n in numbers if with_seeds(found, n).half_width(confidence) < distance), None
+    seed_component, row_component = estimate.components
+    variance = seed_component.variance * len(estimate.seeds) / seeds
+    return Estimate(
+        estimate.value, tuple(range(seeds)), (Component(variance, seeds - 1), row_component)
     )
 
 
-def rows_to_tell(found: Estimate, distance: float, confidence: float) -> float:
+def seeds_to_tell(estimate: Estimate, distance: float, confidence: float, most: int) -> int | None:
+    """Return the fewest seeds whose interval is expected to end within `distance` points.
+
+    None where it takes more than `most`. `estimate` is of two seeds or more.
+    """
+    numbers = range(2, most + 1)
+    return next(
+        (n for n in numbers if with_seeds(estimate, n).half_width(confidence) < distance), None
+    )
+
+
+def rows_to_tell(estimate: Estimate, distance: float, confidence: float) -> float:
     """Return the test rows whose interval alone would end within `distance` points.
 
     No number of seeds makes up for fewer. The variance that rows give falls with their number;
     their degrees of freedom are taken as they are, as there are many. Infinite for no distance.
     """
-    of_rows = found.parts[-1]
-    half = replace(found, parts=(of_rows,)).half_width(confidence)
-    return (of_rows.freedom + 1) * (half / distance) ** 2 if distance else math.inf
+    row_component = estimate.components[-1]
+    half = replace(estimate, components=(row_component,)).half_width(confidence)
+    return (row_component.freedom + 1) * (half / distance) ** 2 if distance else math.inf
 
 
 def _listed(seeds: Correct) -> str:

@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from gap.results.reading import NamingRecipe
 from gap.results.rows import Row
 from gap.run.errors import UserError
 
-AnyRow = TypeVar("AnyRow", bound=Mapping[str, Any])
+AnyRow = TypeVar("AnyRow")
 TypedRow = TypeVar("TypedRow", bound=Row)
 # The field of rows whose keys are columns of their own, which differ between studies.
 SETTINGS = "settings"
@@ -29,25 +30,33 @@ TEXTS = {
 }
 
 
-def study_order(rows: Iterable[AnyRow], recipe: Mapping[str, Any] | None = None) -> list[AnyRow]:
+def study_order(
+    rows: Iterable[AnyRow], recipe: NamingRecipe | Mapping[str, Any] | None = None
+) -> list[AnyRow]:
     """Return the rows by data set and model, then by n and seed.
 
-    Data sets and models come as `recipe` lists them under "datasets" and "models", others and
-    without it in order of first appearance.
+    Data sets and models come as `recipe` lists them, others and without it in order of first
+    appearance.
     """
-    rows, recipe = list(rows), recipe or {}
-    datasets = _places([*recipe.get("datasets", []), *(row["dataset"] for row in rows)])
-    models = _places([*recipe.get("models", []), *(row["model"] for row in rows)])
+    rows = list(rows)
+    datasets, models = (_field(recipe, name, ()) for name in ("datasets", "models"))
+    datasets = _places([*datasets, *(_field(row, "dataset") for row in rows)])
+    models = _places([*models, *(_field(row, "model") for row in rows)])
     return sorted(
         rows,
         key=lambda row: (
-            datasets[row["dataset"]],
-            models[row["model"]],
-            row["n"],
-            row.get("size", ""),
-            row.get("seed", 0),
+            datasets[_field(row, "dataset")],
+            models[_field(row, "model")],
+            _field(row, "n"),
+            _field(row, "size", ""),
+            _field(row, "seed", 0),
         ),
     )
+
+
+def _field(row: object, name: str, default: Any = None) -> Any:
+    # Rows that have no class yet are mappings.
+    return row.get(name, default) if isinstance(row, Mapping) else getattr(row, name, default)
 
 
 def columns(row_class: type[Row], settings: Iterable[str] = ()) -> list[str]:

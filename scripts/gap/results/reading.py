@@ -1,0 +1,95 @@
+"""How a study's results are read: names in their order, titles, and how gaps are judged."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, ValidationError
+
+from gap.study.recipes import Block
+
+
+class SharedRecipe(Block):
+    """A recipe for several programs: each reads the keys that it uses."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class MissingRuns(SharedRecipe):
+    """Runs that are not done: a block of seeds ("1-2", "3") of one data set, model and size."""
+
+    dataset: str
+    model: str
+    size: str
+    seeds: str
+
+
+class PublishedFigure(SharedRecipe):
+    """An accuracy (percent) that others published, and where; `size` as in the config."""
+
+    dataset: str
+    model: str
+    size: str
+    accuracy: float
+    source: str
+    note: str = ""
+
+
+class NamingRecipe(SharedRecipe):
+    """How results name what they are of.
+
+    `datasets` and `models` are names in their order, `titles` what people read in place of names,
+    `reference` the model that others are compared with, `confidence` (0..1) that of intervals.
+    """
+
+    reference: str
+    confidence: float
+    datasets: Sequence[str] = ()
+    models: Sequence[str] = ()
+    titles: Mapping[str, str] = {}
+    missing: Sequence[MissingRuns] = ()
+
+    def title(self, name: str) -> str:
+        """Return the name of a model or data set in texts for people."""
+        return self.titles.get(name, name)
+
+
+class ReadingRecipe(NamingRecipe):
+    """How results are named and gaps are judged.
+
+    A gap of at most `margin` points counts as none. `compared` is the model of the main comparison;
+    without it, that is the first beside the reference. `seeds` has the blocks of seeds of each
+    model, as in the config.
+    """
+
+    margin: float
+    compared: str | None = None
+    published: Sequence[PublishedFigure] = ()
+    seeds: Mapping[str, Sequence[str]] = {}
+
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Block)
+
+
+def reading_recipe(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ReadingRecipe of a config, whose defaults are filled in, as JSON has it."""
+    zoo = config["model_zoo"]
+    titles = {model: zoo[model].get("title") or model for model in config["models"]}
+    named = {key: config[key] for key in ("datasets", "models", "reference")}
+    return named | {"titles": titles} | config["gap"]
+
+
+def recipe_option(kind: type[AnyRecipe]) -> Callable[[str], AnyRecipe]:
+    """Return what reads a recipe of this class from a command line, for argparse."""
+
+    def read(text: str) -> AnyRecipe:
+        try:
+            return kind.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the whole"
+            raise argparse.ArgumentTypeError(f"{place}: {first['msg']}") from None
+
+    return read
