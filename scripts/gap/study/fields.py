@@ -25,13 +25,16 @@ NOT_AS_DESCRIBED = "not_as_described"
 NOT_UNIQUE = "not_unique"
 NEITHER_TEXT_NOR_NUMBER = "neither_text_nor_number"
 WRONG_VALUE = "wrong_value"
+UNKNOWN_KEY = "unknown_key"
+TOO_LARGE = "too_large"
 
 
 class Tuned:
     """Marks a value that may be a list of values to try, each once.
 
     The annotation is that of a single value, which is what a trial has; before its trials are told
-    apart, a recipe may hold a list (see `gap.study.tuning`).
+    apart, a recipe may hold a list (see `gap.study.tuning`). It is sorted then; a list of a single
+    value is that value.
     """
 
     def __get_pydantic_core_schema__(
@@ -44,7 +47,8 @@ class Tuned:
             "value": value,
             "values": core_schema.no_info_before_validator_function(each_once, values),
         }
-        return core_schema.tagged_union_schema(choices, _value_or_values)
+        either = core_schema.tagged_union_schema(choices, _value_or_values)
+        return core_schema.no_info_after_validator_function(_spell_values, either)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -57,6 +61,12 @@ class Tuned:
 
 def _value_or_values(given: object) -> str:
     return "values" if isinstance(given, list) else "value"
+
+
+def _spell_values(given: Any) -> Any:
+    if not isinstance(given, list):
+        return given
+    return sorted(given) if len(given) > 1 else given[0]
 
 
 class Completed:
@@ -106,11 +116,12 @@ Omittable = Annotated[Value | None, _NotNull()]
 def each_once(given: object) -> object:
     """Return a list as it is; raise an error of pydantic's for a value that it has twice."""
     if isinstance(given, list):
-        # 1, 1.0 and true are equal to Python.
-        spelled = [json.dumps(value, default=str, sort_keys=True) for value in given]
-        numbers = {value for value in given if isinstance(value, int | float)}
-        alike = [value for value in given if isinstance(value, int | float)]
-        if len(set(spelled)) < len(spelled) or len(numbers) < len(alike):
+        # 1 and 1.0 are the same value; true is another one, although Python takes it for 1.
+        spellings = [
+            str(float(value)) if is_number(value) else json.dumps(value, default=str)
+            for value in given
+        ]
+        if len(set(spellings)) < len(spellings):
             raise PydanticCustomError(NOT_UNIQUE, "a value stands in the list twice")
     return given
 
@@ -161,7 +172,8 @@ def _spell_size(given: int | float | str) -> str:
     try:
         return canonical_size(given)
     except UserError as error:
-        raise PydanticCustomError(WRONG_VALUE, "{line}", {"line": str(error)}) from None
+        line = str(error).partition(": ")[2]
+        raise PydanticCustomError(WRONG_VALUE, "{line}", {"line": line}) from None
 
 
 def _spell_sizes(given: Sequence[int | float | str]) -> list[str]:
@@ -178,7 +190,7 @@ def _spell_sizes(given: Sequence[int | float | str]) -> list[str]:
 def _spell_seeds(given: object) -> str:
     if isinstance(given, int) and is_number(given) and 0 <= given <= 999_999:
         return str(given)
-    if isinstance(given, str) and re.fullmatch(r"[0-9]{1,6}-[0-9]{1,6}", given):
+    if isinstance(given, str) and re.fullmatch(r"[0-9]{1,6}(-[0-9]{1,6})?", given):
         return given
     raise PydanticCustomError(NOT_AS_DESCRIBED, "no seed")
 
@@ -234,7 +246,7 @@ SeedBlock = Annotated[
             "description": "A seed (3) or a block of seeds (1-5), numbers from 0 to 999999.",
             "anyOf": [
                 {"type": "integer", "minimum": 0, "maximum": 999_999},
-                {"type": "string", "pattern": "^[0-9]{1,6}-[0-9]{1,6}$"},
+                {"type": "string", "pattern": "^[0-9]{1,6}(-[0-9]{1,6})?$"},
             ],
         },
     ),

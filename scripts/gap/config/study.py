@@ -1,0 +1,150 @@
+"""The whole config of a study, typed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from gap.models.family import family_names, recipe_class
+from gap.study.fields import UNKNOWN_KEY, Name, Names, SeedBlocks, Sizes
+from gap.study.recipes import (
+    Block,
+    Checkpoint,
+    Dataset,
+    Folders,
+    Gap,
+    ModelRecipe,
+    Tuning,
+    Validation,
+    VocabularyRecipe,
+)
+
+FAMILIES = {name: recipe_class(name) for name in family_names()}
+
+
+class _OfItsFamily:
+    """Reads a model's entry by its family's class, one for each file in gap/models/families."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        recipes = {name: handler.generate_schema(recipe) for name, recipe in FAMILIES.items()}
+        by_family = core_schema.tagged_union_schema(recipes, "family")
+        return core_schema.no_info_before_validator_function(_by_family, by_family)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        made = handler(schema)
+        for name, recipe in FAMILIES.items():
+            if recipe.also_spelled:
+                block = handler.resolve_ref_schema({"$ref": made["discriminator"]["mapping"][name]})
+                keys = {key: {"const": value} for key, value in recipe.also_spelled.items()}
+                required = [key for key in block["required"] if key not in keys]
+                made["oneOf"].append(
+                    block
+                    | {"properties": keys | {**block["properties"], **keys}}
+                    | {"required": [*keys, *required]}
+                )
+        return made | {"description": "A recipe of a model."}
+
+
+def _by_family(given: object) -> object:
+    """Return a model's entry with its family's own name, where the config spells another."""
+    if not isinstance(given, dict):
+        return given
+    if "trials" in given:
+        raise PydanticCustomError(UNKNOWN_KEY, "trials", {"key": "trials"})
+    for name, recipe in FAMILIES.items():
+        spelling = recipe.also_spelled
+        # 1 is no spelling of true.
+        if spelling and all(repr(given.get(key)) == repr(spelling[key]) for key in spelling):
+            return {"family": name} | {key: given[key] for key in given if key not in spelling}
+    return given
+
+
+def _spell_off(given: object) -> object:
+    # YAML reads off as false.
+    return "off" if given is False else given
+
+
+def _spell_truth(given: object) -> object:
+    # What follows --config is text.
+    return {"true": True, "false": False}.get(given, given) if isinstance(given, str) else given
+
+
+class Study(Block):
+    """Data sets x models x sizes x seeds."""
+
+    datasets: Names = Field(
+        min_length=1,
+        description="Names in dataset_zoo of the data sets to study, one row of the chart each.",
+    )
+    models: Names = Field(
+        min_length=2,
+        description=(
+            "Names in model_zoo of the models to compare, in the order of tables and colours."
+        ),
+    )
+    reference: Name = Field(
+        description="The one of models that the others' accuracy is subtracted from."
+    )
+    sizes: Sizes = Field(description="Label budgets, training and validation rows together.")
+    seeds: SeedBlocks = Field(
+        description="Blocks of seeds of the models that list none of their own."
+    )
+    validation: Validation = Field(
+        {},
+        validate_default=True,
+        description="How many rows of each size are held out to choose weights and settings.",
+    )
+    tuning: Tuning = Field(
+        {},
+        validate_default=True,
+        description="How many settings are tried of models whose recipes list several values.",
+    )
+    gap: Gap = Field({}, validate_default=True, description="How gaps are judged.")
+    examples: int = Field(
+        5,
+        ge=0,
+        le=100,
+        description=(
+            "Test texts in the report on which reference and model disagree, of each kind; 0 shows "
+            "none."
+        ),
+    )
+    packages: Annotated[Literal["exact", "minor", "off"], BeforeValidator(_spell_off)] = Field(
+        "minor",
+        description=(
+            "Which change of version of a package that decides results (torch, transformers, "
+            "scikit-learn and the like) makes them anew. Another value of this key itself makes "
+            "all anew."
+        ),
+    )
+    partial: Annotated[bool, BeforeValidator(_spell_truth)] = Field(
+        False,
+        description=(
+            "Draw chart and tables from the runs that are there, and say which are missing."
+        ),
+    )
+    dataset_zoo: dict[Name, Dataset] = Field(
+        description="Data sets by name; those that datasets does not name are left alone."
+    )
+    checkpoint_zoo: dict[Name, Checkpoint] = Field(
+        {},
+        description="Pretrained checkpoints (config.json, tokenizer, model.safetensors) by name.",
+    )
+    vocabulary_zoo: dict[Name, VocabularyRecipe] = Field(
+        {}, description="Vocabularies that are fitted on a run's own training texts, by name."
+    )
+    model_zoo: dict[Name, Annotated[ModelRecipe, _OfItsFamily()]] = Field(
+        description="Models by name; those that models does not name are left alone."
+    )
+    pathvars: Folders = Field(
+        {},
+        validate_default=True,
+        description="Snakemake's key for folders, so that several studies can stand side by side.",
+    )
