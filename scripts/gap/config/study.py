@@ -9,10 +9,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gap.models.family import family_names, recipe_class
-from gap.study.fields import UNKNOWN_KEY, Name, Names, SeedBlocks, Sizes
+from gap.study.fields import UNKNOWN_KEY, Name, Names, SeedBlocks, Sizes, Unit
 from gap.study.recipes import (
     Block,
-    Checkpoint,
     Dataset,
     Folders,
     Gap,
@@ -21,6 +20,7 @@ from gap.study.recipes import (
     Validation,
     VocabularyRecipe,
 )
+from gap.study.sources import Checkpoint
 
 FAMILIES = {name: recipe_class(name) for name in family_names()}
 
@@ -107,7 +107,7 @@ class Study(Block):
         description="How many settings are tried of models whose recipes list several values.",
     )
     gap: Gap = Field({}, validate_default=True, description="How gaps are judged.")
-    examples: int = Field(
+    examples: Annotated[int, Unit("texts")] = Field(
         5,
         ge=0,
         le=100,

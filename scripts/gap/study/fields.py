@@ -1,4 +1,4 @@
-"""Kinds of values in a config: what may be tuned, left out, or spelled in more than one way."""
+"""What blocks of a config are made of: values that are tuned, left out, or spelled in many ways."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ import json
 import math
 import re
 from collections.abc import Callable, Hashable, Sequence
-from typing import Annotated, Any, TypeGuard, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeGuard, TypeVar
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    field_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -27,6 +36,48 @@ NEITHER_TEXT_NOR_NUMBER = "neither_text_nor_number"
 WRONG_VALUE = "wrong_value"
 UNKNOWN_KEY = "unknown_key"
 TOO_LARGE = "too_large"
+
+
+class Block(BaseModel):
+    """A block of a config: keys that are not known are refused, and nothing is converted."""
+
+    # A block as a person writes it, in YAML, for the page of all keys.
+    example: ClassVar[str] = ""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _check_whole_numbers(cls, value: object) -> object:
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int) and abs(number) > LARGEST_WHOLE:
+                raise PydanticCustomError(TOO_LARGE, "too large", {"found": str(number)})
+        return value
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the block that a recipe on a command line gives; UserError for any other text."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise UserError(f"recipe: {' '.join(str(error).split())}") from None
+
+    def plain(self) -> dict[str, object]:
+        """Return the keys that have a value, as JSON has them: what a recipe is made from."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class Unit:
+    """Says what a number counts, for the page of all keys."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema with the unit."""
+        return handler(schema) | {"unit": self.name}
 
 
 class Tuned:

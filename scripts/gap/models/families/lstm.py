@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from gap.run.errors import UserError
-from gap.study.fields import Completed, Name, Omittable, Tuned
+from gap.study.fields import Completed, Name, Omittable, Tuned, Unit
 from gap.study.recipes import GradientDescent, ModelRecipe
 
 DEFAULTS = Completed(
@@ -17,6 +17,21 @@ DEFAULTS = Completed(
 
 class Recipe(ModelRecipe):
     """An LSTM classifier trained from scratch, with a vocabulary or a checkpoint."""
+
+    example: ClassVar[str] = """\
+family: lstm
+title: LSTM with two layers
+seeds: [1-5]
+vocabulary: pieces
+embeddings: tuned
+embedding_size: 64
+layers: 2
+width: 256
+bidirectional: false
+dropout: [0.3, 0.5]
+pooling: max
+optimisation: {max_epochs: 10}
+"""
 
     family: Literal["lstm"] = Field(description="The kind of model.")
     vocabulary: Omittable[Name] = Field(
@@ -30,13 +45,15 @@ class Recipe(ModelRecipe):
         "tuned",
         description="A checkpoint's embeddings are tuned, stay frozen, or new ones are learned.",
     )
-    embedding_size: int = Field(
+    embedding_size: Annotated[int, Unit("numbers")] = Field(
         128, ge=1, description="Width of learned embeddings; a checkpoint's keep their own."
     )
-    layers: int = Field(1, ge=1, description="LSTM layers.")
-    width: int = Field(128, ge=1, description="Hidden units per direction.")
+    layers: Annotated[int, Unit("layers")] = Field(1, ge=1, description="LSTM layers.")
+    width: Annotated[int, Unit("units")] = Field(
+        128, ge=1, description="Hidden units per direction."
+    )
     bidirectional: bool = Field(True, description="Read the text backwards too.")
-    dropout: Annotated[float, Tuned()] = Field(
+    dropout: Annotated[float, Tuned(), Unit("share")] = Field(
         0.5, ge=0, lt=1, description="Share dropped of the embeddings and of each layer's output."
     )
     pooling: Literal["mean", "max"] = Field(

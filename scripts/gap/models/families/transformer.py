@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,14 @@ DEFAULTS = Completed(lr=5.0e-5, warmup=0.1, max_epochs=3, min_steps=100, evaluat
 
 class Recipe(ModelRecipe):
     """A pretrained checkpoint with a new classification head, all weights trained."""
+
+    example: ClassVar[str] = """\
+family: transformer
+title: MiniLM fine-tuned
+seeds: [1-3]
+checkpoint: minilm
+optimisation: {lr: 2.0e-5}
+"""
 
     family: Literal["transformer"] = Field(description="The kind of model.")
     checkpoint: Name = Field(description="Name in checkpoint_zoo.")
