@@ -86,7 +86,7 @@ def forecast(truth: Truth, options: argparse.Namespace) -> Found:
             inside.append(held.low <= held.measured <= held.high)
     n, low, high = np.array(where).T
     true = truth.crossing
-    # Of what is beyond their reach, forecasts rightly say that it is not within reach.
+    # A crossing beyond their reach is rightly forecast as not within reach.
     reached = true if true <= REACH * truth.sizes[-1] else np.inf
     factors = np.exp(np.abs(np.log(n[np.isfinite(n)] / true))) if np.isfinite(true) else []
     return Found(

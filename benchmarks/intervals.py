@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 CONFIDENCE = 0.95
-# Of the studies, in percent, in which the interval holds the true gap.
+# Share of the studies whose interval contains the true gap, in percent.
 GOAL = (93.0, 97.0)
 BEST, OTHER = 1.5, 1.0
 # Spreads (standard deviations) on the scale on which chance alone has 1: how hard a test row is for

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(not CHROMIUM, reason="needs Chromium (Debian: apt install chromium)"),
 ]
-# Of what a person is asked to look at, in px: a desktop's window and a telephone's.
+# Widths of the windows that a person is asked to look at, in px: a desktop's and a telephone's.
 WIDTHS = (1280, 400)
 # Contrast of text that WCAG 2.1 asks for at level AA (1.4.3).
 LEAST_CONTRAST = 4.5

@@ -226,7 +226,7 @@ def test_what_differs_between_studies_is_told(tmp_path):
     assert margins == ["margin: 1 point", "margin: 2 points"]
     told = report([first, second])
     assert all(line in told for line in lines)
-    # Of two intervals with different confidence, none comes of their difference.
+    # Two intervals with different confidence give no interval of their difference.
     assert "| 0.0 |" in re.sub(" +", " ", told)
 
 

@@ -1163,7 +1163,7 @@ def test_rows_in_are_rows_out(work, rows, words, data):
     ]
     for row in outcome.pool + outcome.test:
         kept = (row["text"], outcome.card["labels"][row["label"]])
-        # Of several the same, the first is kept.
+        # Where several rows are the same, the first is kept.
         assert usable.index(kept) == row["source_row"]
     different = Counter(set(usable) - {None})
     assert outcome.card["merged"] == reasons.count(None) - len(different)

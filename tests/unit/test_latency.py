@@ -118,7 +118,7 @@ def test_the_program_measures_every_model(trained, monkeypatch):
 class Clock:
     """Stands for the clocks: a text takes `step`, and a batch `start` on top, in seconds.
 
-    Of the clock's time the process gets `share`.
+    The process gets `share` of the clock's time.
     """
 
     def __init__(self, monkeypatch, start=0.0, step=1.0, share=1.0):

@@ -29,7 +29,7 @@ from tiny_training import (
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.nn import functional
 
-# Of a batch of 12, over two processes and in two turns.
+# Ways to divide a batch of 12: over two processes, and in several turns.
 DIVIDED = {
     "alone in turns": {"device_batch_size": 6},
     "alone in many turns": {"device_batch_size": 5},

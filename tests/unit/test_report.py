@@ -113,7 +113,7 @@ def test_agreement_adds_up_to_accuracy(report: Path) -> None:
 def test_examples_are_the_ones_furthest_apart(tmp_path: Path) -> None:
     """Probabilities by hand, of two seeds, whose mean counts."""
     truth = np.array([0, 0, 0, 1, 1], dtype=np.int32)
-    # Of label 0, by seed.
+    # Probabilities of label 0, by seed.
     reference = {1: [0.9, 0.8, 0.7, 0.6, 0.2], 2: [0.9, 0.6, 0.7, 0.8, 0.2]}
     model = {1: [0.4, 0.1, 0.8, 0.3, 0.3], 2: [0.4, 0.1, 0.4, 0.1, 0.3], 9: [0.9] * 5}
     paths = []

@@ -270,7 +270,7 @@ def test_gather_counts_calibration_and_labels_over_seeds(tmp_path: Path) -> None
         ["0.333333", "0.666667", "4", "0.500000", "0.500000"],
         ["0.666667", "1.000000", "13", "0.900000", "0.769231"],
     ]
-    # Of "bad" 7 of 8 are found, and 7 of the 11 that are called so are it; no row is "good".
+    # 7 of the 8 "bad" rows are predicted "bad", as are 4 others; no row is "good".
     assert [list(row.values())[4:] for row in labels] == [
         ["bad", "4", "0.875000", "0.636364", "0.736842"],
         ["fair", "5", "0.600000", "0.857143", "0.705882"],

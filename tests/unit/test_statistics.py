@@ -130,7 +130,7 @@ def test_chance_of_an_intervals_end_is_what_it_leaves_out(correct, confidence) -
 
 @pytest.mark.parametrize(("seeds", "spread"), [(2, 0.1), (3, 0.0), (3, 0.1), (5, 0.0), (5, 0.1)])
 def test_intervals_cover_at_least_as_often_as_they_say(seeds: int, spread: float) -> None:
-    """Of normal values with known effects; 300 studies, so 4 standard errors are 5 points."""
+    """The values are normal with known effects; in 300 studies, 4 standard errors are 5 points."""
     rng = np.random.default_rng(7)
     covered = 0
     for _ in range(300):

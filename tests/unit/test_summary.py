@@ -314,7 +314,7 @@ def test_published_figures_stand_beside_ours_and_in_no_other_part() -> None:
     assert cells[2:] == [
         ["films", "MiniLM", "250", "78.85", "80.00", "", ""],
         ["films", "the LSTM", "250", "76.37", "80.00", "2.48", "9.00"],
-        # Of another source, which has no figure of the reference.
+        # This figure is from another source, which has none of the reference.
         ["films", "the LSTM", "250", "50.00", "80.00", "", "9.00"],
     ]
     assert "- films, MiniLM, 250: A et al., table 2; derived\n" in text
@@ -345,7 +345,7 @@ def test_what_was_tried_is_told_at_the_largest_size() -> None:
     text = write_summary.summary(study)
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     assert ["Model", "Labels", "Trials", "1", "2", "3"] in cells
-    # Of three, the best is in two of three pairs, the second best in one.
+    # Three trials make three pairs: the best trial is in two of them, the second best in one.
     pairs = 50 * ((2 * 0.7 + 0.8) / 3 + (2 * 0.8 + 0.9) / 3)
     assert ["MiniLM", "250", "3", "75.0", f"{pairs:.1f}", "75.0"] in cells
     assert ["the LSTM", "250", "1", "55.0", "", ""] in cells

@@ -103,7 +103,7 @@ def test_a_broken_training_goes_on_to_the_same_numbers(data, recipes, name, tmp_
 
     with counted_steps(monkeypatch) as counted:
         run_training(data, recipes[name], tmp_path / "broken")
-    # Of seed 1, the steps since its last checkpoint; of seed 2, all.
+    # Seed 1 repeats the steps since its last saved state; seed 2 takes all of its steps.
     assert 24 < len(counted) < 48
     assert run_prediction(data, recipes[name], tmp_path / "broken") == whole
 
@@ -124,7 +124,7 @@ def test_a_training_broken_in_its_second_trial_goes_on(data, recipes, tmp_path, 
         run_training(data, tuned, tmp_path / "broken")
     with counted_steps(monkeypatch) as counted:
         run_training(data, tuned, tmp_path / "broken")
-    # Of seed 1, the second half of the second trial; of seed 2, both trials.
+    # What is left: the second half of seed 1's second trial, and both trials of seed 2.
     assert len(counted) == 12 + 2 * 24
     predicted = [run_prediction(data, tuned, tmp_path / name) for name in ("whole", "broken")]
     assert predicted[0] == predicted[1]
@@ -253,7 +253,7 @@ def test_elsewhere_it_stops_where_it_is():
 @pytest.mark.parametrize("name", ["fine-tuned", "lstm"])
 def test_validation_does_not_depend_on_its_batches(data, recipes, name, tmp_path, monkeypatch):
     usual = train_first_seed(data, recipes[name], tmp_path / "usual")
-    # Of some texts each, and of one.
+    # Batches of some texts each, then of one text.
     for tokens in (60, 1):
         monkeypatch.setattr(inference, "BATCH_TOKENS", tokens)
         history, weights = train_first_seed(data, recipes[name], tmp_path / f"{tokens}")

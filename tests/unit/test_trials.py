@@ -34,7 +34,7 @@ class StandIn:
     def train(self, recipe, subsample, folders):
         lr = recipe["optimisation"]["lr"]
         self.trained.append(lr)
-        # Of other trials, at most the weights of the best so far.
+        # Other trials have left the weights of the best so far, at most.
         others = [
             path for path in self.folder.glob("trial-*/*") if path.parent != folders.state.parent
         ]

@@ -168,7 +168,7 @@ def test_operations_of_trials_add_up():
     # Values that cost nothing add trials all the same.
     more = tuned("lstm", 6, {"dropout": [0.1, 0.5, 0.6]}, max_epochs=[2, 6])
     assert operations(more) == pytest.approx(3 * operations(both))
-    # Of what is drawn, the mean is expected.
+    # Trials that are drawn are expected to cost the mean.
     assert operations(more | {"trials": 3}) == pytest.approx(operations(more) / 2)
     # As many as nobody writes out.
     many = {"lr": list(range(1000)), "warmup": list(range(1000)), "weight_decay": list(range(1000))}

@@ -76,7 +76,7 @@ def test_killed_in_the_middle_of_a_file_then_without_the_hub(tmp_path, tiny_bert
         assert study.snakemake("--unlock", config=config).rc == 0
         call = study.snakemake("--cores", "2", TRAINING.format(1), config=config)
         assert call.rc == 0, call.output
-        # Of what had come before, nothing was fetched again.
+        # What had come before was not fetched again.
         assert hub.asked(WEIGHTS)[-1] == f"bytes={CHUNK}-"
         rest = [one.sent for one in hub.requests if one.path.endswith(f"/{WEIGHTS}")][-1]
         assert rest == (tiny_bert / WEIGHTS).stat().st_size - CHUNK

@@ -127,7 +127,7 @@ def test_nothing_runs_beside_a_measurement(finished):
             running.add("measuring" if measuring else start[1])
             measurements += measuring
         elif end := re.match(r"Finished jobid: (\d+) \(Rule: (\w+)\)", line):
-            # Of the last rule, which has no job, only the end is told.
+            # The last rule has no job: only its end is told.
             running.discard("measuring" if end[2] == "measure_latency" else end[1])
         most = max(most, len(running))
     assert (measurements, most) == (2, 2)
