@@ -21,6 +21,7 @@ import gap
 sys.path.remove(str(ROOT / "scripts"))
 
 from gap.config import check as study
+from gap.run.arguments import within_limit
 from gap.run.errors import UserError
 from gap.run.json import canonical_json, read_json
 from gap.run.failures import explain_failures, resume_command
@@ -175,6 +176,18 @@ def for_each_cell(pattern):
 def pick(mapping, *keys):
     """The named keys of a mapping, those that it has."""
     return {key: mapping[key] for key in keys if key in mapping}
+
+
+def spell(recipe):
+    """A recipe as a param and as an argument: canonical JSON, or @FILE that holds it if it is long."""
+    return within_limit([canonical_json(recipe)], Path(RESULTS, ".arguments"))[0]
+
+
+def listed(name):
+    """A list of input files as arguments, or as @FILE that lists them; a param that never triggers."""
+    return lambda wildcards, input: shlex.join(
+        within_limit(list(input.get(name)), Path(RESULTS, ".arguments"))
+    )
 
 
 def options(files):

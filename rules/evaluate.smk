@@ -24,10 +24,8 @@ rule predict:
         slurm_partition=partition_of_run,
     params:
         options=model_options,
-        cell=lambda wildcards: canonical_json(
-            pick(dict(wildcards.items()), "dataset", "model", "size")
-        ),
-        recipe=lambda wildcards: canonical_json(recipe_of(wildcards)),
+        cell=lambda wildcards: spell(pick(dict(wildcards.items()), "dataset", "model", "size")),
+        recipe=lambda wildcards: spell(recipe_of(wildcards)),
         program=program("predict.py"),
         provenance=provenance("predict.py"),
     message:
@@ -87,6 +85,8 @@ rule gather:
     conda:
         "../envs/summary.yaml"
     params:
+        cards=listed("cards"),
+        scores=listed("scores"),
         program=program("gather.py"),
         provenance=provenance("gather.py"),
     message:
@@ -94,7 +94,7 @@ rule gather:
     shell:
         "{params.program} --table {output.table} --trials {output.trials}"
         " --histories {output.histories} --calibration {output.calibration}"
-        " --labels {output.labels} --cards {input.cards} -- {input.scores} > {log} 2>&1"
+        " --labels {output.labels} --cards {params.cards} -- {params.scores} > {log} 2>&1"
 
 
 rule estimate_gap:
@@ -119,14 +119,15 @@ rule estimate_gap:
         mem_mb=mem_mb(estimate_gap_asks),
         runtime=runtime(estimate_gap_asks),
     params:
-        recipe=canonical_json({"reference": config["reference"]} | config["gap"]),
+        predictions=listed("predictions"),
+        recipe=spell({"reference": config["reference"]} | config["gap"]),
         program=program("estimate_gap.py"),
         provenance=provenance("estimate_gap.py"),
     message:
         f"Estimating gaps to {config['reference']}"
     shell:
         "{params.program} --recipe {params.recipe:q} --accuracies {output.accuracies}"
-        " --gaps {output.gaps} {input.predictions} > {log} 2>&1"
+        " --gaps {output.gaps} {params.predictions} > {log} 2>&1"
 
 
 rule forecast_gap:
@@ -152,14 +153,15 @@ rule forecast_gap:
         mem_mb=mem_mb(estimate_gap_asks),
         runtime=runtime(estimate_gap_asks),
     params:
-        recipe=canonical_json({"reference": config["reference"]} | config["gap"]),
+        predictions=listed("predictions"),
+        recipe=spell({"reference": config["reference"]} | config["gap"]),
         program=program("forecast_gap.py"),
         provenance=provenance("forecast_gap.py"),
     message:
         f"Forecasting the size at which gaps to {config['reference']} close"
     shell:
         "{params.program} --recipe {params.recipe:q} --crossings {output.crossings}"
-        " --forecasts {output.forecasts} --curves {output.curves} {input.predictions} > {log} 2>&1"
+        " --forecasts {output.forecasts} --curves {output.curves} {params.predictions} > {log} 2>&1"
 
 
 rule examine_errors:
@@ -185,7 +187,10 @@ rule examine_errors:
         mem_mb=mem_mb(estimate_gap_asks),
         runtime=runtime(estimate_gap_asks),
     params:
-        recipe=canonical_json(errors_recipe()),
+        cards=listed("cards"),
+        predictions=listed("predictions"),
+        tests=listed("tests"),
+        recipe=spell(errors_recipe()),
         program=program("examine_errors.py"),
         provenance=provenance("examine_errors.py"),
     message:
@@ -193,7 +198,7 @@ rule examine_errors:
     shell:
         "{params.program} --recipe {params.recipe:q} --lengths {output.lengths}"
         " --agreements {output.agreements} --examples {output.examples}"
-        " --cards {input.cards} --tests {input.tests} -- {input.predictions} > {log} 2>&1"
+        " --cards {params.cards} --tests {params.tests} -- {params.predictions} > {log} 2>&1"
 
 
 # In a job of its own, beside which nothing runs: what is timed is time.
@@ -217,7 +222,7 @@ rule measure_latency:
         slurm_partition=lambda wildcards: SITE.partition(timed_on_gpu(wildcards)),
     params:
         options=latency_options,
-        recipe=lambda wildcards: canonical_json(latency_recipe(wildcards)),
+        recipe=lambda wildcards: spell(latency_recipe(wildcards)),
         program=program("measure_latency.py"),
         provenance=provenance("measure_latency.py"),
     message:
@@ -250,11 +255,12 @@ rule gather_latency:
     conda:
         "../envs/summary.yaml"
     params:
-        recipe=canonical_json(pick(config, "reference")),
+        latencies=listed("latencies"),
+        recipe=spell(pick(config, "reference")),
         program=program("gather_latency.py"),
         provenance=provenance("gather_latency.py"),
     message:
         "Gathering what inference costs"
     shell:
         "{params.program} --recipe {params.recipe:q} --accuracies {input.accuracies}"
-        " --table {output.table} {input.latencies} > {log} 2>&1"
+        " --table {output.table} {params.latencies} > {log} 2>&1"

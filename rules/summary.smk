@@ -34,7 +34,7 @@ rule chart_gap:
     conda:
         "../envs/summary.yaml"
     params:
-        recipe=canonical_json(summary_recipe()),
+        recipe=spell(summary_recipe()),
         program=program("chart_gap.py"),
         provenance=provenance("chart_gap.py"),
     message:
@@ -64,7 +64,7 @@ rule chart_cost:
     conda:
         "../envs/summary.yaml"
     params:
-        recipe=canonical_json(cost_chart_recipe()),
+        recipe=spell(cost_chart_recipe()),
         program=program("chart_cost.py"),
         provenance=provenance("chart_cost.py"),
     message:
@@ -98,7 +98,8 @@ rule write_summary:
     conda:
         "../envs/summary.yaml"
     params:
-        recipe=canonical_json(verdict_recipe()),
+        cards=listed("cards"),
+        recipe=spell(verdict_recipe()),
         program=program("write_summary.py"),
         provenance=provenance("write_summary.py"),
     message:
@@ -107,7 +108,7 @@ rule write_summary:
         "{params.program} --recipe {params.recipe:q} --scores {input.scores}"
         " --accuracies {input.accuracies} --gaps {input.gaps} --trials {input.trials}"
         " --latencies {input.latencies} --crossings {input.crossings}"
-        " --forecasts {input.forecasts} --cards {input.cards} --summary {output.summary}"
+        " --forecasts {input.forecasts} --cards {params.cards} --summary {output.summary}"
         " > {log} 2>&1"
 
 
@@ -128,15 +129,18 @@ rule record_provenance:
     conda:
         "../envs/summary.yaml"
     params:
-        recipe=canonical_json(named_config()),
-        rules=canonical_json({name: json.loads(made) for name, made in PROGRAMS.items()}),
+        cards=listed("cards"),
+        sources=listed("sources"),
+        trainings=listed("trainings"),
+        recipe=spell(named_config()),
+        rules=spell({name: json.loads(made) for name, made in PROGRAMS.items()}),
         program=program("record_provenance.py"),
         provenance=provenance("record_provenance.py"),
     message:
         "Recording what made the results"
     shell:
         "{params.program} --config {params.recipe:q} --rules {params.rules:q}"
-        " --sources {input.sources} --cards {input.cards} --trainings {input.trainings}"
+        " --sources {params.sources} --cards {params.cards} --trainings {params.trainings}"
         " --record {output.record} > {log} 2>&1"
 
 
@@ -160,7 +164,8 @@ rule write_report:
         "../envs/summary.yaml"
     params:
         **{name: sha256_file(file) for name, file in PAGE.items()},
-        recipe=canonical_json(summary_recipe()),
+        cards=listed("cards"),
+        recipe=spell(summary_recipe()),
         # Beside the repository's programs, wherever it lies: digests tell of a change.
         page=lambda wildcards, input: options(PAGE),
         tables=lambda wildcards, input: options({name: input[name] for name in REPORTED}),
@@ -170,7 +175,7 @@ rule write_report:
         "Writing the report"
     shell:
         "{params.program} --recipe {params.recipe:q} --summary {input.summary}"
-        " --provenance {input.provenance} {params.tables} --cards {input.cards}"
+        " --provenance {input.provenance} {params.tables} --cards {params.cards}"
         " {params.page} --report {output.report}"
         " > {log} 2>&1"
 
@@ -188,11 +193,12 @@ rule export:
     conda:
         "../envs/summary.yaml"
     params:
-        recipe=canonical_json(export_recipe()),
+        tables=listed("tables"),
+        recipe=spell(export_recipe()),
         program=program("export_tables.py"),
         provenance=provenance("export_tables.py"),
     message:
         f"Exporting tables to {RESULTS}/tables"
     shell:
-        "{params.program} --recipe {params.recipe:q} --tables {input.tables}"
+        "{params.program} --recipe {params.recipe:q} --tables {params.tables}"
         " --parquet {output.parquet} --latex {output.latex} > {log} 2>&1"

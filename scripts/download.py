@@ -269,7 +269,7 @@ def remove_others(folder: Path, files: Iterable[Path]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and fetch one source."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--spec", required=True, help="the source's spec, as JSON")
     parser.add_argument("--files", required=True, type=Path, help="folder for what is fetched")
     parser.add_argument("--manifest", required=True, type=Path, help="JSON, origin.json beside it")

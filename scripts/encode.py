@@ -83,7 +83,7 @@ def encode_file(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: max_tokens, keep")
     parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--pool", type=Path, required=True, help="pool.parquet")

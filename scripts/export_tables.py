@@ -192,7 +192,7 @@ def check_files(tables: Set[str], files: Sequence[Path]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     recipe = (
         "JSON: reference, margin (points), confidence (0..1), and optionally datasets and models, "
         "lists of names in order, and titles {name: text}"

@@ -25,7 +25,7 @@ def training_texts(pool: Path, one: Subsample) -> Iterator[str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: the vocabulary's")
     parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--pool", type=Path, required=True, help="pool.parquet")

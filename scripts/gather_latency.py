@@ -100,7 +100,7 @@ def _word(truth: bool) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--recipe", required=True, type=json.loads, help="JSON: reference")
     parser.add_argument("--accuracies", required=True, help="CSV of estimate_gap.py")
     parser.add_argument("--table", required=True, help="CSV file to write")

@@ -104,7 +104,7 @@ def named_paths(pairs: Sequence[str]) -> dict[str, Path]:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     recipe = "JSON: models {name: recipe}, dataset {words, max_tokens, keep}, cell {dataset, size}"
     parser.add_argument("--recipe", type=json.loads, required=True, help=recipe)
     parser.add_argument("--manifest", type=Path, required=True, help="test.json, for the labels")

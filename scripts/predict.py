@@ -19,7 +19,7 @@ from gap.run.runstate import keep, restore, state_folder
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: the model's")
     parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--cell", type=json.loads, required=True, help="JSON: dataset, model, size")

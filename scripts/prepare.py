@@ -607,7 +607,7 @@ def prepare(args: argparse.Namespace, folder: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and prepare one data set."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--spec", required=True, help="the data set's recipe, as JSON")
     parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--source", required=True, type=Path, help="manifest of the source")

@@ -93,7 +93,7 @@ def score(path: str) -> list[dict[str, Any]]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--predictions", required=True, help="Parquet file that predict.py wrote")
     parser.add_argument("--scores", required=True, help="JSON file to write, one object per seed")
     arguments = parser.parse_args(argv)

@@ -17,7 +17,7 @@ from gap.study.sizes import parse_seeds, rows_of_size
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: size, validation")
     parser.add_argument("--seeds", required=True, help='"3" or "1-5"')
     parser.add_argument("--pool", type=Path, required=True, help="pool.parquet")

@@ -144,7 +144,7 @@ def made_with(recipe: dict[str, Any], provenance: dict[str, Any], processes: int
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: the model's")
     parser.add_argument("--provenance", type=json.loads, required=True, help="JSON: code, packages")
     parser.add_argument("--manifest", type=Path, required=True, help="pool.json, for the labels")

@@ -261,7 +261,7 @@ def _preformatted(text: str, look: str = "") -> Markup:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     keys = "JSON: that of write_summary.py"
     parser.add_argument("--recipe", required=True, type=json.loads, help=keys)
     parser.add_argument("--summary", required=True, help="Markdown file of write_summary.py")

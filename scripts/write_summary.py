@@ -552,7 +552,7 @@ def _bounds(row: Row) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     keys = (
         "JSON: reference, margin (points), confidence (0..1), and optionally datasets "
         "and models, lists of names in order, titles {name: text}, compared, the model that the "

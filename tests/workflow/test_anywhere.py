@@ -242,3 +242,24 @@ def test_what_is_wrong_in_a_modules_config_is_told_with_its_name(empty):
     assert call.rc == 1
     assert "module large: config: sizes: 5000 is more than the pool of tickets holds" in call.output
     assert "Traceback" not in call.output
+
+
+# ---------------------------------------------------------------- commands of any length
+
+
+def test_nine_thousand_labels_fit_into_every_command(empty):
+    labels = [f"a label of some length {number:04}" for number in range(9000)]
+    rows = [f"{label[-4:]} {word},{label}\n" for label in labels for word in ("one", "two", "six")]
+    (empty.folder / "many.csv").write_text("body,queue\n" + "".join(rows), encoding="utf-8")
+    dataset = CONFIG["dataset_zoo"]["tickets"] | {
+        "source": {"kind": "file", "path": "many.csv"},
+        "labels": labels,
+        "test": "10%",
+    }
+    config = CONFIG | {"dataset_zoo": {"tickets": dataset}, "sizes": [18000]}
+    call = empty.snakemake("--cores", "2", "results/datasets/tickets/card.json", config=config)
+    assert call.rc == 0, call.output
+    call = empty.snakemake("-n", "-p", config=config)
+    commands = re.findall(r"^Shell command: (.*)", call.stdout, re.MULTILINE)
+    assert any("record_provenance.py" in command for command in commands)
+    assert max(map(len, commands)) < 100_000
