@@ -23,7 +23,7 @@ CHECKED_BY = {
     "make ": "unit/test_pages.py::test_make_knows_each_target",
     "pip ": "unit/test_setup.py::test_pages_set_up_as_make_does",
     "python3 -m venv ": "unit/test_setup.py::test_pages_set_up_as_make_does",
-    r"\. \.venv/bin/activate": "unit/test_setup.py::test_pages_set_up_as_make_does",
+    r"\. \S*\.venv/bin/activate": "unit/test_setup.py::test_pages_set_up_as_make_does",
     "pytest": "unit/test_pages.py::test_tests_that_are_named_exist",
     "python scripts/compare_studies.py": (
         "unit/test_compare_studies.py::test_it_writes_chart_and_tables_and_tells_where"

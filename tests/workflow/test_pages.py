@@ -1,6 +1,7 @@
 """Every command of every page is taken by snakemake, as a person would type it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from workflow.test_study import planned
 pytestmark = pytest.mark.workflow
 
 README = ROOT / "README.md"
+RUNNING = ROOT / "docs" / "running.md"
 # Stands in for snakemake on the PATH: a dry run of the real one, whose end it writes down. A block
 # goes on whatever that end was.
 SNAKEMAKE = """#!/bin/sh
@@ -37,22 +39,34 @@ BLOCKS = {
 
 @pytest.fixture
 def home(tmp_path):
-    """A home folder with the repository in ~/pretrain-or-not, a study of one's own in it."""
-    folder = copy_workflow(tmp_path / "pretrain-or-not").folder
-    write_tickets(folder / "tickets.csv")
-    (folder / "tickets.yaml").write_text(code(README, "yaml"), encoding="utf-8")
-    shutil.copytree(ROOT / "studies", folder / "studies")
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    names = {"python": sys.executable, "calls": tmp_path / "calls", "outputs": tmp_path / "outputs"}
-    (programs / "snakemake").write_text(SNAKEMAKE.format(**names), encoding="utf-8")
-    for other in ("make", "pip", "pytest", "python3"):
-        (programs / other).write_text("#!/bin/sh\n", encoding="utf-8")
-    for program in programs.iterdir():
-        program.chmod(0o755)
-    (folder / ".venv" / "bin").mkdir(parents=True)
-    (folder / ".venv" / "bin" / "activate").touch()
+    """A home folder as the pages have it: the repository, a study and a workflow of one's own."""
+    repository = copy_workflow(tmp_path / "pretrain-or-not").folder
+    shutil.copytree(ROOT / "studies", repository / "studies")
+    (repository / ".venv" / "bin").mkdir(parents=True)
+    (repository / ".venv" / "bin" / "activate").touch()
+    for folder in ("tickets", "reports"):
+        (tmp_path / folder).mkdir()
+        write_tickets(tmp_path / folder / "tickets.csv")
+    (tmp_path / "tickets" / "tickets.yaml").write_text(code(README, "yaml"), encoding="utf-8")
+    for name, language in (("Snakefile", "python"), ("config.yaml", "yaml")):
+        text = code(RUNNING, language, "In a workflow of your own")
+        (tmp_path / "reports" / name).write_text(text, encoding="utf-8")
+    # Pages that leave the folder open have the study's files in the repository's.
+    for path in (tmp_path / "tickets").iterdir():
+        shutil.copy(path, repository)
+    write_programs(tmp_path)
     return tmp_path
+
+
+def write_programs(home):
+    """Put a stand-in for each program that pages call into ~/bin."""
+    (home / "bin").mkdir()
+    names = {"python": sys.executable, "calls": home / "calls", "outputs": home / "outputs"}
+    (home / "bin" / "snakemake").write_text(SNAKEMAKE.format(**names), encoding="utf-8")
+    for other in ("make", "pip", "pytest", "python3"):
+        (home / "bin" / other).write_text("#!/bin/sh\n", encoding="utf-8")
+    for program in (home / "bin").iterdir():
+        program.chmod(0o755)
 
 
 def run(home, block):
@@ -91,3 +105,10 @@ def test_the_config_of_the_readme_plans_a_study_of_ones_own_data(study, tickets)
     jobs = planned(study.snakemake("-n", config=block))
     assert jobs["train"] == 2 * 5
     assert yaml.safe_load(block)["dataset_zoo"]["tickets"]["source"]["path"] == tickets.name
+
+
+def test_the_modules_of_the_page_make_both_studies(home):
+    (block,) = (block for block in BLOCKS.values() if "everything" in block.text)
+    output = run(home, block)[1]
+    assert re.search(r"^texts_train +10$", output, re.MULTILINE), output
+    assert re.search(r"^mine +1$", output, re.MULTILINE), output
