@@ -54,7 +54,7 @@ KINDS = [
 def recipes(**given):
     """Recipes with the schema's defaults, one of each kind; `given` are added to the LSTM."""
     checkpoint = {"family": "transformer", "checkpoint": "tiny"}
-    lstm = {"family": "lstm", "vocabulary": "pieces", **given}
+    lstm: dict[str, Any] = {"family": "lstm", "vocabulary": "pieces"} | given
     config = {
         "datasets": ["reviews"],
         "models": ["fine-tuned", "lstm"],

@@ -73,7 +73,7 @@ def memory_mb(family: AnyFamily, workload: Workload, gpus: int = 0) -> tuple[int
     """
     need = family_of(largest(family.recipe)).memory(workload, gpus)
     data = workload.rows * ROW_BYTES + need.data
-    if not gpus:
+    if not (gpus and family.uses_gpu):
         everything = data + need.ids + need.model + need.batch
         return _round_up(IMPORTS_MB + everything / MEGABYTE), 0
     process = IMPORTS_MB + CUDA_HOST_MB + (data + need.saved) / MEGABYTE
