@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from gap.data.vocabulary import Vocabulary
     from gap.models.batching import LabelledTexts
+    from gap.study.recipes import GradientDescent
     from transformers import PreTrainedModel, Trainer
 
 PAGE = ROOT / "benchmarks" / "RESULTS.md"
@@ -178,7 +179,7 @@ def mixed_texts(
 def project_trainer(
     model: PreTrainedModel,
     texts: LabelledTexts,
-    recipe: dict[str, Any],
+    settings: GradientDescent,
     steps: int,
     seed: int,
     folder: Path,
@@ -191,13 +192,13 @@ def project_trainer(
     from gap.models.training import GroupedTrainer, training_arguments
     from transformers import PrinterCallback
 
-    settings = training_arguments(recipe, steps, steps, seed, folder)
-    settings.load_best_model_at_end = False
-    settings.include_num_input_tokens_seen = "non_padding"
+    arguments = training_arguments(settings, steps, steps, seed, folder)
+    arguments.load_best_model_at_end = False
+    arguments.include_num_input_tokens_seen = "non_padding"
     trainer = GroupedTrainer(
-        sampler=LengthGroupedSampler(texts.lengths, recipe["batch_size"], seed),
+        sampler=LengthGroupedSampler(texts.lengths, settings.batch_size, seed),
         model=model,
-        args=settings.set_evaluate(strategy="no").set_save(strategy="no"),
+        args=arguments.set_evaluate(strategy="no").set_save(strategy="no"),
         train_dataset=texts,
         data_collator=PadBatch(texts.texts.pad_id),
     )

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from common import (
     LONGEST,
@@ -29,8 +29,11 @@ from common import (
     train_as_project,
     write_section,
 )
-from gap.cluster.work import BASE_SIZED
+from gap.models.encoder_shape import BASE_SIZED
+from gap.models.family import load_recipe
+from gap.run.errors import UserError
 from gap.run.program import run
+from gap.study.recipes import GradientDescent, ModelRecipe
 from throughput import build, large_product, operations_of_text
 
 if TYPE_CHECKING:
@@ -53,7 +56,7 @@ Maker = Callable[["LabelledTexts", int, int], "Trainer"]
 
 
 def makers(
-    checkpoint: Path, labels: list[str], recipe: dict[str, Any], folder: Path
+    checkpoint: Path, labels: list[str], settings: GradientDescent, folder: Path
 ) -> dict[str, Maker]:
     """Return what makes the two trainers."""
 
@@ -63,11 +66,11 @@ def makers(
 
         set_seed(seed)
         model = load_classifier(checkpoint, labels)
-        return project_trainer(model, texts, recipe, steps, seed, folder)
+        return project_trainer(model, texts, settings, steps, seed, folder)
 
     def peer(texts: LabelledTexts, steps: int, seed: int) -> Trainer:
         model = default_model(checkpoint, len(labels), seed)
-        return default_trainer(model, checkpoint, texts, recipe, steps, seed, folder)
+        return default_trainer(model, checkpoint, texts, settings, steps, seed, folder)
 
     return {PEER: peer, OURS: ours}
 
@@ -87,7 +90,7 @@ def default_trainer(
     model: PreTrainedModel,
     checkpoint: Path,
     texts: LabelledTexts,
-    recipe: dict[str, Any],
+    settings: GradientDescent,
     steps: int,
     seed: int,
     folder: Path,
@@ -104,15 +107,15 @@ def default_trainer(
         TrainingArguments,
     )
 
-    settings = TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
-        per_device_train_batch_size=recipe["batch_size"],
-        learning_rate=recipe["lr"],
-        lr_scheduler_type=recipe["lr_schedule"],
-        warmup_steps=math.ceil(recipe["warmup"] * steps),
-        weight_decay=recipe["weight_decay"],
-        max_grad_norm=recipe["max_grad_norm"],
+        per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.lr,
+        lr_scheduler_type=settings.lr_schedule,
+        warmup_steps=math.ceil(settings.warmup * steps),
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
         seed=seed,
         save_strategy="no",
         logging_strategy="no",
@@ -122,7 +125,7 @@ def default_trainer(
     )
     trainer = Trainer(
         model=model,
-        args=settings,
+        args=arguments,
         train_dataset=[
             {"input_ids": text["input_ids"].tolist(), "labels": text["labels"]}
             for text in (texts[index] for index in range(len(texts)))
@@ -212,38 +215,41 @@ def compare_speed(
 
 
 def compare_with_the_best(
-    given: argparse.Namespace, texts: LabelledTexts, recipe: dict[str, Any], folder: Path
+    given: argparse.Namespace, texts: LabelledTexts, settings: GradientDescent, folder: Path
 ) -> list[str]:
     """Return the paragraphs about the shares of what the machine can do, for SHAPE's products."""
     from gap.models.hardware import precision
 
-    model, _ = build({"family": "transformer"}, SHAPE)
+    recipe = encoder_recipe(settings)
+    model = build(recipe, SHAPE, folder / "shape")
 
     def ours(texts: LabelledTexts, steps: int, seed: int) -> Trainer:
-        return project_trainer(model, texts, recipe, steps, seed, folder)
+        return project_trainer(model, texts, settings, steps, seed, folder)
 
-    one_text = operations_of_text(
-        {"family": "transformer", "frozen": False, "trials": 1, "optimisation": recipe},
-        SHAPE,
-        float(texts.lengths.mean()),
-    )
+    one_text = operations_of_text(recipe, SHAPE, float(texts.lengths.mean()))
     ways = {
         PEAK: products(one_text / float(texts.lengths.mean())),
-        CONSTANT: constant_batches(model, recipe),
+        CONSTANT: constant_batches(model, settings),
         OURS: contestant(ours, texts, given.shape_steps, train_as_project),
     }
     timings = interleave(ways, given.shape_rounds)
     return [
-        f"**Shares of the machine's best**, for a model of {SHAPE['num_hidden_layers']} layers of "
-        f"{SHAPE['hidden_size']} units, RoBERTa-base's shape, random weights, batches of "
-        f"{recipe['batch_size']}; {given.shape_rounds} rounds of {given.shape_steps} steps. The "
+        f"**Shares of the machine's best**, for a model of {SHAPE.num_hidden_layers} layers of "
+        f"{SHAPE.hidden_size} units, RoBERTa-base's shape, random weights, batches of "
+        f"{settings.batch_size}; {given.shape_rounds} rounds of {given.shape_steps} steps. The "
         f"peak is a product of large matrices in {precision()}, as the tokens that its operations "
         "would make; "
         f"constant-length batches have {LONGEST} tokens a text; of the mixed texts' tokens "
-        f"{padding(texts, recipe['batch_size']):.1%} are padding, which is computed and not "
+        f"{padding(texts, settings.batch_size):.1%} are padding, which is computed and not "
         "counted.",
         comparison(timings, OURS, SHARES),
     ]
+
+
+def encoder_recipe(settings: GradientDescent) -> ModelRecipe:
+    """Return the recipe of a fine-tuned encoder with these settings."""
+    entry = {"family": "transformer", "checkpoint": "encoder", "optimisation": settings.plain()}
+    return load_recipe(entry)
 
 
 def products(operations_per_token: float) -> Contestant:
@@ -258,19 +264,19 @@ def products(operations_per_token: float) -> Contestant:
     return lambda _: work
 
 
-def constant_batches(model: PreTrainedModel, recipe: dict[str, Any]) -> Contestant:
+def constant_batches(model: PreTrainedModel, settings: GradientDescent) -> Contestant:
     """Return what takes one step in each round, on a batch of long texts that is there before."""
     import torch
     from gap.models.dropout import fast_dropout
     from gap.models.hardware import autocast, device
 
     model.train().to(device())
-    ids = torch.randint(5, model.config.vocab_size, (recipe["batch_size"], LONGEST))
+    ids = torch.randint(5, model.config.vocab_size, (settings.batch_size, LONGEST))
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids[:, 0] % 2}
     batch = {name: tensor.to(device()) for name, tensor in batch.items()}
     # The state of the optimiser is made in the first round, which does not count.
     optimiser = torch.optim.AdamW(
-        model.parameters(), recipe["lr"], weight_decay=recipe["weight_decay"], fused=True
+        model.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True
     )
 
     def step() -> int:
@@ -278,7 +284,7 @@ def constant_batches(model: PreTrainedModel, recipe: dict[str, Any]) -> Contesta
             with autocast():
                 loss = model(**batch).loss
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe["max_grad_norm"])
+            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
             optimiser.step()
             optimiser.zero_grad()
         return ids.numel()
@@ -326,20 +332,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.disable_progress_bar()
     torch.set_num_threads(1)
     config = load_config(given.config)
-    model = config["model_zoo"][config["reference"]]
-    recipe = model["optimisation"]
+    recipe = load_recipe(config["model_zoo"][config["reference"]])
+    settings = recipe.optimisation
+    if not isinstance(settings, GradientDescent):
+        raise UserError(f"{given.config}: reference: found a model that has no steps to time")
     checkpoint = reference_checkpoint(config, given.results)
     vocabulary = PretrainedVocabulary(checkpoint)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         labels = prepare_texts(config, given.results, folder, given.test_texts)
-        made = makers(checkpoint, labels, recipe, folder)
+        made = makers(checkpoint, labels, settings, folder)
         texts = mixed_texts(*read_rows(folder / "pool.parquet", given.texts, 0), vocabulary, 0)
-        body = [f"Checkpoint {model['checkpoint']}, batches of {recipe['batch_size']}."]
+        name_of_checkpoint = recipe.name_in("checkpoint_zoo")
+        body = [f"Checkpoint {name_of_checkpoint}, batches of {settings.batch_size}."]
         body += compare_speed(given, made, texts)
-        body += compare_with_the_best(given, texts, recipe, folder)
+        body += compare_with_the_best(given, texts, settings, folder)
         if given.accuracy_seeds:
-            body.append(compare_accuracies(given, made, vocabulary, folder, recipe["batch_size"]))
+            body.append(compare_accuracies(given, made, vocabulary, folder, settings.batch_size))
     write_section(given.page, "Fine-tuning", "\n\n".join([*body, f"Machine: {machine()}."]))
 
 

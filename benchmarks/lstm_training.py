@@ -25,8 +25,10 @@ from common import (
 )
 from gap.data.vocabulary import FittedVocabulary, fit_vocabulary
 from gap.models.batching import LabelledTexts, PadBatch
+from gap.models.families.lstm import Recipe
 from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification, pool
 from gap.run.program import run
+from gap.study.recipes import GradientDescent
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.utils.data import DataLoader
@@ -69,16 +71,16 @@ class PlainLstm(nn.Module):
 
 
 def train_plainly(
-    model: nn.Module, texts: LabelledTexts, recipe: dict[str, Any], steps: int
+    model: nn.Module, texts: LabelledTexts, settings: GradientDescent, steps: int
 ) -> int:
     """Train on batches in random order in fp32, and return how many real tokens were read."""
     device = next(model.parameters()).device
     # Fused, as that of the Trainer: the optimiser is not what is compared here.
     optimiser = torch.optim.AdamW(
-        model.parameters(), recipe["lr"], weight_decay=recipe["weight_decay"], fused=True
+        model.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True
     )
     batches = DataLoader(
-        texts, recipe["batch_size"], shuffle=True, collate_fn=PadBatch(texts.texts.pad_id)
+        texts, settings.batch_size, shuffle=True, collate_fn=PadBatch(texts.texts.pad_id)
     )
     tokens = 0
     for _, batch in zip(range(steps), batches, strict=False):
@@ -87,14 +89,14 @@ def train_plainly(
             batch[name].to(device) for name in ("input_ids", "attention_mask", "labels")
         )
         nn.functional.cross_entropy(model(ids, mask), labels).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), recipe["max_grad_norm"])
+        nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
         optimiser.step()
         optimiser.zero_grad()
     return tokens
 
 
 def contestants(
-    sizes: LstmConfig, texts: LabelledTexts, recipe: dict[str, Any], steps: int, folder: Path
+    sizes: LstmConfig, texts: LabelledTexts, settings: GradientDescent, steps: int, folder: Path
 ) -> dict[str, Contestant]:
     """Return what trains `sizes` in three ways; ours does four times the steps of the peers."""
     from gap.models.hardware import device
@@ -103,14 +105,14 @@ def contestants(
         def make_ready(number: int) -> Callable[[], int]:
             set_seed(number)
             model = PlainLstm(sizes, packed).to(device())
-            return lambda: train_plainly(model, texts, recipe, steps)
+            return lambda: train_plainly(model, texts, settings, steps)
 
         return make_ready
 
     def ours(number: int) -> Callable[[], int]:
         set_seed(number)
         model = LstmForSequenceClassification(sizes)
-        trainer = project_trainer(model, texts, recipe, 4 * steps, number, folder)
+        trainer = project_trainer(model, texts, settings, 4 * steps, number, folder)
         return lambda: train_and_count(trainer)
 
     return {PADDED: plain(False), PACKED: plain(True), OURS: ours}
@@ -137,10 +139,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = parse(argv)
     torch.set_num_threads(1)
     config = load_config(given.config)
-    model = next(one for one in config["model_zoo"].values() if "vocabulary" in one)
-    recipe = model["optimisation"]
+    entries = (entry for entry in config["model_zoo"].values() if "vocabulary" in entry)
+    recipe = Recipe.model_validate(next(entries))
+    settings = recipe.optimisation
     body = [
-        f"Batches of {recipe['batch_size']}; {given.rounds} rounds of {given.steps} steps (ours "
+        f"Batches of {settings.batch_size}; {given.rounds} rounds of {given.steps} steps (ours "
         f"{4 * given.steps}). The peers run in a plain loop, ours in the Trainer."
     ]
     with tempfile.TemporaryDirectory() as name:
@@ -149,21 +152,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         texts = fitted_texts(config, folder / "pool.parquet", given.texts, folder)
         body.append(
             f"{len(texts):,} texts, {texts.lengths.mean():.0f} tokens long on average, in "
-            f"{texts.texts.vocabulary_size:,} pieces; embeddings of {model['embedding_size']}, "
-            f"dropout {model['dropout']}."
+            f"{texts.texts.vocabulary_size:,} pieces; embeddings of {recipe.embedding_size}, "
+            f"dropout {recipe.dropout}."
         )
         for size in given.sizes:
             layers, width = map(int, size.split("x"))
             sizes = LstmConfig(
                 vocab_size=texts.texts.vocabulary_size,
-                embedding_size=model["embedding_size"],
+                embedding_size=recipe.embedding_size,
                 layers=layers,
                 width=width,
-                dropout=model["dropout"],
+                dropout=recipe.dropout,
                 num_labels=len(labels),
             )
             timings = interleave(
-                contestants(sizes, texts, recipe, given.steps, folder), given.rounds
+                contestants(sizes, texts, settings, given.steps, folder), given.rounds
             )
             body.append(f"**{layers} layer(s) of {width} units a direction**")
             body.append(comparison(timings, OURS, GOALS))

@@ -24,17 +24,21 @@ from common import (
     train_as_project,
     write_section,
 )
-from gap.cluster import work as estimates
+from gap.cluster import work
+from gap.models.encoder_shape import BASE_SIZED, EncoderShape
+from gap.models.family import Folders, Job, family_of, load_recipe
+from gap.models.workload import Workload
 from gap.run.errors import UserError
 from gap.run.json import read_json, write_json
 from gap.run.program import run
+from gap.study.recipes import GradientDescent, ModelRecipe
 from plan_study import load_study, read_yaml
 
 if TYPE_CHECKING:
     from gap.models.batching import LabelledTexts
     from transformers import PreTrainedModel
 
-LABELS, PIECES, BATCH = 5, 8000, 32
+LABELS, PIECES, BATCH = ["1", "2", "3", "4", "5"], 8000, 32
 # Steps that are timed are as many as take about this many operations, within limits; of texts of
 # mixed length two at least, as batches are grouped by length: one would be short or long.
 OPERATIONS = 5e11
@@ -61,85 +65,91 @@ def made_up_texts(kind: str, texts: int, vocabulary: int) -> LabelledTexts:
         lengths = np.clip(drawn.astype(np.int64), 8, LONGEST)
     ids = random.integers(5, vocabulary, int(lengths.sum())).astype(np.uint32)
     encoded = EncodedTexts(ids, np.cumsum([0, *lengths]), None, 1, vocabulary)
-    labels = random.integers(0, LABELS, texts).astype(np.int32)
+    labels = random.integers(0, len(LABELS), texts).astype(np.int32)
     return LabelledTexts(encoded, np.arange(texts), labels)
 
 
-def build(recipe: dict[str, Any], checkpoint: dict[str, Any] | None) -> tuple[PreTrainedModel, int]:
-    """Return a model of random weights and the size of its vocabulary."""
-    from gap.models.hardware import attention
-    from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
-    from transformers import RobertaConfig, RobertaForSequenceClassification, set_seed
+def build(recipe: ModelRecipe, shape: EncoderShape, folder: Path) -> PreTrainedModel:
+    """Return the network of a recipe before training; an encoder's weights are random, too.
+
+    An encoder of that shape is written to the folder, in the place of a pretrained checkpoint.
+    """
+    from gap.models.network import Network
+    from transformers import RobertaConfig, RobertaModel, set_seed
 
     set_seed(0)
-    if recipe["family"] == "transformer":
-        assert checkpoint is not None
-        options = checkpoint | {"num_labels": LABELS, "pad_token_id": 1}
-        options |= {"attn_implementation": attention()}
-        config = RobertaConfig(**options)
-        return RobertaForSequenceClassification(config), config.vocab_size
-    sizes = {key: recipe[key] for key in ("layers", "width", "bidirectional", "dropout", "pooling")}
-    rows, columns = PIECES, recipe["embedding_size"]
-    if checkpoint is not None:
-        rows = checkpoint["vocab_size"]
-        columns = columns if recipe["embeddings"] == "learned" else checkpoint["hidden_size"]
-    lstm = LstmConfig(vocab_size=rows, embedding_size=columns, num_labels=LABELS, **sizes)
-    return LstmForSequenceClassification(lstm), rows
+    checkpoint = None
+    if recipe.name_in("checkpoint_zoo"):
+        checkpoint = folder
+        config = RobertaConfig.from_dict(shape.as_config() | {"pad_token_id": 1})
+        RobertaModel(config).save_pretrained(folder)
+    family = family_of(recipe, Job(LABELS, checkpoint=checkpoint))
+    assert isinstance(family, Network)
+    return family.build(recipe, made_up_texts("full", 2, vocabulary_of(recipe, shape)).texts)
+
+
+def vocabulary_of(recipe: ModelRecipe, shape: EncoderShape) -> int:
+    """Return how many different tokens a model reads."""
+    return shape.vocab_size if recipe.name_in("checkpoint_zoo") else PIECES
 
 
 def time_steps(
-    model: PreTrainedModel, texts: LabelledTexts, recipe: dict[str, Any], steps: int, folder: Path
+    model: PreTrainedModel,
+    texts: LabelledTexts,
+    settings: GradientDescent,
+    steps: int,
+    folder: Path,
 ) -> Timing:
     """Return the timing of optimisation steps, as `train` does them."""
-    trainer = project_trainer(model, texts, recipe, steps, 0, folder)
+    trainer = project_trainer(model, texts, settings, steps, 0, folder)
     return timed(lambda: train_as_project(trainer))
 
 
-def measure(
-    recipe: dict[str, Any], checkpoint: dict[str, Any] | None, folder: Path, operations: float
+def measure_steps(
+    recipe: ModelRecipe, shape: EncoderShape, folder: Path, operations: float
 ) -> dict[str, Any]:
-    """Return, for texts of full and of mixed length, what steps of a model take."""
+    """Return, for texts of full and of mixed length, what steps of a network take."""
     from gap.models.batching import POOLED_BATCHES
 
-    model, vocabulary = build(recipe, checkpoint)
-    settings = recipe["optimisation"] | {"batch_size": BATCH}
+    model, vocabulary = build(recipe, shape, folder / "encoder"), vocabulary_of(recipe, shape)
+    settings = recipe.optimisation.model_copy(update={"batch_size": BATCH})
+    assert isinstance(settings, GradientDescent)
     # The first step sets up what all others use.
     small = made_up_texts("full", 2, vocabulary)
-    time_steps(model, small, settings | {"batch_size": 2}, 1, folder)
-    found = {}
+    time_steps(model, small, settings.model_copy(update={"batch_size": 2}), 1, folder)
+    measured = {}
     for name, fewest in FEWEST_STEPS.items():
         # As many as are sorted by length together, so that there is no more padding than usual.
         texts = made_up_texts(name, BATCH * POOLED_BATCHES, vocabulary)
-        one = operations_of_text(recipe, checkpoint, float(texts.lengths.mean()))
-        steps = min(max(round(operations / (one * BATCH)), fewest), MOST_STEPS)
-        if name == "mixed" and steps * one * BATCH > MOST_OPERATIONS:
+        text = operations_of_text(recipe, shape, float(texts.lengths.mean()))
+        steps = min(max(round(operations / (text * BATCH)), fewest), MOST_STEPS)
+        if name == "mixed" and steps * text * BATCH > MOST_OPERATIONS:
             continue
         before = peak()
         timing = time_steps(model, texts, settings, steps, folder)
-        found[name] = describe_timing(timing, steps, one / float(texts.lengths.mean()))
+        measured[name] = describe_timing(timing, steps, text / float(texts.lengths.mean()))
         # Beside the steps, as other load on the machine slows both.
-        found[name]["peak"] = round((before + peak()) / 2)
-    return found
+        measured[name]["peak"] = round((before + peak()) / 2)
+    return measured
 
 
-def operations_of_text(
-    recipe: dict[str, Any], checkpoint: dict[str, Any] | None, tokens: float
-) -> float:
+def operations_of_text(recipe: ModelRecipe, shape: EncoderShape, tokens: float) -> float:
     """Return the operations of training on one text of so many tokens once."""
-    settings = recipe["optimisation"]
-    if recipe["family"] != "linear":
-        settings = settings | {"max_epochs": 1, "min_steps": 1, "batch_size": 1}
-    once = recipe | {"optimisation": settings}
-    return estimates.training_operations(once, checkpoint, 1, tokens, pieces=PIECES, labels=LABELS)
+    settings = recipe.optimisation
+    if isinstance(settings, GradientDescent):
+        once = {"max_epochs": 1.0, "min_steps": 1, "batch_size": 1}
+        settings = settings.model_copy(update=once)
+    family = family_of(recipe.model_copy(update={"optimisation": settings}))
+    workload = Workload(tokens, rows=1, labels=len(LABELS), pieces=PIECES, encoder=shape)
+    return work.training_operations(family, workload)
 
 
-def measure_linear(recipe: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return what fitting TF-IDF and its classifier takes, on labels that its words can tell."""
+def measure_fits(recipe: ModelRecipe, folder: Path) -> dict[str, Any]:
+    """Return what fitting a model that reads texts takes, on labels that its words can tell."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
     from gap.data.sampling import Subsample
-    from gap.models.old_families import Folders, Job, Tfidf
     from gap.study.tuning import trials_of
 
     random = np.random.default_rng(0)
@@ -149,22 +159,21 @@ def measure_linear(recipe: dict[str, Any], folder: Path) -> dict[str, Any]:
     )  # (texts, words)
     sums = random.normal(size=DIFFERENT_WORDS)[chosen].sum(1)
     labels = np.searchsorted(np.quantile(sums, [0.2, 0.4, 0.6, 0.8]), sums).astype(np.int32)
-    texts = [" ".join(f"word{one}" for one in row) for row in chosen]
+    texts = [" ".join(f"word{word}" for word in row) for row in chosen]
     pq.write_table(pa.table({"text": texts, "label": labels}), folder / "pool.parquet")
     rows, held_out = np.arange(LINEAR_TEXTS), LINEAR_TEXTS // 10
-    own = (rows[held_out:], labels[held_out:], rows[:held_out], labels[:held_out])
-    names = [str(label) for label in range(LABELS)]
-    job = Job(recipe, names, None, folder / "pool.parquet", None)
+    parts = (rows[held_out:], labels[held_out:], rows[:held_out], labels[:held_out])
+    job = Job(LABELS, texts=folder / "pool.parquet")
 
     def fit() -> int:
-        family, folders = Tfidf(job), Folders(folder, folder, folder / "weights")
+        family, folders = family_of(recipe, job), Folders(folder, folder, folder / "weights")
         for trial in trials_of(recipe, 0):
-            family.train(trial.recipe, Subsample(0, *own), folders)
+            family.train(trial.recipe, Subsample(0, *parts), folders)
         return (LINEAR_TEXTS - held_out) * WORDS
 
     timing = timed(fit)
-    per_token = operations_of_text(recipe, None, WORDS) / WORDS
-    return {"words": describe_timing(timing, recipe["trials"], per_token)}
+    per_token = operations_of_text(recipe, BASE_SIZED, WORDS) / WORDS
+    return {"words": describe_timing(timing, recipe.trials, per_token)}
 
 
 def describe_timing(timing: Timing, steps: int, operations_per_token: float) -> dict[str, Any]:
@@ -259,13 +268,15 @@ def measure_all(given: argparse.Namespace) -> dict[str, Any]:
         found |= {"date": time.strftime("%Y-%m-%d"), "peak": round(peak()), "models": {}}
     with tempfile.TemporaryDirectory() as name:
         for model in given.models or config["models"]:
-            recipe = config["model_zoo"][model]
-            if recipe["family"] == "linear":
-                found["models"][model] = measure_linear(recipe, Path(name))
+            recipe = load_recipe(config["model_zoo"][model])
+            if recipe.by_gradient_descent:
+                shapes = assumptions["checkpoints"]
+                shape = EncoderShape.of(shapes.get(recipe.name_in("checkpoint_zoo")))
+                single = trial(recipe, 1).recipe
+                timings = measure_steps(single, shape, Path(name), given.operations)
             else:
-                checkpoint = assumptions["checkpoints"].get(recipe.get("checkpoint"))
-                one = trial(recipe, 1).recipe
-                found["models"][model] = measure(one, checkpoint, Path(name), given.operations)
+                timings = measure_fits(recipe, Path(name))
+            found["models"][model] = timings
             print(model, found["models"][model], flush=True)
     return found
 

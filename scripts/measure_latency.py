@@ -14,8 +14,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gap.models.family import family_of, load_recipe
 from gap.run.json import read_json, write_json
 from gap.run.program import run
+from gap.study.recipes import ModelRecipe
 
 if TYPE_CHECKING:
     from gap.models.serving import ServedModel
@@ -37,26 +39,32 @@ ONE_CORE = {
 def load_models(arguments: argparse.Namespace) -> dict[str, ServedModel]:
     """Return the models by name, each with the weights of its first seed."""
     from gap.data.checkpoints import checkpoint_folder
-    from gap.data.vocabulary import FittedVocabulary, PretrainedVocabulary, Vocabulary
-    from gap.models.old_families import Job, family_of
-    from gap.models.serving import serve
+    from gap.data.vocabulary import FittedVocabulary, PretrainedVocabulary
+    from gap.models.family import Job
+    from gap.models.serving import TextReader
 
     labels = read_json(arguments.manifest)["labels"]
     dataset = arguments.recipe["dataset"]
     models = {}
-    for name, recipe in arguments.recipe["models"].items():
+    for name, recipe in recipes_of(arguments).items():
         seed = min(read_json(arguments.trainings[name])["seeds"], key=int)
         checkpoint: Path | None = None
-        vocabulary: Vocabulary | None = None
+        reader: TextReader | None = None
+        budget = dataset["max_tokens"], dataset["keep"]
         if name in arguments.checkpoints:
             checkpoint = checkpoint_folder(arguments.checkpoints[name])
-            vocabulary = PretrainedVocabulary(checkpoint)
+            reader = TextReader(PretrainedVocabulary(checkpoint), *budget)
         elif name in arguments.vocabularies:
-            vocabulary = FittedVocabulary(arguments.vocabularies[name] / f"{seed}.model")
-        family = family_of(Job(recipe, labels, None, None, checkpoint))
-        weights = arguments.weights[name] / seed
-        models[name] = serve(family, weights, vocabulary, dataset["max_tokens"], dataset["keep"])
+            fitted = FittedVocabulary(arguments.vocabularies[name] / f"{seed}.model")
+            reader = TextReader(fitted, *budget)
+        family = family_of(recipe, Job(labels, checkpoint=checkpoint))
+        models[name] = family.serve(arguments.weights[name] / seed, reader)
     return models
+
+
+def recipes_of(arguments: argparse.Namespace) -> dict[str, ModelRecipe]:
+    """Return the recipes of the models by name."""
+    return {name: load_recipe(entry) for name, entry in arguments.recipe["models"].items()}
 
 
 def read_texts(path: Path) -> list[str]:
@@ -132,14 +140,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     from gap.models.hardware import describe_hardware
 
     torch.set_num_threads(1)
-    recipe = arguments.recipe
-    most = MOST_TOKENS // longest_text(recipe["dataset"])
-    found = measure(load_models(arguments), read_texts(arguments.test), most)
-    for name, facts in found.items():
-        facts["family"] = recipe["models"][name]["family"]
-        facts["n"] = read_json(arguments.trainings[name])["n"]
-        facts["hardware"] = describe_hardware(network=facts["family"] != "linear")
-    write_json(arguments.latency, {**recipe["cell"], "models": found})
+    most = MOST_TOKENS // longest_text(arguments.recipe["dataset"])
+    measured = measure(load_models(arguments), read_texts(arguments.test), most)
+    for name, recipe in recipes_of(arguments).items():
+        measured[name] |= {
+            "family": recipe.family,
+            "n": read_json(arguments.trainings[name])["n"],
+            "hardware": describe_hardware(family_of(recipe).uses_gpu),
+        }
+    write_json(arguments.latency, {**arguments.recipe["cell"], "models": measured})
 
 
 if __name__ == "__main__":

@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from gap.cluster import work as estimates
-from gap.cluster.plan import Study, by_family, with_models, without
+from gap.cluster.plan import Study, by_family, without
 from gap.config import check as config_module
+from gap.models.workload import Assumption
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from gap.run.program import run
+from gap.study.sizes import parse_seeds
 
 ROOT = Path(__file__).resolve().parents[1]
 # GPUs that one training may ask for in the table of requests, as in the profile for SLURM.
 MOST_GPUS = 8
+# Models that keep less of a GPU busy than this share it well with others.
+BUSY = 0.05
 
 # ---------------------------------------------------------------- what the plan is made from
 
@@ -93,7 +96,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def describe_study(plan: Study, name: str) -> str:
     config = plan.config
     models, sizes = config["models"], config["sizes"]
-    seeds = {len(config_module.seeds_of(plan.recipe(model))) for model in models}
+    seeds = {sum(len(parse_seeds(b)) for b in plan.family(model).recipe.seeds) for model in models}
     trainings = sum(cell.count for cell in plan.cells)
     return (
         f"{name}: {len(config['datasets'])} data sets of {plan.value('rows'):,.0f} rows "
@@ -105,7 +108,7 @@ def describe_study(plan: Study, name: str) -> str:
 
 def describe_trials(plan: Study) -> str:
     """Return a sentence on the models that have several trials a training, if there are any."""
-    several = {model: plan.recipe(model)["trials"] for model in plan.config["models"]}
+    several = {model: plan.family(model).recipe.trials for model in plan.config["models"]}
     counts = [f"{model} {count}" for model, count in several.items() if count > 1]
     return f" Trials in a training, where there are several: {', '.join(counts)}." if counts else ""
 
@@ -118,11 +121,11 @@ def totals(plan: Study) -> str:
     longest = max(
         (plan.seed_hours(cell) * cell.count, cell.model, cell.size)
         for cell in plan.cells
-        if not plan.is_linear(cell.model)
+        if plan.uses_gpu(cell.model)
     )
     rows = [
         ["GPU-hours", number(on_gpus)],
-        ["core-hours of models that need no GPU", number(plan.hours(linear=True))],
+        ["core-hours of models that need no GPU", number(plan.hours(on_gpu=False))],
         [f"days on {at_once:.0f} GPUs, all of them always busy", number(on_gpus / at_once / 24)],
         [f"the longest job on one GPU, hours ({longest[1]}, {longest[2]})", number(longest[0])],
         ["disk at the end", amount(disk)],
@@ -141,9 +144,9 @@ def hours_table(plan: Study) -> str:
     sizes = plan.config["sizes"]
     rows = []
     for model in plan.config["models"]:
-        linear = plan.is_linear(model)
-        hours = [plan.hours(linear, model=model, size=size) for size in sizes]
-        name = f"{model} (core-hours)" if linear else model
+        on_gpu = plan.uses_gpu(model)
+        hours = [plan.hours(on_gpu, model=model, size=size) for size in sizes]
+        name = model if on_gpu else f"{model} (core-hours)"
         rows.append([name, *map(number, hours), number(sum(hours))])
     hours = [plan.hours(size=size) for size in sizes]
     rows.append(["**all, GPU-hours**", *map(number, hours), f"**{number(sum(hours))}**"])
@@ -155,14 +158,14 @@ def rates_table(plan: Study) -> str:
     rows = []
     dataset = plan.config["datasets"][0]
     for model in plan.config["models"]:
-        everything, products = estimates.parameters(**plan.facts(model, dataset))
+        everything, products = plan.parameters(model, dataset)
         sizes = [number(everything / 1e6), number(products / 1e6)]
         speed, rate = number(plan.speed(model) / 1e9), number(plan.rate(model) / 1e12)
-        if plan.is_linear(model):
-            cells = [sizes[0], "", speed, "", f"measured: {speed} x 10^9 on a core"]
-        else:
+        if plan.uses_gpu(model):
             cells = [*sizes, speed, f"{plan.share(model):.0%}"]
             cells.append(f"{origin(plan, model)}: {rate} x 10^12")
+        else:
+            cells = [sizes[0], "", speed, "", f"measured: {speed} x 10^9 on a core"]
         rows.append([model, *cells])
     return table(
         [
@@ -183,11 +186,16 @@ def where(plan: Study) -> str:
 
 def origin(plan: Study, model: str) -> str:
     """Return how a rate of the plan came about."""
+    assumption = plan.family(model).assumption
+    return assumption.origin if assumption and plan.measured["device"] == "cpu" else "measured"
+
+
+def assumptions_of(plan: Study) -> list[Assumption]:
+    """Return what is assumed of GPUs as long as none was measured, each once."""
     if plan.measured["device"] != "cpu":
-        return "measured"
-    if plan.recipe(model)["family"] == "lstm":
-        return "assumed step"
-    return "measured share, assumed factor"
+        return []
+    assumptions = [plan.family(model).assumption for model in plan.config["models"]]
+    return list(dict.fromkeys(filter(None, assumptions)))
 
 
 def describe_rates(plan: Study) -> str:
@@ -200,23 +208,22 @@ def describe_rates(plan: Study) -> str:
     )
     if measured["device"] != "cpu":
         return f"{facts} The rates of this plan are that GPU's."
+    assumed = " ".join(assumption.text for assumption in assumptions_of(plan))
     return (
-        f"{facts}\n\n**No GPU has been measured.** A transformer is assumed to reach on a GPU the "
-        "share of the peak that it reached here, times `transformer_factor`. An LSTM is assumed to "
-        "take `lstm_step` for a position of its texts in a layer and direction, twice that on the "
-        "way back: its products are too small for a GPU, though not for a core. Where "
-        "`--throughput` names what was measured on a GPU, the plan takes that in their place."
+        f"{facts}\n\n**No GPU has been measured.** {assumed} Where `--throughput` names what was "
+        "measured on a GPU, the plan takes that in their place."
     )
 
 
 def assumptions_table(plan: Study) -> str:
-    used = plan.assumptions["values"]
-    if plan.measured["device"] != "cpu":
-        gone = ("gpu_peak", "transformer_factor", "lstm_step")
-        used = {name: one for name, one in used.items() if name not in gone}
+    used = {
+        name: assumed
+        for name, assumed in plan.assumptions["values"].items()
+        if plan.measured["device"] == "cpu" or not assumed.get("of_gpus", False)
+    }
     rows = [
-        [f"`{name}`", exact(one["value"]), one["unit"], " ".join(one["source"].split())]
-        for name, one in used.items()
+        [f"`{name}`", exact(assumed["value"]), assumed["unit"], " ".join(assumed["source"].split())]
+        for name, assumed in used.items()
     ]
     rows += [
         [f"`max_epochs` of {', '.join(models)}", passes, "passes through the rows", "the recipes"]
@@ -227,44 +234,33 @@ def assumptions_table(plan: Study) -> str:
 
 
 def passes_by_models(plan: Study) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    models: dict[str, list[str]] = {}
     for model in plan.config["models"]:
-        passes = plan.recipe(model)["optimisation"].get("max_epochs", [])
-        listed = passes if isinstance(passes, list) else [passes]
-        if listed:
-            found.setdefault(" or ".join(f"{one:g}" for one in listed), []).append(model)
-    return found
+        if passes := plan.passes(model):
+            models.setdefault(" or ".join(f"{count:g}" for count in passes), []).append(model)
+    return models
 
 
 def sensitivity(plan: Study) -> str:
     """Return the total under other assumptions."""
-    lines = []
-    if plan.measured["device"] == "cpu":
-        slower = {"transformer_factor": 0.5, "lstm_step": 2.0}
-        values = {name: plan.value(name) * factor for name, factor in slower.items()}
-        lines = [
-            (f"{kind} reach half of that share of a GPU (`{name}`)", plan.assuming(**{name: value}))
-            for kind, (name, value) in zip(("transformers", "LSTMs"), values.items(), strict=True)
-        ]
+    assumptions = assumptions_of(plan)
+    values = {each.value: plan.value(each.value) * each.slower for each in assumptions}
+    lines = [
+        (
+            f"{each.models} reach half of that share of a GPU (`{each.value}`)",
+            plan.assuming(**{each.value: values[each.value]}),
+        )
+        for each in assumptions
+    ]
+    if len(assumptions) > 1:
         lines.append(("all reach half of that share of a GPU", plan.assuming(**values)))
     lines.append(("texts have half the tokens", plan.assuming(tokens=plan.value("tokens") / 2)))
-    lines.append(("each row is read once, not `max_epochs` times", one_pass(plan)))
+    lines.append(("each row is read once, not `max_epochs` times", plan.one_pass()))
     whole = plan.hours()
     rows = [
         [text, number(other.hours()), f"{other.hours() / whole - 1:+.0%}"] for text, other in lines
     ]
     return table(["if (computed)", "GPU-hours", "change"], rows)
-
-
-def one_pass(plan: Study) -> Study:
-    """Return the study with one pass through the rows where a recipe has more."""
-    changed = []
-    for model in plan.config["models"]:
-        recipe = plan.recipe(model)
-        settings = recipe["optimisation"]
-        if estimates.largest(recipe)["optimisation"].get("max_epochs", 1) > 1:
-            changed.append((model, recipe | {"optimisation": settings | {"max_epochs": 1}}))
-    return with_models(plan, changed)
 
 
 def requests_table(plan: Study) -> str:
@@ -308,7 +304,7 @@ def jobs_table(plan: Study) -> str:
 def conclusion(plan: Study) -> str:
     """Return the sentences for a person: what dominates, what to leave out, what a tenth costs."""
     whole, config = plan.hours(), plan.config
-    networks = [model for model in config["models"] if not plan.is_linear(model)]
+    networks = [model for model in config["models"] if plan.uses_gpu(model)]
     by_model = sorted(((plan.hours(model=model), model) for model in networks), reverse=True)
     first = ", ".join(f"{model} {share(hours, whole)}" for hours, model in by_model[:2])
     families = {
@@ -333,15 +329,17 @@ def conclusion(plan: Study) -> str:
 
 
 def idle(plan: Study) -> str:
-    """Return a sentence about how little of a GPU LSTMs use, where that is assumed."""
-    models = by_family(plan).get("lstm", [])
-    if not models or plan.measured["device"] != "cpu":
-        return ""
-    shares = [plan.rate(model) / plan.value("gpu_peak") for model in models]
-    return (
-        f" LSTMs are assumed to keep {min(shares):.1%} to {max(shares):.1%} of a GPU busy: several "
-        "of them on one GPU, or larger batches, would cost less."
-    )
+    """Return a sentence on models that are assumed to use little of a GPU, if there are any."""
+    sentences = ""
+    for assumption in assumptions_of(plan):
+        models = [m for m in plan.config["models"] if plan.family(m).assumption == assumption]
+        shares = [plan.rate(model) / plan.value("gpu_peak") for model in models]
+        if max(shares) < BUSY:
+            sentences += (
+                f" {assumption.models} are assumed to keep {min(shares):.1%} to {max(shares):.1%} "
+                "of a GPU busy: several of them on one GPU, or larger batches, would cost less."
+            )
+    return sentences
 
 
 def savings(plan: Study) -> str:
@@ -354,13 +352,15 @@ def savings(plan: Study) -> str:
         for key, names in lists
         for name in names
     }
-    zoo = {model: plan.recipe(model) for model in config["models"]}
-    blocks = max(len(recipe["seeds"]) for recipe in zoo.values())
+    zoo = {model: config["model_zoo"][model] for model in config["models"]}
+    blocks = max(len(entry["seeds"]) for entry in zoo.values())
     if blocks > 3:
-        fewer = [(model, one | {"seeds": one["seeds"][:3]}) for model, one in zoo.items()]
-        other[f"three blocks of seeds in place of {blocks}"] = with_models(plan, fewer)
-    other["one pass through the rows"] = one_pass(plan)
-    saved = sorted(((whole - one.hours(), name) for name, one in other.items()), reverse=True)
+        fewer = {model: entry | {"seeds": entry["seeds"][:3]} for model, entry in zoo.items()}
+        other[f"three blocks of seeds in place of {blocks}"] = plan.choosing(
+            model_zoo=config["model_zoo"] | fewer
+        )
+    other["one pass through the rows"] = plan.one_pass()
+    saved = sorted(((whole - fewer.hours(), name) for name, fewer in other.items()), reverse=True)
     best = [f"{name} saves {share(hours, whole)}" for hours, name in saved[:4] if hours > 0]
     return f"{'; '.join(best)}." if best else "Nothing saves any GPU-hours."
 
@@ -423,7 +423,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = parse(argv)
     config = load_study(given.configfile)
     plan = Study(config, read_yaml(given.assumptions), read_json(given.throughput))
-    if all(plan.is_linear(model) for model in config["models"]):
+    if not any(plan.uses_gpu(model) for model in config["models"]):
         raise UserError(f"{given.configfile}: no model needs a GPU; there is nothing to plan")
     target = given.page or given.configfile.with_suffix(".md")
     target.write_text(page(plan, given.configfile.as_posix()), encoding="utf-8")

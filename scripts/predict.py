@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gap.data.checkpoints import checkpoint_folder
 from gap.data.prepared import load_labels
-from gap.models.old_families import Job, family_of
+from gap.models.family import Job, family_of, load_recipe
 from gap.results.predictions import write_predictions
 from gap.run.digests import sha256_file
 from gap.run.json import read_json, write_json
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     training = read_json(arguments.training)
     # Not the whole of training.json: it also tells how long the training took.
-    digests = {seed: one["sha256"] for seed, one in training["seeds"].items()}
+    digests = {seed: report["sha256"] for seed, report in training["seeds"].items()}
     facts = [arguments.recipe, arguments.provenance, arguments.cell, training["n"], digests]
     made_from = [arguments.manifest, *filter(None, [arguments.checkpoint])]
     if arguments.ids:
@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     checkpoint = arguments.checkpoint and checkpoint_folder(arguments.checkpoint)
     labels = read_json(arguments.manifest)["labels"]
-    family = family_of(Job(arguments.recipe, labels, arguments.ids, arguments.texts, checkpoint))
+    job = Job(labels, arguments.ids, arguments.texts, checkpoint)
+    family = family_of(load_recipe(arguments.recipe), job)
     scores = {
         int(seed): family.log_scores(arguments.weights / seed, int(seed))
         for seed in training["seeds"]

@@ -7,12 +7,20 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from gap.data.checkpoints import checkpoint_folder
 from gap.data.sampling import Subsample, read_subsamples
-from gap.models.old_families import Family, Folders, History, Job, Network, Recipe, family_of
+from gap.models.family import (
+    AnyFamily,
+    Evaluation,
+    Folders,
+    Job,
+    family_of,
+    load_recipe,
+)
 from gap.run.digests import sha256_file
 from gap.run.durable import flush
 from gap.run.errors import UserError
@@ -20,57 +28,86 @@ from gap.run.json import read_json, write_json
 from gap.run.program import run
 from gap.run.runstate import keep, link, restore, state_folder
 from gap.run.stopping import stop_at_once
-from gap.study.tuning import Trial, best_evaluation, choose, trials_of
-
-Report = dict[str, Any]
+from gap.study.recipes import ModelRecipe
+from gap.study.tuning import Trial, Value, best_evaluation, choose, trials_of
 
 # In the folder of a seed: the reports of its finished trials, and work that all of them use.
 REPORTS = "trials.json"
 SHARED = "shared"
 
 
-def train_seed(
-    family: Family, recipe: Recipe, one: Subsample, folder: Path, processes: int
-) -> tuple[dict[str, Any], Path]:
+class TrialReport(TypedDict):
+    """What is known of a finished trial; loss and accuracy are those of its chosen weights."""
+
+    trial: int
+    settings: dict[str, Value]
+    loss: float | None
+    accuracy: float
+    evaluations: list[Evaluation]
+    seconds: float
+    sha256: dict[str, str]
+
+
+class SeedReport(TypedDict):
+    """What is known of the training of a seed, as it stands in training.json."""
+
+    training_rows: int
+    validation_rows: int
+    # Without the digests of their weights, which are gone but for those of the chosen one.
+    trials: list[dict[str, object]]
+    chosen: int
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How each seed is trained: by whom, and in how many processes together."""
+
+    family: AnyFamily
+    processes: int = 1
+
+
+def train_seed(training: Training, subsample: Subsample, folder: Path) -> tuple[SeedReport, Path]:
     """Train one seed; return what is known of it, and the folder of its weights.
 
     They are those of the best of its trials. Finished trials of an earlier, broken job are not done
     again. At most two trials have weights at a time: the best so far, and the one under training.
     """
-    trials, reports = trials_of(recipe, one.seed), finished_trials(folder)
+    trials = trials_of(training.family.recipe, subsample.seed)
+    reports = finished_trials(folder)
     for trial in trials[len(reports) :]:
         if trial.settings:
             print(f"trial {trial.number}: {spell(trial.settings)}", flush=True)
-        reports.append(train_trial(family, trial, one, folder, processes))
+        reports.append(train_trial(training, trial, subsample, folder))
         write_json(folder / REPORTS, reports)
         tidy(folder, reports)
     best = choose(reports)
     if best["loss"] is None:
         raise UserError(
-            f"seed {one.seed}: the validation loss is not finite at the end of any trial: training "
-            "diverges; lower lr or max_grad_norm in the recipe"
+            f"seed {subsample.seed}: the validation loss is not finite at the end of any trial: "
+            "training diverges; lower lr or max_grad_norm in the recipe"
         )
     shutil.rmtree(folder / SHARED, ignore_errors=True)
-    known = {
-        "training_rows": len(one.training_rows),
-        "validation_rows": len(one.validation_rows),
+    report: SeedReport = {
+        "training_rows": len(subsample.training_rows),
+        "validation_rows": len(subsample.validation_rows),
         "trials": [{k: v for k, v in report.items() if k != "sha256"} for report in reports],
         "chosen": best["trial"],
         "sha256": best["sha256"],
     }
-    return known, folders_of(folder, best["trial"]).weights
+    return report, folders_of(folder, best["trial"]).weights
 
 
 def train_trial(
-    family: Family, trial: Trial, one: Subsample, folder: Path, processes: int
-) -> Report:
+    training: Training, trial: Trial, subsample: Subsample, folder: Path
+) -> TrialReport:
     """Train one trial of a seed, and return what is known of it."""
     folders = folders_of(folder, trial.number)
     shutil.rmtree(folders.weights, ignore_errors=True)
     start = time.monotonic()
-    evaluations = train_together(family, trial.recipe, one, folders, processes)
+    evaluations = train_together(training, trial.recipe, subsample, folders)
     flush(folders.weights)
-    best = best_evaluation(evaluations, trial.recipe["optimisation"].get("metric", "loss"))
+    best = best_evaluation(evaluations, training.family.chosen_by(trial.recipe))
     return {
         "trial": trial.number,
         "settings": trial.settings,
@@ -82,9 +119,10 @@ def train_trial(
     }
 
 
-def finished_trials(folder: Path) -> list[Report]:
+def finished_trials(folder: Path) -> list[TrialReport]:
     """Return the reports of a seed's trials that an earlier, broken job finished, in order."""
-    reports: list[Report] = read_json(folder / REPORTS) if (folder / REPORTS).exists() else []
+    path = folder / REPORTS
+    reports: list[TrialReport] = read_json(path) if path.exists() else []
     if not reports:
         return []
     best = choose(reports)
@@ -96,7 +134,7 @@ def finished_trials(folder: Path) -> list[Report]:
     return reports
 
 
-def tidy(folder: Path, reports: list[Report]) -> None:
+def tidy(folder: Path, reports: list[TrialReport]) -> None:
     """Remove what finished trials of a seed leave behind, but the weights of the best of them."""
     best = choose(reports)
     for report in reports:
@@ -108,24 +146,27 @@ def tidy(folder: Path, reports: list[Report]) -> None:
 
 def folders_of(folder: Path, number: int) -> Folders:
     """Return where a trial of the seed that has the folder keeps its files."""
-    own = folder / f"trial-{number}"
-    return Folders(shared=folder / SHARED, state=own / "checkpoints", weights=own / "weights")
+    parent = folder / f"trial-{number}"
+    return Folders(shared=folder / SHARED, state=parent / "checkpoints", weights=parent / "weights")
 
 
-def spell(settings: dict[str, Any]) -> str:
+def spell(settings: dict[str, Value]) -> str:
     return ", ".join(f"{key} {value}" for key, value in settings.items())
 
 
 def train_together(
-    family: Family, recipe: Recipe, one: Subsample, folders: Folders, processes: int
-) -> History:
+    training: Training, recipe: ModelRecipe, subsample: Subsample, folders: Folders
+) -> list[Evaluation]:
     """Train a recipe in so many processes, or in this one."""
-    if processes == 1:
-        return family.train(recipe, one, folders)
+    if training.processes == 1:
+        return training.family.train(recipe, subsample, folders)
     from gap.run.processes import in_processes
 
-    history: History = in_processes(processes, family.train, recipe, one, folders)
-    return history
+    train = training.family.train
+    evaluations: list[Evaluation] = in_processes(
+        training.processes, train, recipe, subsample, folders
+    )
+    return evaluations
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -133,12 +174,12 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.name: sha256_file(path) for path in sorted(folder.glob("*"))}
 
 
-def made_with(recipe: dict[str, Any], provenance: dict[str, Any], processes: int) -> dict[str, Any]:
+def made_with(training: Training, provenance: dict[str, object]) -> dict[str, object]:
     """Return what besides recipe and data the weights came from: code, packages, hardware."""
     from gap.models.hardware import describe_hardware
     from gap.run.provenance import installed_packages
 
-    hardware = describe_hardware(recipe["family"] != "linear", processes)
+    hardware = describe_hardware(training.family.uses_gpu, training.processes)
     return {"packages": installed_packages(), "hardware": hardware, "provenance": provenance}
 
 
@@ -181,23 +222,29 @@ def train(arguments: argparse.Namespace) -> None:
     outputs = [arguments.weights, arguments.training]
     if restore(state, outputs):
         return
-    checkpoint = arguments.checkpoint and checkpoint_folder(arguments.checkpoint)
-    labels = read_json(arguments.manifest)["labels"]
-    family = family_of(Job(arguments.recipe, labels, arguments.ids, arguments.texts, checkpoint))
-    processes = arguments.processes if isinstance(family, Network) else 1
+    training = training_of(arguments)
     seeds, weights = {}, {}
-    for one in read_subsamples(arguments.subsample):
-        seed = str(one.seed)
-        print(f"seed {seed}: {len(one.training_rows):,} texts to train on", flush=True)
-        seeds[seed], weights[seed] = train_seed(
-            family, arguments.recipe, one, state / seed, processes
-        )
+    for subsample in read_subsamples(arguments.subsample):
+        seed = str(subsample.seed)
+        print(f"seed {seed}: {len(subsample.training_rows):,} texts to train on", flush=True)
+        seeds[seed], weights[seed] = train_seed(training, subsample, state / seed)
     shutil.rmtree(arguments.weights, ignore_errors=True)
     for seed, folder in weights.items():
         link(folder, arguments.weights / seed)
-    made = made_with(arguments.recipe, arguments.provenance, processes)
-    write_json(arguments.training, {"n": len(one.rows), "seeds": seeds, "made_with": made})
+    made = made_with(training, arguments.provenance)
+    report = {"n": len(subsample.rows), "seeds": seeds, "made_with": made}
+    write_json(arguments.training, report)
     keep(state, outputs)
+
+
+def training_of(arguments: argparse.Namespace) -> Training:
+    """Return how the command line asks for each seed to be trained."""
+    checkpoint = arguments.checkpoint and checkpoint_folder(arguments.checkpoint)
+    labels = read_json(arguments.manifest)["labels"]
+    job = Job(labels, arguments.ids, arguments.texts, checkpoint)
+    family = family_of(load_recipe(arguments.recipe), job)
+    processes = arguments.processes if family.divisible else 1
+    return Training(family, processes)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import train
 from gap.config import check as study
 from gap.data.checkpoints import checkpoint_folder
 from gap.data.sampling import read_subsamples
-from gap.models.old_families import Folders, Job, family_of
+from gap.models.family import Folders, Job, family_of, load_recipe
 from gap.models.training import GroupedTrainer, division_of
 from gap.run.json import write_json
 from gap.run.processes import rank_and_count, total
@@ -135,11 +135,11 @@ def call(main, **options):
 
 def model_options(data, recipe, part):
     """Return the options for the texts and the checkpoint that a recipe's model reads."""
-    if recipe["family"] == "linear":
-        return {"texts": data / f"{part}.parquet"}
     if "vocabulary" in recipe:
         return {"ids": data / "fitted" / "texts"}
-    return {"ids": data / "tiny" / "texts", "checkpoint": data / "tiny.json"}
+    if "checkpoint" in recipe:
+        return {"ids": data / "tiny" / "texts", "checkpoint": data / "tiny.json"}
+    return {"texts": data / f"{part}.parquet"}
 
 
 def training_arguments(data, recipe, folder):
@@ -194,7 +194,8 @@ def train_recording(data, recipe, state, seed=1):
     path of the weights.
     """
     losses = []
-    parts = division_of(recipe["optimisation"]).turns
+    family = family_for(data, recipe)
+    parts = division_of(family.recipe.optimisation).turns
     one_pass = GroupedTrainer.training_step
 
     def recorded(self, *arguments, **options):
@@ -202,11 +203,10 @@ def train_recording(data, recipe, state, seed=1):
         losses.append(loss.item())
         return loss
 
-    family = family_of(job(data, recipe))
     subsample = next(s for s in read_subsamples(data / "subsample.parquet") if s.seed == seed)
     folders = folders_at(state)
     with mock.patch.object(GroupedTrainer, "training_step", recorded), fp32_only():
-        history = family.train(trial(recipe, 1).recipe, subsample, folders)
+        history = family.train(trial(family.recipe, 1).recipe, subsample, folders)
     # Each process's loss is times their number, for the average that DDP takes.
     sums = total([sum(step) for step in np.reshape(losses, (-1, parts))])
     return np.array(sums) / rank_and_count()[1], history, folders.weights / "model.safetensors"
@@ -223,11 +223,12 @@ def train_all_recording(data, recipes, folder):
     return {name: train_recording(data, recipe, folder / name) for name, recipe in recipes.items()}
 
 
-def job(data, recipe, part="pool"):
-    """Return the Job for training on the data of `make_data`, or for prediction on its "test"."""
+def family_for(data, recipe, part="pool"):
+    """Return what trains on the data of `make_data`, or predicts on its "test"."""
     options = model_options(data, recipe, part)
     checkpoint = checkpoint_folder(options["checkpoint"]) if "checkpoint" in options else None
-    return Job(recipe, ["neg", "pos"], options["ids"], None, checkpoint)
+    job = Job(["neg", "pos"], options.get("ids"), options.get("texts"), checkpoint)
+    return family_of(load_recipe(recipe), job)
 
 
 def explode(error):

@@ -14,8 +14,11 @@ import yaml
 from gap.data.vocabulary import EncodedTexts
 from gap.models.batching import LabelledTexts, pad
 from gap.models.dropout import dropout
+from gap.models.encoder_shape import EncoderShape
+from gap.models.family import load_recipe
 from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
 from gap.run.errors import UserError
+from gap.study.recipes import GradientDescent
 from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -73,16 +76,23 @@ def rows_of(page, name):
     return [line for line in lines if line[0] == name]
 
 
-NARROW = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
-NARROW |= {"intermediate_size": 16, "vocab_size": 2000, "max_position_embeddings": 140}
+NARROW = EncoderShape(
+    hidden_size=8,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=16,
+    vocab_size=2000,
+    max_position_embeddings=140,
+)
 
 
 @pytest.fixture
-def narrow(monkeypatch):
+def narrow(monkeypatch, tmp_path):
     """A narrow model in the place of RoBERTa-base, small matrices in that of large ones."""
     monkeypatch.setattr(fine_tuning, "SHAPE", NARROW)
     monkeypatch.setattr(throughput, "SIDES", {"cpu": 64, "cuda": 64})
-    return throughput.build({"family": "transformer"}, NARROW)[0]
+    recipe = load_recipe({"family": "transformer", "checkpoint": "narrow"})
+    return throughput.build(recipe, NARROW, tmp_path / "encoder")
 
 
 def test_fine_tuning_is_compared_with_the_default_trainer(study, narrow):
@@ -104,10 +114,12 @@ def test_fine_tuning_is_compared_with_the_default_trainer(study, narrow):
 
 def test_the_best_of_the_machine_is_counted_in_tokens(study, narrow):
     _, options = study
-    recipe = common.load_config(fine_tuning.parse(options).config)["model_zoo"]["bert"]
+    config = common.load_config(fine_tuning.parse(options).config)
+    settings = load_recipe(config["model_zoo"]["bert"]).optimisation
+    assert isinstance(settings, GradientDescent)
     before = [weight.clone() for weight in narrow.parameters()]
-    step = fine_tuning.constant_batches(narrow, recipe["optimisation"])(0)
-    assert step() == recipe["optimisation"]["batch_size"] * fine_tuning.LONGEST
+    step = fine_tuning.constant_batches(narrow, settings)(0)
+    assert step() == settings.batch_size * fine_tuning.LONGEST
     assert any((a != b).any() for a, b in zip(before, narrow.parameters(), strict=True))
     work = fine_tuning.products(operations_per_token=2000.0)(0)
     assert work() == round(fine_tuning.PRODUCTS * 2 * 64**3 / 2000)
@@ -140,7 +152,7 @@ def test_the_default_trainer_differs_in_what_is_measured_only(study, tiny_bert, 
     monkeypatch.setattr("gap.models.training.native_bf16", lambda: True)
     given = fine_tuning.parse(options)
     config = common.load_config(given.config)
-    recipe = config["model_zoo"]["bert"]["optimisation"]
+    settings = load_recipe(config["model_zoo"]["bert"]).optimisation
     labels = common.prepare_texts(config, Path("results"), folder, 20)
     words = [["good", "bad", "plot"][row % 3] + " film" * (row % 7) for row in range(64)]
     from gap.data.vocabulary import PretrainedVocabulary
@@ -148,7 +160,7 @@ def test_the_default_trainer_differs_in_what_is_measured_only(study, tiny_bert, 
     texts = common.mixed_texts(
         words, np.arange(64, dtype=np.int32) % 2, PretrainedVocabulary(tiny_bert), 0
     )
-    made = fine_tuning.makers(tiny_bert, labels, recipe, folder)
+    made = fine_tuning.makers(tiny_bert, labels, settings, folder)
     ours, peer = made[fine_tuning.OURS](texts, 4, 1), made[fine_tuning.PEER](texts, 4, 1)
     for name, value in ours.model.state_dict().items():
         assert torch.equal(value, peer.model.state_dict()[name]), name

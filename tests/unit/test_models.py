@@ -1,15 +1,20 @@
 """Padding changes no result, batches of like length cover each text once, weights come back."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from gap.data.vocabulary import EncodedTexts
 from gap.models.batching import LengthGroupedSampler, batches_by_tokens, pad
 from gap.models.encoder import load_classifier, load_encoder, token_embeddings
+from gap.models.families.lstm import Model as Lstm
+from gap.models.families.lstm import Recipe as LstmRecipe
+from gap.models.family import Job
 from gap.models.linear_head import LinearConfig, LinearForSequenceClassification
 from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification, flip, pool
-from gap.models.old_families import Job, Lstm, load_regression
-from gap.models.regression import fit_logistic_regression
+from gap.models.regression import fit_logistic_regression, load_regression
+from gap.study.recipes import LogisticRegression
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
@@ -137,10 +142,10 @@ def test_weights_come_back_from_safetensors(tmp_path):
 
 @pytest.mark.parametrize("embeddings", ["tuned", "frozen", "learned"])
 def test_an_lstm_on_a_checkpoints_tokens_has_its_table_unless_it_learns_one(tiny_bert, embeddings):
-    sizes = {"layers": 1, "width": 4, "bidirectional": True, "dropout": 0.5, "pooling": "mean"}
-    recipe = sizes | {"embeddings": embeddings, "embedding_size": 8}
+    keys = {"family": "lstm", "checkpoint": "tiny", "width": 4, "embedding_size": 8}
+    recipe = LstmRecipe.model_validate(keys | {"embeddings": embeddings})
     texts = EncodedTexts(np.empty(0, np.uint16), np.zeros(1, np.int64), None, 0, 19)
-    model = Lstm(Job(recipe, ["a", "b"], None, None, tiny_bert)).build(recipe, texts)
+    model: Any = Lstm(recipe, Job(["a", "b"], checkpoint=tiny_bert)).build(recipe, texts)
     table = token_embeddings(tiny_bert)
     if embeddings == "learned":
         assert model.embeddings.weight.shape == (19, 8)
@@ -149,7 +154,7 @@ def test_an_lstm_on_a_checkpoints_tokens_has_its_table_unless_it_learns_one(tiny
     assert model.embeddings.weight.requires_grad == (embeddings != "frozen")
 
 
-RECIPE = {"standardise": True, "inverse_regularisation": 1.0, "max_iterations": 500}
+RECIPE = LogisticRegression(standardise=True, inverse_regularisation=1.0, max_iterations=500)
 
 
 @pytest.mark.parametrize("num_labels", [2, 3])

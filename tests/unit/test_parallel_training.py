@@ -9,18 +9,19 @@ import torch
 import train
 from gap.models.batching import Division, LengthGroupedSampler, Part, PartSampler, divide
 from gap.models.dropout import DividedDropout, fast_dropout
-from gap.models.old_families import family_of
+from gap.models.family import load_recipe
 from gap.models.training import division_of
 from gap.run import processes
 from gap.run.errors import Stopped, UserError
 from gap.run.json import read_json, write_json
 from gap.run.processes import in_processes
+from gap.study.recipes import GradientDescent
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_training import (
     explode,
+    family_for,
     fp32_only,
-    job,
     make_data,
     make_recipes,
     train_all_recording,
@@ -82,7 +83,7 @@ def test_the_loss_curve_is_the_same(trained, name, kind):
 def test_predictions_are_the_same(data, trained, name):
     scores = {}
     for kind in ("undivided", "together", "together in turns"):
-        family = family_of(job(data, make_recipes()[name], part="test"))
+        family = family_for(data, make_recipes()[name], part="test")
         with fp32_only():
             scores[kind] = family.log_scores(trained[f"{name} {kind}"][2].parent, seed=1)
     for kind in ("together", "together in turns"):
@@ -127,10 +128,12 @@ def test_all_parts_together_are_the_batches(lengths, batch_size, count, turns):
 
 
 def test_memory_decides_the_turns_and_the_batch_stays():
-    recipe = {"batch_size": 32}
-    assert division_of(recipe) == Division(0, 1, 1)
+    settings = load_recipe(make_recipes(batch_size=32)["lstm"]).optimisation
+    assert isinstance(settings, GradientDescent)
+    assert division_of(settings) == Division(0, 1, 1)
     for at_once, turns in ((64, 1), (32, 1), (31, 2), (16, 2), (10, 4), (1, 32)):
-        assert division_of(recipe | {"device_batch_size": at_once}).turns == turns
+        limited = settings.model_copy(update={"device_batch_size": at_once})
+        assert division_of(limited).turns == turns
 
 
 def parts_of(count, parts):

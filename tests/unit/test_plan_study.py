@@ -9,7 +9,6 @@ from pathlib import Path
 import plan_study
 import pytest
 import yaml
-from gap.cluster import work as estimates
 from gap.cluster.plan import ONCE, OUTPUTS, Cell, Study, id_bytes, speed_of
 from gap.config import check as config_module
 from gap.run.errors import UserError
@@ -49,7 +48,7 @@ def test_the_committed_plan_is_of_the_papers_size(plan):
     assert plan.config["sizes"] == ["1%", "10%", "30%", "50%", "70%", "90%", "100%"]
     # The public counts of RoBERTa's parameters, without classification head: 125 and 355 million.
     for model, millions in (("roberta-base", 125), ("roberta-large", 356)):
-        found, _ = estimates.parameters(**plan.facts(model, "yelp"))
+        found, _ = plan.parameters(model, "yelp")
         assert found / 1e6 == pytest.approx(millions, rel=0.01)
 
 
@@ -108,7 +107,7 @@ def test_bytes_of_one_cell_by_hand(plan):
     assert disk["predictions"] == pytest.approx(840 * 50_000 * 32, rel=0.01)
     assert id_bytes(65_536) == 2
     assert id_bytes(65_537) == 4
-    at_once = 3 * 3 * 32 * 4 * estimates.parameters(**plan.facts("roberta-large", "yelp"))[0]
+    at_once = 3 * 3 * 32 * 4 * plan.parameters("roberta-large", "yelp").everything
     assert plan.checkpoint_bytes() == pytest.approx(at_once)
 
 
@@ -270,7 +269,7 @@ def test_bytes_are_those_of_a_real_study(finished, tiny):
     real["ids, by own vocabulary"] = bytes_under(dataset, "*/ids/few/*/*/texts/*/*.npy")
     # TF-IDF found few of the phrases that it may keep.
     real["weights"] = bytes_under(results, "runs/*/[!t]*/*/*/weights/*/*.safetensors")
-    linear = [cell for cell in tiny.cells if tiny.is_linear(cell.model)]
+    linear = [cell for cell in tiny.cells if not tiny.uses_gpu(cell.model)]
     disk["weights"] -= sum(cell.count * tiny.weight_bytes(cell) for cell in linear)
     for name, size in real.items():
         assert disk[name] == pytest.approx(size, rel=0.2), name

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 from gap.cluster.requests import (
-    Cell,
+    Inputs,
     Request,
     Site,
     data_request,
@@ -14,6 +14,7 @@ from gap.cluster.requests import (
     training_request,
 )
 from gap.config import check as study
+from gap.models.family import family_of, load_recipe
 from gap.run.json import write_json
 
 VALIDATION = {"share": 0.2, "min": 20, "max": 2000}
@@ -30,7 +31,7 @@ def config():
 
 @pytest.fixture
 def cell(tmp_path, config):
-    """A function that returns the cell of a model of the default study, on so many rows."""
+    """A function that returns the inputs of a model of the default study, on so many rows."""
     shape = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
     write_json(tmp_path / "files" / "config.json", shape | {"vocab_size": 30_522})
     files = [{"path": str(tmp_path / "files" / "config.json")}]
@@ -43,8 +44,8 @@ def cell(tmp_path, config):
         each = {"1": counts, "2": counts | {"tokens": 50 * rows}}
         write_json(tmp_path / "ids.json", each if model == "lstm" else counts)
         recipe = config["model_zoo"][model]
-        return Cell(
-            model=recipe,
+        return Inputs(
+            family=family_of(load_recipe(recipe)),
             dataset=config["dataset_zoo"]["imdb"],
             manifest=str(tmp_path / "pool.json"),
             texts=str(tmp_path / ("pool.json" if model == "tfidf" else "ids.json")),
@@ -82,11 +83,11 @@ def test_a_block_of_seeds_takes_its_time(cell):
 
 
 def test_vocabularies_of_one_seed_each_count_by_the_longest_texts(cell):
-    assert cell("lstm", 100).facts()["tokens"] == 50
-    assert cell("lstm", 100).facts()["pieces"] == 8000
-    assert cell("minilm", 100).facts()["tokens"] == 40
+    assert cell("lstm", 100).workload(100).tokens == 50
+    assert cell("lstm", 100).workload(100).pieces == 8000
+    assert cell("minilm", 100).workload(100).tokens == 40
     # The texts as words; the text budget bounds them.
-    assert cell("tfidf", 100).facts()["tokens"] == 32
+    assert cell("tfidf", 100).workload(100).tokens == 32
 
 
 def test_what_is_not_there_yet_leaves_the_question_open(cell, tmp_path):

@@ -13,23 +13,23 @@ import pytest
 import torch
 import yaml
 from gap.config import check as study
-from gap.data.checkpoints import checkpoint_folder
 from gap.data.sampling import read_subsamples
 from gap.models import inference, training
-from gap.models import old_families as families
-from gap.models.old_families import Job, family_of
+from gap.models.families import frozen
+from gap.models.family import load_recipe
 from gap.models.training import ReportProgress, last_whole_checkpoint
 from gap.results.predictions import read_predictions
 from gap.run.errors import Stopped
 from gap.run.json import read_json, write_json
 from gap.run.stopping import stop_at_once
+from gap.study.recipes import GradientDescent
 from gap.study.schedule import schedule
 from gap.study.tuning import trial
 from tiny_training import (
+    family_for,
     folders_at,
     make_data,
     make_recipes,
-    model_options,
     run_prediction,
     run_training,
     training_arguments,
@@ -49,11 +49,9 @@ def data(tmp_path_factory, tiny_bert):
 
 def train_first_seed(data, recipe, state):
     """Return the history and the weights of seed 1; what the training kept stays in `state`."""
-    options = model_options(data, recipe, "pool")
-    checkpoint = checkpoint_folder(options["checkpoint"]) if "checkpoint" in options else None
-    family = family_of(Job(recipe, ["neg", "pos"], options["ids"], None, checkpoint))
-    one, folders = next(read_subsamples(data / "subsample.parquet")), folders_at(state)
-    history = family.train(trial(recipe, 1).recipe, one, folders)
+    family = family_for(data, recipe)
+    subsample, folders = next(read_subsamples(data / "subsample.parquet")), folders_at(state)
+    history = family.train(trial(family.recipe, 1).recipe, subsample, folders)
     return history, (folders.weights / "model.safetensors").read_bytes()
 
 
@@ -285,9 +283,9 @@ def test_no_step_waits_for_the_device(data, recipes, name, tmp_path, monkeypatch
 
 
 def test_features_are_computed_once(data, recipes, tmp_path, monkeypatch):
-    monkeypatch.setattr(families, "PIECE", 30)
+    monkeypatch.setattr(frozen, "PIECE", 30)
     run_training(data, recipes["frozen"], tmp_path / "whole")
-    compute = families.Frozen.features
+    compute = frozen.Model.states
     rows: list[int] = []
 
     def counted(self, texts, some):
@@ -299,7 +297,7 @@ def test_features_are_computed_once(data, recipes, tmp_path, monkeypatch):
     for _ in range(2):
         rows.clear()
         with monkeypatch.context() as patch, pytest.raises(KilledError):
-            patch.setattr(families.Frozen, "features", counted)
+            patch.setattr(frozen.Model, "states", counted)
             run_training(data, recipes["frozen"], tmp_path / "broken")
     # The second call of seed 1 had its last piece to do, then the first of seed 2.
     assert rows == [20, 30]
@@ -355,10 +353,11 @@ def test_the_state_of_another_training_is_not_used(data, recipes, change, tmp_pa
 
 
 def test_the_schedule_is_one_rule_for_every_size():
-    recipe = {"batch_size": 32, "max_epochs": 3, "min_steps": 100, "evaluations": 5}
-    assert schedule(200, recipe) == (100, 20)
-    assert schedule(3200, recipe) == (300, 60)
-    assert schedule(320_000, recipe) == (30_000, 6_000)
+    steps = {"batch_size": 32, "max_epochs": 3, "min_steps": 100, "evaluations": 5}
+    settings = GradientDescent.model_validate(steps | {"lr": 0.1, "warmup": 0, "patience": 1})
+    assert schedule(200, settings) == (100, 20)
+    assert schedule(3200, settings) == (300, 60)
+    assert schedule(320_000, settings) == (30_000, 6_000)
 
 
 def test_shipped_recipes_have_all_that_training_reads(recipes):
@@ -366,7 +365,8 @@ def test_shipped_recipes_have_all_that_training_reads(recipes):
         config = yaml.safe_load(file)
     study.complete(config)
     for name, recipe in config["model_zoo"].items():
+        loaded = load_recipe(recipe)
         keys = set(recipe["optimisation"])
-        kind = "frozen" if recipe.get("frozen") else recipe["family"]
-        peers = {"frozen": "frozen", "lstm": "lstm", "linear": "tfidf"}
-        assert keys == set(recipes[peers.get(kind, "fine-tuned")]["optimisation"]), name
+        peers = [peer for peer in recipes.values() if load_recipe(peer).family == loaded.family]
+        assert peers, name
+        assert all(keys == set(peer["optimisation"]) for peer in peers), name

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import train
 from gap.data.sampling import Subsample
+from gap.models.families.lstm import Model as Lstm
+from gap.models.families.lstm import Recipe
 from gap.run.errors import UserError
 
 # By lr: validation loss and accuracy at each evaluation.
@@ -24,15 +26,16 @@ class BrokenError(Exception):
     """Stands for a killed process."""
 
 
-class StandIn:
+class StandIn(Lstm):
     """Trains nothing, but leaves files like a family that does."""
 
-    def __init__(self, folder):
+    def __init__(self, recipe, folder):
+        super().__init__(recipe)
         self.folder = folder
         self.trained: list[float] = []
 
     def train(self, recipe, subsample, folders):
-        lr = recipe["optimisation"]["lr"]
+        lr = recipe.optimisation.lr
         self.trained.append(lr)
         # Other trials have left the weights of the best so far, at most.
         others = [
@@ -47,13 +50,14 @@ class StandIn:
 
 def recipe(*values, metric="accuracy"):
     settings = {"lr": list(values), "metric": metric}
-    return {"family": "lstm", "optimisation": settings, "trials": len(values)}
+    keys = {"family": "lstm", "vocabulary": "pieces", "trials": len(values)}
+    return Recipe.model_validate(keys | {"optimisation": settings})
 
 
 def run(folder, recipe, family=None):
     """Return what a training of one seed comes to, without its seconds."""
-    one: Any = family or StandIn(folder)
-    report, weights = train.train_seed(one, recipe, ONE, folder, processes=1)
+    training = train.Training(family or StandIn(recipe, folder))
+    report, weights = train.train_seed(training, ONE, folder)
     for trial in report["trials"]:
         del trial["seconds"]
     return report, (weights / "model.safetensors").read_text()
@@ -78,7 +82,7 @@ def test_only_the_best_weights_are_left(tmp_path):
 
 
 def test_a_finished_seed_is_not_trained_again(tmp_path):
-    first, family = run(tmp_path, recipe(0.1, 0.2)), StandIn(tmp_path)
+    first, family = run(tmp_path, recipe(0.1, 0.2)), StandIn(recipe(0.1, 0.2), tmp_path)
     assert run(tmp_path, recipe(0.1, 0.2), family) == first
     assert family.trained == []
 
@@ -125,7 +129,7 @@ def breaking(function, calls, place, late):
 def test_damaged_weights_are_trained_again_with_all_that_they_were_compared_to(tmp_path):
     whole = run(tmp_path, recipe(0.1, 0.2))
     (tmp_path / "trial-2" / "weights" / "model.safetensors").write_text("damaged")
-    family = StandIn(tmp_path)
+    family = StandIn(recipe(0.1, 0.2), tmp_path)
     assert run(tmp_path, recipe(0.1, 0.2), family) == whole
     assert family.trained == [0.1, 0.2]
 

@@ -2,28 +2,32 @@
 
 import itertools
 from collections import Counter
+from typing import Any
 
 import pytest
+from gap.models.family import load_recipe
 from gap.study.tuning import (
     best_evaluation,
-    by_gradient_descent,
     choose,
     grid_size,
+    largest,
     trials_of,
     tuned_values,
     with_settings,
 )
 
-RECIPE = {
+ENTRY: dict[str, Any] = {
     "family": "lstm",
+    "vocabulary": "pieces",
     "dropout": [0.1, 0.3],
     "width": 16,
     "optimisation": {"lr": [0.001, 0.002, 0.004], "batch_size": [8, 16], "warmup": 0.1},
 }
+RECIPE = load_recipe(ENTRY)
 
 
 def recipe(trials=12):
-    return RECIPE | {"trials": trials}
+    return load_recipe(ENTRY | {"trials": trials})
 
 
 def test_a_grid_is_the_product_of_its_lists_the_models_own_turning_slowest():
@@ -39,28 +43,34 @@ def test_a_grid_is_the_product_of_its_lists_the_models_own_turning_slowest():
     assert [tuple(trial.settings.values()) for trial in found] == list(expected)
     assert {tuple(trial.settings) for trial in found} == {("dropout", "batch_size", "lr")}
     last = {"lr": 0.004, "batch_size": 16, "warmup": 0.1}
-    whole = {"family": "lstm", "dropout": 0.3, "width": 16, "optimisation": last, "trials": 1}
-    assert found[-1].recipe == whole
+    assert found[-1].recipe == load_recipe(ENTRY | {"dropout": 0.3, "optimisation": last})
+    assert found[-1].recipe.trials == 1
 
 
 def test_without_lists_there_is_one_trial_the_recipe_itself():
-    single = {"family": "linear", "optimisation": {"lr": 0.001}, "trials": 1}
+    single = load_recipe({"family": "linear", "optimisation": {"inverse_regularisation": 0.5}})
     (only,) = trials_of(single, seed=3)
     assert (only.number, only.settings, only.recipe) == (1, {}, single)
 
 
 def test_seeds_of_an_entry_in_the_config_are_not_tuned():
-    assert grid_size(RECIPE | {"seeds": ["1", "2"]}) == 12
+    assert grid_size(load_recipe(ENTRY | {"seeds": [1, 2]})) == 12
 
 
 def test_settings_reach_their_keys_and_no_others():
-    changed = with_settings(RECIPE, {"lr": 1, "dropout": 2})
-    assert changed["optimisation"] == {"lr": 1, "batch_size": [8, 16], "warmup": 0.1}
-    assert (changed["dropout"], "lr" in changed) == (2, False)
+    changed = with_settings(RECIPE, {"lr": 0.5, "dropout": 0.2})
+    settings = ENTRY["optimisation"] | {"lr": 0.5}
+    assert changed == load_recipe(ENTRY | {"dropout": 0.2, "optimisation": settings})
 
 
-def numbers(count, seed, values=RECIPE):
-    return [trial.number for trial in trials_of(values | {"trials": count}, seed)]
+def test_the_largest_of_each_list():
+    most = {"lr": 0.004, "batch_size": 16, "warmup": 0.1}
+    assert largest(RECIPE) == load_recipe(ENTRY | {"dropout": 0.3, "optimisation": most})
+
+
+def numbers(count, seed, entry=ENTRY):
+    trials = trials_of(load_recipe(entry | {"trials": count}), seed)
+    return [trial.number for trial in trials]
 
 
 def test_trials_are_drawn_without_replacement_by_the_seed_and_larger_numbers_add_to_smaller():
@@ -82,8 +92,11 @@ def test_each_combination_is_drawn_as_often():
 
 
 def test_a_grid_beyond_all_bounds_is_not_written_out():
-    huge = {"family": "lstm", "optimisation": {f"key-{n}": list(range(100)) for n in range(9)}}
-    assert grid_size(huge) == 100**9
+    keys = ("lr", "warmup", "weight_decay", "max_grad_norm", "batch_size", "max_epochs")
+    values = [value / 100 for value in range(1, 101)]
+    settings = {key: list(range(1, 101)) if key == "batch_size" else values for key in keys}
+    huge = ENTRY | {"dropout": [value / 2 for value in values], "optimisation": settings}
+    assert grid_size(load_recipe(huge)) == 100**7
     assert len(numbers(5, 1, huge)) == 5
 
 
@@ -112,8 +125,16 @@ def test_the_best_evaluation_is_by_the_metric():
     assert best_evaluation(evaluations, "accuracy") is evaluations[2]
 
 
-def test_only_what_is_trained_step_by_step_has_an_equal_share():
-    assert by_gradient_descent({"family": "lstm", "embeddings": "frozen"})
-    assert by_gradient_descent({"family": "transformer", "frozen": False})
-    assert not by_gradient_descent({"family": "transformer", "frozen": True})
-    assert not by_gradient_descent({"family": "linear"})
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"family": "lstm", "checkpoint": "tiny", "embeddings": "frozen"}, True),
+        ({"family": "transformer", "checkpoint": "tiny"}, True),
+        ({"family": "transformer", "checkpoint": "tiny", "frozen": False}, True),
+        ({"family": "transformer", "checkpoint": "tiny", "frozen": True}, False),
+        ({"family": "frozen", "checkpoint": "tiny"}, False),
+        ({"family": "linear"}, False),
+    ],
+)
+def test_only_what_is_trained_step_by_step_has_an_equal_share(entry, expected):
+    assert load_recipe(entry).by_gradient_descent == expected

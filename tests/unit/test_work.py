@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 from gap.cluster.work import (
-    gpus,
+    gpus_for,
     memory_mb,
-    optimisation_steps,
-    parameters,
     runtime_minutes,
-    shape_of,
     sustained_rate,
     training_operations,
 )
 from gap.config import check as study
+from gap.models.encoder_shape import EncoderShape
+from gap.models.family import family_of, load_recipe
 from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
+from gap.models.workload import Workload
 from gap.run.json import read_json
 from gap.study.schedule import schedule
 from tiny_training import make_data, make_recipes, training_arguments
@@ -54,6 +54,7 @@ KINDS = [
 def recipes(**given):
     """Recipes with the schema's defaults, one of each kind; `given` are added to the LSTM."""
     checkpoint = {"family": "transformer", "checkpoint": "tiny"}
+    lstm: dict[str, Any] = {"family": "lstm", "vocabulary": "pieces"} | given
     config = {
         "datasets": ["reviews"],
         "models": ["fine-tuned", "lstm"],
@@ -66,12 +67,29 @@ def recipes(**given):
         "model_zoo": {
             "fine-tuned": checkpoint,
             "frozen": checkpoint | {"frozen": True},
-            "lstm": {"family": "lstm", **({"vocabulary": "pieces"} | given)},
+            "lstm": {key: value for key, value in lstm.items() if value is not None},
             "linear": {"family": "linear"},
         },
     }
     study.complete(config)
-    return config["model_zoo"]
+    return {name: load_recipe(entry) for name, entry in config["model_zoo"].items()}
+
+
+def workload(rows=0, tokens=50.0, checkpoint=None, **others):
+    """A workload on a checkpoint with this config.json."""
+    return Workload(tokens, rows, encoder=EncoderShape.of(checkpoint), **others)
+
+
+def parameters(recipe, checkpoint, **others):
+    return family_of(recipe).count_parameters(workload(checkpoint=checkpoint, **others))
+
+
+def memory(recipe, rows, gpus=0, longest=512):
+    return memory_mb(family_of(recipe), workload(rows, longest=longest), gpus)
+
+
+def rate(recipe, gpus=0, cores=1):
+    return sustained_rate(family_of(recipe), workload(), gpus, cores)
 
 
 def count(model):
@@ -101,13 +119,14 @@ def test_parameters_of_an_lstm_are_those_of_the_real_model(layers, bidirectional
 
 def test_an_lstm_has_its_checkpoints_table():
     sizes = {"layers": 2, "width": 256}
-    model = recipes(checkpoint="tiny", **sizes)["lstm"]
-    del model["vocabulary"]
+    model = recipes(vocabulary=None, checkpoint="tiny", **sizes)["lstm"]
     known = {"vocab_size": 1000, "hidden_size": 64}
     assert parameters(model, None)[0] - parameters(model, known)[0] == (
         50_265 * 768 - 1000 * 64 + 8 * 256 * (768 - 64)
     )
-    learned = recipes(checkpoint="tiny", embeddings="learned", embedding_size=10, **sizes)["lstm"]
+    learned = recipes(
+        vocabulary=None, checkpoint="tiny", embeddings="learned", embedding_size=10, **sizes
+    )["lstm"]
     assert parameters(model, known)[0] - parameters(learned, known)[0] == (
         1000 * (64 - 10) + 8 * 256 * (64 - 10)
     )
@@ -117,32 +136,33 @@ def test_an_unknown_checkpoint_is_taken_for_a_base_sized_one():
     everything, products = parameters(recipes()["fine-tuned"], None)
     assert products == 12 * 12 * 768**2
     assert everything == pytest.approx(125e6, rel=0.01)
-    assert shape_of(None) == shape_of({})
-    assert shape_of({"hidden_size": 100})["intermediate_size"] == 400
+    assert EncoderShape.of(None) == EncoderShape.of({})
+    assert EncoderShape.of({"hidden_size": 100}).intermediate_size == 400
 
 
 @pytest.mark.parametrize("rows", [10, 1000, 50_000])
 def test_steps_are_those_of_the_schedule(rows):
     recipe = recipes()["fine-tuned"]
-    assert optimisation_steps(rows, recipe) == schedule(rows, recipe["optimisation"])[0]
+    found = family_of(recipe).trial_operations(workload(rows))
+    steps, texts = schedule(rows, recipe.optimisation)[0], rows / -(-rows // 32)
+    assert found == pytest.approx(3 * EncoderShape().forward_operations(50) * steps * texts)
 
 
 def test_operations_of_fine_tuning_by_hand():
-    recipe = recipes()["fine-tuned"]
+    family = family_of(recipes()["fine-tuned"])
     # 2,000 texts three times, 100 texts of validation four times; 50 tokens each.
     forward = 2 * 84_934_656 * 50 + 4 * 50**2 * 12 * 768
-    found = training_operations(recipe, None, 2000, 50, validation=100)
+    found = training_operations(family, workload(2000, validation=100))
     assert found == pytest.approx(forward * (3 * 6000 + 400), rel=1e-6)
     # Ten texts are gone through a hundred times.
-    found = training_operations(recipe, None, 10, 50)
+    found = training_operations(family, workload(10))
     assert found == pytest.approx(forward * 3 * 1000)
 
 
 def test_operations_of_other_families():
     made = recipes()
     tuned, frozen, lstm, linear = (
-        training_operations(made[name], None, 10_000, 50, validation=100)
-        for name in ("fine-tuned", "frozen", "lstm", "linear")
+        operations(made[name]) for name in ("fine-tuned", "frozen", "lstm", "linear")
     )
     assert linear < lstm < tuned
     assert frozen < tuned / 5
@@ -153,12 +173,12 @@ def test_operations_of_other_families():
 def tuned(name, trials, model=None, **optimisation):
     """A recipe of `recipes` with values to try."""
     recipe = recipes()[name]
-    settings = recipe["optimisation"] | optimisation
-    return recipe | (model or {}) | {"optimisation": settings, "trials": trials}
+    settings = recipe.optimisation.model_copy(update=optimisation)
+    return recipe.model_copy(update=(model or {}) | {"optimisation": settings, "trials": trials})
 
 
 def operations(recipe):
-    return training_operations(recipe, None, 10_000, 50, validation=100)
+    return training_operations(family_of(recipe), workload(10_000, validation=100))
 
 
 def test_operations_of_trials_add_up():
@@ -169,7 +189,7 @@ def test_operations_of_trials_add_up():
     more = tuned("lstm", 6, {"dropout": [0.1, 0.5, 0.6]}, max_epochs=[2, 6])
     assert operations(more) == pytest.approx(3 * operations(both))
     # Trials that are drawn are expected to cost the mean.
-    assert operations(more | {"trials": 3}) == pytest.approx(operations(more) / 2)
+    assert operations(more.model_copy(update={"trials": 3})) == pytest.approx(operations(more) / 2)
     # As many as nobody writes out.
     many = {"lr": list(range(1000)), "warmup": list(range(1000)), "weight_decay": list(range(1000))}
     assert operations(tuned("lstm", 8, **many)) == pytest.approx(8 * operations(recipes()["lstm"]))
@@ -194,45 +214,47 @@ def test_what_trials_share_counts_once():
 
 def test_the_trial_that_takes_most_room_counts():
     small, large, either = (
-        memory_mb(tuned("fine-tuned", 2, batch_size=size), None, 1000, 50)
-        for size in (8, 64, [8, 64])
+        memory(tuned("fine-tuned", 2, batch_size=size), 1000) for size in (8, 64, [8, 64])
     )
     assert small < large == either
     few, many, either = (
-        memory_mb(tuned("linear", 2, {"max_features": most}), None, 1000, 50)
+        memory(tuned("linear", 2, {"max_features": most}), 1000)
         for most in (10, 10_000_000, [10, 10_000_000])
     )
     assert few < many == either
-    slow, fast, unknown = (
-        sustained_rate(tuned("lstm", 2, batch_size=size), 1) for size in (8, 64, [8, 64])
-    )
+    slow, fast, unknown = (rate(tuned("lstm", 2, batch_size=size), 1) for size in (8, 64, [8, 64]))
     assert fast > slow == unknown
 
 
 def test_memory_grows_with_all_that_takes_room():
     made = recipes()
     tuned = made["fine-tuned"]
-    host, none = memory_mb(tuned, None, 1000, 50)
+    host, none = memory(tuned, 1000)
     assert none == 0
-    assert host > memory_mb(tuned, None, 1000, 50, longest=128)[0] > 18 * 125
-    hosts, device = memory_mb(tuned, None, 1000, 50, gpus=1)
+    assert host > memory(tuned, 1000, longest=128)[0] > 18 * 125
+    hosts, device = memory(tuned, 1000, gpus=1)
     assert device < host
-    both, each = memory_mb(tuned, None, 1000, 50, gpus=2)
+    both, each = memory(tuned, 1000, gpus=2)
     assert both == pytest.approx(2 * hosts, abs=100)
     assert each < device
-    small = tuned | {"optimisation": tuned["optimisation"] | {"device_batch_size": 4}}
-    assert memory_mb(small, None, 1000, 50, gpus=2)[1] < each
-    assert memory_mb(made["frozen"], None, 1000, 50)[0] < host
+    settings = tuned.optimisation.model_copy(update={"device_batch_size": 4})
+    small = tuned.model_copy(update={"optimisation": settings})
+    assert memory(small, 1000, gpus=2)[1] < each
+    assert memory(made["frozen"], 1000)[0] < host
     for name in made:
-        few, many = (memory_mb(made[name], None, rows, 50)[0] for rows in (1000, 10_000_000))
+        few, many = (memory(made[name], rows)[0] for rows in (1000, 10_000_000))
         assert many > few + 1000
-    assert memory_mb(made["linear"], None, 1000, 50, gpus=4)[1] == 0
+    assert memory(made["linear"], 1000, gpus=4)[1] == 0
 
 
 def test_gpus_are_as_many_as_the_time_asks_for():
     made = recipes()
     tuned, lstm = made["fine-tuned"], made["lstm"]
-    hour = 3600 * sustained_rate(tuned, 1)
+    hour = 3600 * rate(tuned, 1)
+
+    def gpus(recipe, operations, most, **others):
+        return gpus_for(family_of(recipe), workload(), operations, most, **others)
+
     assert [gpus(tuned, hours * hour, 8) for hours in (1, 7, 9, 20, 40, 500)] == [1, 1, 2, 4, 8, 8]
     assert [gpus(tuned, 500 * hour, most) for most in (0, 1, 3, 4, 6)] == [0, 1, 2, 4, 4]
     assert gpus(tuned, 3 * hour, 8, hours=2) == 2
@@ -248,10 +270,10 @@ def test_time_holds_the_start_and_the_work():
     narrow, wide = (recipes(width=width)["lstm"] for width in (128, 4096))
     # 128 + 128 inputs, two directions, 32 texts, 2 x 40 microseconds a position.
     expected = 2 * (2 * 4 * 128 * 256) * 32 / 80e-6
-    assert sustained_rate(narrow, 1) == pytest.approx(expected)
-    assert sustained_rate(wide, 1) == sustained_rate(tuned, 1)
-    assert sustained_rate(tuned, 4) > 3 * sustained_rate(tuned, 1)
-    assert sustained_rate(tuned) < sustained_rate(tuned, cores=2) < 2 * sustained_rate(tuned)
+    assert rate(narrow, 1) == pytest.approx(expected)
+    assert rate(wide, 1) == rate(tuned, 1)
+    assert rate(tuned, 4) > 3 * rate(tuned, 1)
+    assert rate(tuned) < rate(tuned, cores=2) < 2 * rate(tuned)
 
 
 def test_nothing_heavy_is_imported():
@@ -277,9 +299,10 @@ def test_a_real_training_stays_below_its_estimate(data, tiny_bert, name, tmp_pat
     command += training_arguments(data, recipe, tmp_path)
     _, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, command[0], command), 0)
     assert status == 0
-    checkpoint = read_json(tiny_bert / "config.json") if "checkpoint" in recipe else None
-    estimate, _ = memory_mb(recipe, checkpoint, 60, 12, longest=32)
+    family = family_of(load_recipe(recipe))
+    known = workload(60, 12, read_json(tiny_bert / "config.json"), validation=20, longest=32)
+    estimate, _ = memory_mb(family, known)
     unit = 1 if sys.platform == "darwin" else 1024
     assert usage.ru_maxrss * unit / 1e6 < estimate < 2000
-    operations = training_operations(recipe, checkpoint, 60, 12, validation=20)
-    assert usage.ru_utime < 60 * runtime_minutes(operations, sustained_rate(recipe))
+    operations = training_operations(family, known)
+    assert usage.ru_utime < 60 * runtime_minutes(operations, sustained_rate(family, known))

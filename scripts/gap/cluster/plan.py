@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, Literal
 
-from gap.cluster import work as estimates
+from gap.cluster import work
+from gap.models.encoder_shape import EncoderShape
+from gap.models.family import AnyFamily, family_of, load_recipe
+from gap.models.workload import ParameterCount, Workload
 from gap.run.errors import UserError
+from gap.run.json import canonical_json
+from gap.study.recipes import GradientDescent
 from gap.study.sizes import count_rows, parse_seeds, validation_rows
+from gap.study.tuning import largest, values_of
 
 Config = dict[str, Any]
 Key = tuple[str, ...]
@@ -50,9 +57,8 @@ CHECKPOINT_FILES = 6
 # 200,000), of a test row's prediction (32 with five labels, 14.4 with two).
 SUBSAMPLE_BYTES = 5.1
 PREDICTION_BYTES, SCORE_BYTES = 2.8, 5.85
-# A SentencePiece model without pieces, and a piece; a phrase of TF-IDF and its weight.
+# A SentencePiece model without pieces, and a piece.
 VOCABULARY_BYTES, PIECE_BYTES = 240_000, 20
-TERM_BYTES = 24
 # A record of Snakemake's; another small file (logs, manifests); both charts in all their forms.
 RECORD_BYTES, SMALL_BYTES, CHART_BYTES = 3200, 500, 2_450_000
 # In a checkpoint of a training: the weights and AdamW's two moments, for the last, the best one,
@@ -80,9 +86,14 @@ def id_bytes(vocabulary: int) -> int:
     return 2 if vocabulary <= 1 << 16 else 4
 
 
-def speed_of(one: Mapping[str, Any], clock: str) -> float:
+def speed_of(timing: Mapping[str, float], clock: str) -> float:
     """Return the operations a second of a measurement; `clock` names the seconds that count."""
-    return float(one["tokens"] * one["operations_per_token"] / one[clock])
+    return float(timing["tokens"] * timing["operations_per_token"] / timing[clock])
+
+
+@cache
+def _family(entry: str) -> AnyFamily:
+    return family_of(load_recipe(json.loads(entry)))
 
 
 @dataclass(frozen=True)
@@ -122,34 +133,55 @@ class Study:
             for dataset in self.config["datasets"]
             for model in self.config["models"]
             for size in self.config["sizes"]
-            for seeds in self.recipe(model)["seeds"]
+            for seeds in self.family(model).recipe.seeds
         ]
 
-    def recipe(self, model: str) -> Config:
-        """Return a model's entry."""
-        found: Config = self.config["model_zoo"][model]
-        return found
+    def family(self, model: str) -> AnyFamily:
+        """Return what answers for a model."""
+        return _family(canonical_json(self.config["model_zoo"][model]))
 
-    def is_linear(self, model: str) -> bool:
-        """Return whether a model has no use for a GPU."""
-        return bool(self.recipe(model)["family"] == "linear")
+    def passes(self, model: str) -> list[float]:
+        """Return how often a model goes through all rows at most; none if it does not step."""
+        settings = self.family(model).recipe.optimisation
+        return values_of(settings.max_epochs) if isinstance(settings, GradientDescent) else []
 
-    def shape(self, checkpoint: str | None) -> Config | None:
-        """Return the shape of a checkpoint; None where there is none, or it is not told."""
-        shapes = self.assumptions.get("checkpoints") or {}
-        return shapes.get(checkpoint) if checkpoint else None
-
-    def facts(self, model: str, dataset: str) -> dict[str, Any]:
-        """Return what estimates go by: recipe, checkpoint, pieces, labels."""
-        recipe = self.recipe(model)
-        vocabulary = self.config["vocabulary_zoo"].get(recipe.get("vocabulary"))
-        labels = self.config["dataset_zoo"][dataset].get("labels")
-        return {
-            "recipe": recipe,
-            "checkpoint": self.shape(recipe.get("checkpoint")),
-            "pieces": int(vocabulary["size"]) if vocabulary else 0,
-            "labels": len(labels) if labels else int(self.value("labels")),
+    def one_pass(self) -> Study:
+        """Return the study with one pass through the rows where a recipe has more."""
+        zoo = self.config["model_zoo"]
+        once = {
+            model: zoo[model] | {"optimisation": zoo[model]["optimisation"] | {"max_epochs": 1}}
+            for model in self.config["models"]
+            if max(self.passes(model), default=1) > 1
         }
+        return self.choosing(model_zoo=zoo | once)
+
+    def uses_gpu(self, model: str) -> bool:
+        """Return whether a model has a use for a GPU."""
+        return self.family(model).uses_gpu
+
+    def shape(self, checkpoint: str | None) -> EncoderShape:
+        """Return the shape of a checkpoint; a base-sized one where it is not given."""
+        shapes = self.assumptions.get("checkpoints") or {}
+        return EncoderShape.of(shapes.get(checkpoint))
+
+    def workload(self, model: str, dataset: str, rows: int = 0, validation: int = 0) -> Workload:
+        """Return what estimates go by for so many rows to train on, or to score."""
+        recipe, entry = self.family(model).recipe, self.config["dataset_zoo"][dataset]
+        vocabulary = recipe.name_in("vocabulary_zoo")
+        return Workload(
+            tokens=self.value("tokens"),
+            rows=rows,
+            validation=validation,
+            longest=work.longest_text(entry),
+            labels=len(entry.get("labels") or []) or int(self.value("labels")),
+            pieces=int(self.config["vocabulary_zoo"][vocabulary]["size"]) if vocabulary else 0,
+            encoder=self.shape(recipe.name_in("checkpoint_zoo")),
+        )
+
+    def parameters(self, model: str, dataset: str) -> ParameterCount:
+        """Return the parameters of a model; of several values that it lists, of the largest."""
+        family = family_of(largest(self.family(model).recipe))
+        return family.count_parameters(self.workload(model, dataset))
 
     def rows(self, dataset: str) -> tuple[int, int]:
         """Return the rows of a data set's pool and of its test set."""
@@ -169,21 +201,20 @@ class Study:
 
     def operations(self, cell: Cell) -> float:
         """Return the operations of training one seed of a cell, and of scoring its test set."""
-        facts = self.facts(cell.model, cell.dataset) | {"tokens": self.value("tokens")}
-        training, validation = self.split(cell.dataset, cell.size)
-        return estimates.training_operations(
-            rows=training, validation=validation, **facts
-        ) + estimates.prediction_operations(rows=self.rows(cell.dataset)[1], **facts)
+        family = self.family(cell.model)
+        training = self.workload(cell.model, cell.dataset, *self.split(cell.dataset, cell.size))
+        test = self.workload(cell.model, cell.dataset, self.rows(cell.dataset)[1])
+        return work.training_operations(family, training) + work.prediction_operations(family, test)
 
     def rate(self, model: str) -> float:
-        """Return the operations a second of a model on one GPU; of a linear one on one core."""
-        if self.is_linear(model) or self.measured["device"] != "cpu":
+        """Return the operations a second of a model on one GPU, or on one core if it needs none."""
+        if not self.uses_gpu(model) or self.measured["device"] != "cpu":
             return self.speed(model)
+        family = self.family(model)
         full = self.value("gpu_peak") * self.share(model) * self.value("transformer_factor")
-        if self.recipe(model)["family"] == "transformer":
-            return full
-        _, products = estimates.parameters(**self.facts(model, self.config["datasets"][0]))
-        return min(estimates.lstm_rate(self.recipe(model), products, self.value("lstm_step")), full)
+        assumed = self.value(family.assumption.value) if family.assumption else None
+        workload = self.workload(model, self.config["datasets"][0])
+        return family.gpu_rate(workload, full, assumed)
 
     def share(self, model: str) -> float:
         """Return the share of its peak that the measured machine reached in training a model.
@@ -207,24 +238,25 @@ class Study:
                 f"no throughput of {model} was measured; run benchmarks/throughput.py with "
                 f"--models {model} on this study first"
             )
-        on_cpu = self.is_linear(model) or self.measured["device"] == "cpu"
+        on_cpu = not self.uses_gpu(model) or self.measured["device"] == "cpu"
         clock = "cpu_seconds" if on_cpu else "wall_seconds"
         peak = self.measured["peak"]
-        return [(speed_of(one, clock), one.get("peak", peak)) for one in known[model].values()]
+        timings = known[model].values()
+        return [(speed_of(timing, clock), timing.get("peak", peak)) for timing in timings]
 
     def seed_hours(self, cell: Cell) -> float:
         """Return the hours of one seed of a cell, on one GPU or, where it needs none, one core."""
         return self.operations(cell) / self.rate(cell.model) / 3600
 
-    def hours(self, linear: bool = False, **names: str) -> float:
+    def hours(self, on_gpu: bool = True, **names: str) -> float:
         """Return the GPU-hours of all cells with these names (model="lstm", size="10%").
 
-        With `linear`, the core-hours of the models that need no GPU.
+        Without `on_gpu`, the core-hours of the models that need no GPU.
         """
         return sum(
             cell.count * self.seed_hours(cell)
             for cell in self.cells
-            if self.is_linear(cell.model) == linear
+            if self.uses_gpu(cell.model) == on_gpu
             and all(getattr(cell, key) == name for key, name in names.items())
         )
 
@@ -238,23 +270,26 @@ class Study:
     @cached_property
     def fitted(self) -> list[Key]:
         """The blocks of fitted vocabularies: data set, vocabulary, size, seeds."""
-        named = ((cell, self.recipe(cell.model).get("vocabulary")) for cell in self.cells)
-        return sorted({(one.dataset, name, one.size, one.seeds) for one, name in named if name})
+        named = ((cell, self._name(cell, "vocabulary_zoo")) for cell in self.cells)
+        return sorted({(cell.dataset, name, cell.size, cell.seeds) for cell, name in named if name})
 
     @cached_property
     def encoded(self) -> list[Key]:
         """The data sets that are encoded for a checkpoint: data set, checkpoint."""
-        named = ((cell.dataset, self.recipe(cell.model).get("checkpoint")) for cell in self.cells)
+        named = ((cell.dataset, self._name(cell, "checkpoint_zoo")) for cell in self.cells)
         return sorted({(dataset, name) for dataset, name in named if name})
+
+    def _name(self, cell: Cell, zoo: Literal["checkpoint_zoo", "vocabulary_zoo"]) -> str | None:
+        return self.family(cell.model).recipe.name_in(zoo)
 
     @cached_property
     def sources(self) -> list[tuple[str, Config]]:
         """The role ("dataset", "test", "checkpoint") and spec of each source."""
         sets = [self.config["dataset_zoo"][name] for name in self.config["datasets"]]
-        found = [("dataset", one["source"]) for one in sets]
-        found += [("test", one["test"]) for one in sets if isinstance(one["test"], dict)]
+        sources = [("dataset", entry["source"]) for entry in sets]
+        sources += [("test", entry["test"]) for entry in sets if isinstance(entry["test"], dict)]
         used = sorted({name for _, name in self.encoded})
-        return found + [("checkpoint", self.config["checkpoint_zoo"][name]) for name in used]
+        return sources + [("checkpoint", self.config["checkpoint_zoo"][name]) for name in used]
 
     def jobs(self) -> dict[str, int]:
         """Return how many jobs each rule has."""
@@ -281,7 +316,7 @@ class Study:
         """
         jobs = self.jobs()
         blocks = [len(parse_seeds(seeds)) for *_, seeds in self.fitted]
-        found = {
+        files = {
             "download": sum(_source_files(role, spec) for role, spec in self.sources),
             "prepare": 8 * jobs["prepare"],
             "subsample": 2 * jobs["subsample"],
@@ -295,11 +330,11 @@ class Study:
             "tables and charts": sum(OUTPUTS[rule] for rule in ONCE),
             "logs": sum(jobs.values()),
         }
-        return found | {"records": sum(OUTPUTS[rule] * count for rule, count in jobs.items())}
+        return files | {"records": sum(OUTPUTS[rule] * count for rule, count in jobs.items())}
 
     def _training_files(self, cell: Cell) -> int:
         """Return the files of a training: for each seed, what is known of it, and its weights."""
-        return 4 + cell.count * (5 if self.is_linear(cell.model) else 3)
+        return 4 + cell.count * (2 + self.family(cell.model).weight_files)
 
     # ------------------------------------------------------------ bytes
 
@@ -332,8 +367,7 @@ class Study:
             prepared += texts * self.value("compressed") + 8 * rows
         for name in {name for _, name in self.encoded}:
             if self.config["checkpoint_zoo"][name]["kind"] != "file":
-                encoder = {"family": "transformer"}
-                sources += 4 * estimates.parameters(encoder, self.shape(name))[0]
+                sources += 4 * self.shape(name).parameters
         return {"sources": sources, "pool and test": prepared}
 
     def _id_bytes(self) -> dict[str, float]:
@@ -341,7 +375,7 @@ class Study:
         tokens = self.value("tokens")
         shared = own = models = 0.0
         for dataset, name in self.encoded:
-            width = id_bytes(estimates.shape_of(self.shape(name))["vocab_size"])
+            width = id_bytes(self.shape(name).vocab_size)
             # The ids of a text, and where they begin.
             shared += sum(self.rows(dataset)) * (tokens * width + 8)
         for dataset, name, size, block in self.fitted:
@@ -354,14 +388,12 @@ class Study:
         return {"ids, by checkpoint": shared, "ids, by own vocabulary": own, "vocabularies": models}
 
     def weight_bytes(self, cell: Cell) -> float:
-        """Return the bytes of one seed's weights; a linear model has its phrases with them."""
-        facts = self.facts(cell.model, cell.dataset)
-        recipe = estimates.largest(facts["recipe"])
-        phrases = recipe["max_features"] if self.is_linear(cell.model) else 0
-        return 4.0 * estimates.parameters(**facts)[0] + TERM_BYTES * phrases
+        """Return the bytes of one seed's weights; of values that are listed, of the largest."""
+        family = family_of(largest(self.family(cell.model).recipe))
+        return family.weight_bytes(self.workload(cell.model, cell.dataset))
 
     def _prediction_bytes(self, cell: Cell) -> float:
-        labels = self.facts(cell.model, cell.dataset)["labels"]
+        labels = self.workload(cell.model, cell.dataset).labels
         return self.rows(cell.dataset)[1] * (PREDICTION_BYTES + SCORE_BYTES * labels)
 
     def checkpoint_bytes(self) -> float:
@@ -370,9 +402,9 @@ class Study:
         Where there are several trials, the weights of the best one so far are beside them.
         """
         sizes = [
-            self.weight_bytes(one) * (CHECKPOINT_COPIES + (self.recipe(one.model)["trials"] > 1))
-            for one in self.cells
-            if not self.is_linear(one.model)
+            self.weight_bytes(cell) * (CHECKPOINT_COPIES + (recipe.trials > 1))
+            for cell in self.cells
+            if (recipe := self.family(cell.model).recipe).by_gradient_descent
         ]
         return float(sum(sorted(sizes, reverse=True)[: int(self.value("gpus"))]))
 
@@ -383,18 +415,13 @@ class Study:
 
         `most` GPUs may be asked for; see gap.cluster.work, whose rates are on the safe side.
         """
-        facts, tokens = self.facts(cell.model, cell.dataset), self.value("tokens")
-        training, validation = self.split(cell.dataset, cell.size)
-        operations = estimates.training_operations(
-            rows=training, tokens=tokens, validation=validation, **facts
-        )
-        gpus = estimates.gpus(facts["recipe"], operations, most)
-        longest = estimates.longest_text(self.config["dataset_zoo"][cell.dataset])
-        memory = estimates.memory_mb(
-            rows=training, tokens=tokens, longest=longest, gpus=gpus, **facts
-        )
-        rate = estimates.sustained_rate(facts["recipe"], gpus)
-        return gpus, estimates.runtime_minutes(operations, rate), *memory
+        family = self.family(cell.model)
+        workload = self.workload(cell.model, cell.dataset, *self.split(cell.dataset, cell.size))
+        operations = work.training_operations(family, workload)
+        gpus = work.gpus_for(family, workload, operations, most)
+        memory = work.memory_mb(family, workload, gpus)
+        rate = work.sustained_rate(family, workload, gpus)
+        return gpus, work.runtime_minutes(operations, rate), *memory
 
 
 def _source_files(role: str, spec: Mapping[str, Any]) -> int:
@@ -405,17 +432,12 @@ def _source_files(role: str, spec: Mapping[str, Any]) -> int:
 
 def by_family(study: Study) -> dict[str, list[str]]:
     """Return the models of each family, in the study's order."""
-    found: dict[str, list[str]] = defaultdict(list)
+    models: dict[str, list[str]] = defaultdict(list)
     for model in study.config["models"]:
-        found[study.recipe(model)["family"]].append(model)
-    return dict(found)
+        models[study.family(model).recipe.family].append(model)
+    return dict(models)
 
 
 def without(study: Study, key: str, name: str) -> Study:
     """Return the study with one name less in the list `key` of its config."""
-    return study.choosing(**{key: [one for one in study.config[key] if one != name]})
-
-
-def with_models(study: Study, changed: Iterable[tuple[str, Config]]) -> Study:
-    """Return the study with other entries of some models."""
-    return study.choosing(model_zoo=study.config["model_zoo"] | dict(changed))
+    return study.choosing(**{key: [kept for kept in study.config[key] if kept != name]})

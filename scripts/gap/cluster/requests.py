@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from gap.cluster import work as estimates
+from gap.cluster import work
 from gap.data.checkpoints import checkpoint_folder
+from gap.models.encoder_shape import EncoderShape
+from gap.models.family import AnyFamily
+from gap.models.network import CORE_RATE, GPU_RATE
+from gap.models.workload import Workload
 from gap.run.json import read_json
 from gap.study.sizes import count_rows, parse_seeds, validation_rows
 
@@ -52,8 +56,8 @@ class Site:
     @classmethod
     def of(cls, resources: Mapping[str, Any]) -> Site:
         """Return the site that default resources, by name, describe; empty ones are not set."""
-        known = {one.name: resources[one.name] for one in fields(cls) if resources.get(one.name)}
-        return cls(**known)
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: resources[name] for name in names if resources.get(name)})
 
     def partition(self, gpus: int) -> str | None:
         """Return the partition for a job with or without GPUs; None leaves it to SLURM."""
@@ -97,7 +101,7 @@ def gap_request(predictions: Iterable[str]) -> Request:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Inputs:
     """What is known of a training or prediction before it runs.
 
     `manifest` is that of the rows (pool.json or test.json), `texts` that of the texts in the form
@@ -105,52 +109,60 @@ class Cell:
     recipe of a vocabulary that is fitted; the last two where the model has one.
     """
 
-    model: Mapping[str, Any]
+    family: AnyFamily
     dataset: Mapping[str, Any]
     manifest: str
     texts: str
     pretrained: str | None = None
     vocabulary: Mapping[str, Any] | None = None
 
-    def facts(self) -> dict[str, Any]:
-        """Return what estimates go by: recipe, checkpoint, tokens of a text, pieces, labels."""
+    @property
+    def rows(self) -> int:
+        """The rows of the pool, or of the test set."""
+        return int(read_json(self.manifest)["rows"])
+
+    def workload(self, rows: int, validation: int = 0) -> Workload:
+        """Return what estimates go by for so many rows to train on, or to score."""
         folder = self.pretrained and checkpoint_folder(self.pretrained)
-        return {
-            "recipe": self.model,
-            "checkpoint": read_json(Path(folder) / "config.json") if folder else None,
-            "tokens": self._tokens(),
-            "pieces": self.vocabulary["size"] if self.vocabulary else 0,
-            "labels": len(read_json(self.manifest)["labels"]),
-        }
+        config = read_json(Path(folder) / "config.json") if folder else None
+        return Workload(
+            tokens=self._tokens(),
+            rows=rows,
+            validation=validation,
+            longest=work.longest_text(self.dataset),
+            labels=len(read_json(self.manifest)["labels"]),
+            pieces=self.vocabulary["size"] if self.vocabulary else 0,
+            encoder=EncoderShape.of(config),
+        )
 
     def _tokens(self) -> float:
-        told = read_json(self.texts)
+        manifest = read_json(self.texts)
         # One for each seed, where each has a vocabulary of its own.
-        counts = [told] if "rows" in told else list(told.values())
+        counts = [manifest] if "rows" in manifest else list(manifest.values())
         if "tokens" in counts[0]:
-            return float(max(one["tokens"] / max(one["rows"], 1) for one in counts))
+            return float(max(count["tokens"] / max(count["rows"], 1) for count in counts))
         return float(self.dataset["words"])
 
 
 def training_request(
-    cell: Cell, size: str, seeds: str, validation: Mapping[str, Any], site: Site
+    inputs: Inputs, size: str, seeds: str, validation: Mapping[str, Any], site: Site
 ) -> Request:
     """Return what training a block of seeds on `size` rows asks for."""
-    n = count_rows(size, read_json(cell.manifest)["rows"])
+    n = count_rows(size, inputs.rows)
     held_out = validation_rows(n, validation["share"], validation["min"], validation["max"])
-    facts = cell.facts()
-    operations = estimates.training_operations(rows=n - held_out, validation=held_out, **facts)
-    gpus = estimates.gpus(cell.model, operations, site.most_gpus)
-    return _run_request(cell, facts, n, operations * len(parse_seeds(seeds)), gpus)
+    workload = inputs.workload(n - held_out, held_out)
+    operations = work.training_operations(inputs.family, workload)
+    gpus = work.gpus_for(inputs.family, workload, operations, site.most_gpus)
+    everything = replace(workload, rows=n)
+    return _run_request(inputs.family, everything, operations * len(parse_seeds(seeds)), gpus)
 
 
-def prediction_request(cell: Cell, seeds: str, site: Site) -> Request:
+def prediction_request(inputs: Inputs, seeds: str, site: Site) -> Request:
     """Return what scoring the test texts with the models of a block of seeds asks for."""
-    rows = read_json(cell.manifest)["rows"]
-    facts = cell.facts()
-    operations = estimates.prediction_operations(rows=rows, **facts)
-    gpus = estimates.gpus(cell.model, 0, min(site.most_gpus, 1))
-    return _run_request(cell, facts, rows, operations * len(parse_seeds(seeds)), gpus)
+    workload = inputs.workload(inputs.rows)
+    operations = work.prediction_operations(inputs.family, workload) * len(parse_seeds(seeds))
+    gpus = work.gpus_for(inputs.family, workload, 0, min(site.most_gpus, 1))
+    return _run_request(inputs.family, workload, operations, gpus)
 
 
 def latency_request(
@@ -163,16 +175,13 @@ def latency_request(
     files = [file.stat().st_size for folder in weights for file in Path(folder).rglob("*.*")]
     files += [file["bytes"] for manifest in checkpoints for file in read_json(manifest)["files"]]
     parameters = sum(files) / 4
-    operations = 2 * parameters * estimates.longest_text(dataset) * TIMED_TEXTS
-    rate = estimates.RATES["transformer"]["gpu" if gpus else "cpu"]
-    memory = estimates.IMPORTS_MB + estimates.CUDA_HOST_MB + 2 * sum(files) / 1e6
-    return Request(math.ceil(memory), estimates.runtime_minutes(operations, rate), gpus)
+    operations = 2 * parameters * work.longest_text(dataset) * TIMED_TEXTS
+    rate = GPU_RATE if gpus else CORE_RATE
+    memory = work.IMPORTS_MB + work.CUDA_HOST_MB + 2 * sum(files) / 1e6
+    return Request(math.ceil(memory), work.runtime_minutes(operations, rate), gpus)
 
 
-def _run_request(
-    cell: Cell, facts: dict[str, Any], rows: int, operations: float, gpus: int
-) -> Request:
-    longest = estimates.longest_text(cell.dataset)
-    memory, _ = estimates.memory_mb(rows=rows, longest=longest, gpus=gpus, **facts)
-    rate = estimates.sustained_rate(cell.model, gpus)
-    return Request(memory, estimates.runtime_minutes(operations, rate), gpus)
+def _run_request(family: AnyFamily, workload: Workload, operations: float, gpus: int) -> Request:
+    memory, _ = work.memory_mb(family, workload, gpus)
+    rate = work.sustained_rate(family, workload, gpus)
+    return Request(memory, work.runtime_minutes(operations, rate), gpus)

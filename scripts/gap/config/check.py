@@ -16,10 +16,11 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from gap.data.readers import EXTENSIONS, AbsentError, check_name, describe_local_source, extension
+from gap.models.family import load_recipe
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from gap.study.sizes import canonical_size, count_rows, parse_seeds
-from gap.study.tuning import by_gradient_descent, grid_size, tuned_values, with_settings
+from gap.study.tuning import grid_size, tuned_values
 
 SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "config.schema.yaml"
 
@@ -95,9 +96,10 @@ def complete(config: Config) -> None:
     config["sizes"] = _canonical_sizes(config["sizes"])
     for model in config["model_zoo"].values():
         model["seeds"] = [str(block) for block in model.get("seeds", config["seeds"])]
-        model.update(with_settings(model, _canonical_values(model)))
-        drawn = config["tuning"].get("trials") if by_gradient_descent(model) else None
-        model["trials"] = min(drawn or math.inf, grid_size(model))
+        _spell_values(model)
+        recipe = load_recipe(model)
+        drawn = config["tuning"].get("trials") if recipe.by_gradient_descent else None
+        model["trials"] = min(drawn or math.inf, grid_size(recipe))
     for name, dataset in config["dataset_zoo"].items():
         if not isinstance(dataset["test"], dict):
             dataset["test"] = canonical_size(dataset["test"], f"dataset_zoo.{name}.test")
@@ -118,11 +120,11 @@ def _canonical_sizes(sizes: list[Any]) -> list[str]:
     return list(spelled)
 
 
-def _canonical_values(model: Config) -> Config:
-    return {
-        key: sorted(values) if len(values) > 1 else values[0]
-        for key, values in tuned_values(model).items()
-    }
+def _spell_values(model: Config) -> None:
+    """Sort the values to try of each key; one value alone is no list."""
+    for key, values in tuned_values(load_recipe(model)).items():
+        part = model if key in model else model["optimisation"]
+        part[key] = sorted(part[key]) if len(values) > 1 else part[key][0]
 
 
 # ---------------------------------------------------------------- what a schema cannot say
@@ -222,8 +224,8 @@ def seeds_of(model: Config) -> list[int]:
 
 def _check_trials(config: Config) -> None:
     """Raise UserError unless all models trained by gradient descent have as many trials."""
-    zoo = {name: config["model_zoo"][name] for name in config["models"]}
-    sizes = {name: grid_size(model) for name, model in zoo.items() if by_gradient_descent(model)}
+    zoo = {name: load_recipe(config["model_zoo"][name]) for name in config["models"]}
+    sizes = {name: grid_size(recipe) for name, recipe in zoo.items() if recipe.by_gradient_descent}
     asked = config["tuning"].get("trials")
     for name, size in sizes.items():
         if asked and size < asked:

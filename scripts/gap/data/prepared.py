@@ -36,6 +36,13 @@ def iterate_texts(
         yield texts.to_pylist()
 
 
+def texts_at(path: str | Path, rows: NDArray[np.int64]) -> list[str]:
+    """Return the texts at these row numbers, which may be in any order, in their order."""
+    order = np.argsort(rows, kind="stable")
+    texts = [text for batch in iterate_texts(path, rows[order]) for text in batch]
+    return [texts[place] for place in np.argsort(order, kind="stable")]
+
+
 def iterate_arrays(
     path: str | Path, rows: NDArray[np.integer[Any]] | None, batch_size: int
 ) -> Iterator[pa.Array]:

@@ -1,17 +1,207 @@
 """The families of models: where they are found, and what each answers.
 
 A family is one file in `gap.models.families`, whose name is what `family` in a recipe says. It has
-a class `Recipe`, the part of the config that is its own. Nobody outside a family's file asks which
-family a model is of.
+two classes: `Recipe`, what a config may say of such a model, and `Model`, which derives from
+`Family` below and answers all questions about it. Nobody outside a family's file asks which family
+a model is of: programs and rules take `family_of(recipe)` and ask it.
+
+To add a family, write such a file; nothing else names it. It must be light to import, since
+Snakemake imports all families when it starts: torch, numpy and their like are imported inside the
+methods that need them. Two bases leave little to write: `gap.models.network.Network`, for networks
+trained by gradient descent, and `gap.models.feature_regression.FeatureRegression`, for logistic
+regressions on features of the texts.
+
+What a trained model comes to depends on `train`, `log_scores`, `serve`, and the methods that they
+call: a change of one of these trains the family's models again. A change of the others does not.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NotRequired, TypedDict, TypeVar
 
 from gap.models import families
+from gap.models.workload import Assumption, Memory, ParameterCount, SpeedClaim, Workload
 from gap.study.recipes import ModelRecipe
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from gap.data.sampling import Subsample
+    from gap.data.vocabulary import EncodedTexts
+    from gap.models.serving import ServedModel, TextReader
+
+    Matrix = npt.NDArray[np.float32]
+
+R = TypeVar("R", bound=ModelRecipe)
+
+
+class Evaluation(TypedDict):
+    """What validation said, of networks at a step.
+
+    `loss` is the mean negative log-probability of the true label in nats, None if it is not finite;
+    `accuracy` is the share of texts that were right.
+    """
+
+    step: NotRequired[int]
+    loss: float | None
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a training or prediction works with, for all of its seeds.
+
+    `labels` are the names of the labels, `ids` the folder of encoded texts, `texts` the Parquet
+    file of the pool (training) or of the test set (prediction), `checkpoint` the folder of the
+    pretrained checkpoint; what the model does not read is None.
+    """
+
+    labels: list[str] = field(default_factory=list)
+    ids: Path | None = None
+    texts: Path | None = None
+    checkpoint: Path | None = None
+
+    def encoded(self, part: str, seed: int) -> EncodedTexts:
+        """Return the ids of "pool" or "test"; those of the seed's own vocabulary if it has one."""
+        from gap.data.vocabulary import EncodedTexts
+
+        assert self.ids is not None
+        own = self.ids / str(seed)
+        return EncodedTexts.open((own if own.is_dir() else self.ids) / part)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a training keeps its files.
+
+    `state` is for its unfinished work, from which a killed training goes on, `shared` for work that
+    all trials of a subsample use; the best weights go to `weights`.
+    """
+
+    shared: Path
+    state: Path
+    weights: Path
+
+
+class Family(ABC, Generic[R]):
+    """All that the workflow asks about one model; one object for each recipe.
+
+    `recipe` is an entry of `model_zoo`. It may list several values where it tunes; those methods
+    that say so are asked with such a recipe, all others with one value for each setting. `job` has
+    the files of a training or prediction; whoever only plans or describes leaves it out. The object
+    is made once for all seeds of a job, so it may keep what they share.
+    """
+
+    # Whether it computes on a GPU where there is one.
+    uses_gpu: ClassVar[bool] = False
+    # Whether several processes, one for each GPU, can train one run together, each calling `train`.
+    divisible: ClassVar[bool] = False
+    # Those of the settings that a recipe may list that decide how long a trial takes.
+    costly: ClassVar[tuple[str, ...]] = ()
+    # How n GPUs shorten a training: they are n to the power of this faster.
+    speed_up: ClassVar[float] = 0.0
+    # Files of the weights of one seed.
+    weight_files: ClassVar[int] = 1
+    # Where a plan takes its speed on a GPU from as long as none was measured.
+    assumption: ClassVar[Assumption | None] = None
+    # What a paper says of its speed at inference.
+    speed_claim: ClassVar[SpeedClaim | None] = None
+
+    def __init__(self, recipe: R, job: Job | None = None) -> None:
+        self.recipe = recipe
+        self.job = job or Job()
+
+    # ------------------------------------------------------------ training and prediction
+
+    @abstractmethod
+    def train(self, recipe: R, subsample: Subsample, folders: Folders) -> list[Evaluation]:
+        """Train on the subsample, write the best weights, and return what validation said.
+
+        `recipe` is that of a trial: this object's with one value in place of each list. All that is
+        random comes from the subsample's seed; a call that finds the state of a killed one ends in
+        the same weights. Raises UserError for data that cannot be learned from.
+        """
+
+    def chosen_by(self, recipe: R) -> str:
+        """Return by which value, "loss" or "accuracy", `train` chose the weights of a trial."""
+        return "loss"
+
+    @abstractmethod
+    def log_scores(self, weights: Path, seed: int) -> Matrix:
+        """Return the log-probability of each label for each test text, (rows, labels).
+
+        `weights` is the folder that `train` wrote for the seed.
+        """
+
+    @abstractmethod
+    def serve(self, weights: Path, reader: TextReader | None) -> ServedModel:
+        """Return the trained model, loaded, from raw texts to scores, for measuring what it takes.
+
+        `reader` makes ids of texts; it is None for a model that reads the texts themselves.
+        """
+
+    # ------------------------------------------------------------ what papers say of it
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return what the methods section of a paper says of the model: a phrase without a stop.
+
+        The recipe may list several values; `gap.models.describing` spells them.
+        """
+
+    # ------------------------------------------------------------ what it takes, on the safe side
+
+    @abstractmethod
+    def count_parameters(self, workload: Workload) -> ParameterCount:
+        """Return how many parameters the model has, and how many of them multiply each token."""
+
+    @abstractmethod
+    def trial_operations(self, workload: Workload) -> float:
+        """Return the floating-point operations of training one trial with one seed."""
+
+    def shared_operations(self, workload: Workload) -> float:
+        """Return the operations that are done once for all trials of a seed.
+
+        The recipe may list several values.
+        """
+        return 0.0
+
+    @abstractmethod
+    def prediction_operations(self, workload: Workload) -> float:
+        """Return the floating-point operations of scoring the rows with one seed's model."""
+
+    @abstractmethod
+    def memory(self, workload: Workload, gpus: int) -> Memory:
+        """Return the bytes that a training takes with so many GPUs; with 0, on the CPU."""
+
+    @abstractmethod
+    def core_rate(self, cores: int) -> float:
+        """Return the operations a second that a training sustains on so many cores."""
+
+    def gpu_rate(self, workload: Workload, full: float, assumed: float | None = None) -> float:
+        """Return the operations a second of a training on one GPU.
+
+        `full` are those of a training that keeps the GPU as busy as can be expected, `assumed` is
+        the value that `assumption` names, or None for one on the safe side.
+        """
+        return full
+
+    def weight_bytes(self, workload: Workload) -> float:
+        """Return the bytes of one seed's trained weights on disk."""
+        return 4.0 * self.count_parameters(workload).everything
+
+
+# A family where its recipe's class does not matter.
+AnyFamily = Family[Any]
 
 
 def family_names() -> list[str]:
@@ -19,7 +209,36 @@ def family_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(families.__path__))
 
 
+@cache
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{families.__name__}.{name}")
+
+
 def recipe_class(name: str) -> type[ModelRecipe]:
     """Return the class of the recipes of a family."""
-    recipe: type[ModelRecipe] = importlib.import_module(f"{families.__name__}.{name}").Recipe
+    recipe: type[ModelRecipe] = _module(name).Recipe
     return recipe
+
+
+def family_class(name: str) -> type[AnyFamily]:
+    """Return the class that answers for a family."""
+    model: type[AnyFamily] = _module(name).Model
+    return model
+
+
+def load_recipe(entry: Mapping[str, Any]) -> ModelRecipe:
+    """Return a checked entry of `model_zoo`, or what of it decides results, as a recipe."""
+    for name in family_names():
+        spelling = recipe_class(name).also_spelled
+        if spelling and spelling.items() <= entry.items():
+            kept = {key: value for key, value in entry.items() if key not in spelling}
+            entry = kept | {"family": name}
+    # As file names have it, a single seed is a text, too.
+    seeds = [int(block) if str(block).isdigit() else block for block in entry.get("seeds", [])]
+    entry = {**entry, "seeds": seeds} if seeds else entry
+    return recipe_class(entry["family"]).model_validate(entry)
+
+
+def family_of(recipe: ModelRecipe, job: Job | None = None) -> AnyFamily:
+    """Return what answers for the model of a recipe; `job` has the files of its training."""
+    return family_class(recipe.family)(recipe, job)

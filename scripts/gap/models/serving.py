@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gap.data.encoding import Encoder, flatten
 from gap.data.vocabulary import Vocabulary
-from gap.models.old_families import Family, Frozen, Network, Tfidf, load_regression
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
 
 Matrix = npt.NDArray[np.float32]
+# Ids of a text, (tokens,).
+Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class ServedModel:
     `trained_parameters` those of them that were fitted by gradient descent or by the solver.
     """
 
+    # What passes between the two is the model's own affair.
     tokenise: Callable[[list[str]], Any]
     score: Callable[[Any], Matrix]
     parameters: int
@@ -36,75 +41,44 @@ class ServedModel:
         return self.score(self.tokenise(texts))
 
 
-def serve(
-    family: Family, weights: Path, vocabulary: Vocabulary | None, max_tokens: int, keep: str
-) -> ServedModel:
-    """Return the trained model of a family; `vocabulary` is None for models that read words."""
-    if isinstance(family, Tfidf):
-        return _serve_tfidf(family, weights)
-    assert vocabulary is not None
+class TextReader:
+    """Makes ids of texts, as `encode` does for whole data sets."""
 
-    encoder = Encoder(vocabulary, max_tokens, keep)
+    def __init__(self, vocabulary: Vocabulary, max_tokens: int, keep: str) -> None:
+        self.vocabulary = vocabulary
+        self.encoder = Encoder(vocabulary, max_tokens, keep)
 
-    def tokenise(texts: list[str]) -> list[npt.NDArray[np.int64]]:
+    @property
+    def pad_id(self) -> int:
+        """The id that fills the shorter texts of a batch."""
+        return self.vocabulary.pad_id
+
+    def __call__(self, texts: list[str]) -> list[Ids]:
+        """Return the ids of each text."""
         # As a service does, without what `encode` remembers of the words of other texts.
-        ids, lengths = encoder.complete(*flatten(vocabulary.encode(texts)))
+        ids, lengths = self.encoder.complete(*flatten(self.vocabulary.encode(texts)))
         return np.split(ids.astype(np.int64), np.cumsum(lengths)[:-1])
 
-    if isinstance(family, Frozen):
-        return _serve_frozen(family, weights, tokenise, vocabulary.pad_id)
-    assert isinstance(family, Network)
-    return _serve_network(family, weights, tokenise, vocabulary.pad_id)
 
+def serve_network(model: PreTrainedModel, reader: TextReader) -> ServedModel:
+    """Return a trained network that reads ids, all of whose parameters were trained or fixed.
 
-def _serve_network(
-    family: Network, weights: Path, tokenise: Callable[[list[str]], Any], pad_id: int
-) -> ServedModel:
+    Those of its embeddings are fixed where its config says so with `train_embeddings`.
+    """
     from gap.models.hardware import device
     from gap.models.inference import class_scores, compute
 
-    model = family.load(weights).eval().to(device())
-    function, count = class_scores(model), _count(model)
+    network: Any = model.eval()
+    network.to(device())
+    function, count = class_scores(network), count_numbers(network)
     # A loaded model no longer knows what was left as it is; its config does.
-    learned = getattr(model.config, "train_embeddings", True)
+    learned = getattr(network.config, "train_embeddings", True)
+    fixed = 0 if learned else count_numbers(network.get_input_embeddings())
     return ServedModel(
-        tokenise,
-        lambda ids: compute(function, ids, pad_id),
-        count,
-        count if learned else count - _count(model.get_input_embeddings()),
+        reader, lambda ids: compute(function, ids, reader.pad_id), count, count - fixed
     )
 
 
-def _serve_frozen(
-    family: Frozen, weights: Path, tokenise: Callable[[list[str]], Any], pad_id: int
-) -> ServedModel:
-    from gap.models.hardware import device
-    from gap.models.inference import compute, pooled_states
-
-    encoder = family.encoder.eval().to(device())
-    states = pooled_states(encoder, family.job.recipe["pooling"])
-    classify, size = load_regression(weights), _regression_size(weights)
-    return ServedModel(
-        tokenise,
-        lambda ids: classify(compute(states, ids, pad_id)),
-        _count(encoder) + size,
-        size,
-    )
-
-
-def _serve_tfidf(family: Tfidf, weights: Path) -> ServedModel:
-    vectorizer, size = family.load(weights), _regression_size(weights)
-    # A weight of each phrase is counted, not trained.
-    return ServedModel(
-        vectorizer.transform, load_regression(weights), size + len(vectorizer.idf_), size
-    )
-
-
-def _count(module: Any) -> int:
-    return sum(one.numel() for one in module.parameters())
-
-
-def _regression_size(weights: Path) -> int:
-    from safetensors.numpy import load_file
-
-    return sum(tensor.size for tensor in load_file(weights / "model.safetensors").values())
+def count_numbers(module: nn.Module) -> int:
+    """Return how many numbers the parameters of a module hold."""
+    return sum(weights.numel() for weights in module.parameters())

@@ -38,15 +38,15 @@ from gap.models.batching import (
     PartSampler,
 )
 from gap.models.dropout import DividedDropout, fast_dropout
+from gap.models.family import Evaluation
 from gap.models.hardware import loading_processes, native_bf16
 from gap.models.inference import log_scores
 from gap.run.durable import flush
 from gap.run.errors import Stopped
 from gap.run.processes import is_first, largest, rank_and_count, total
 from gap.run.stopping import StopRequest, stop_when_saved
+from gap.study.recipes import GradientDescent
 from gap.study.schedule import per_epoch, schedule
-
-History = list[dict[str, float | None]]
 
 # What a killed training loses at most; saving a large model takes seconds.
 SECONDS_BETWEEN_CHECKPOINTS = 600
@@ -273,10 +273,10 @@ def train_network(
     model: PreTrainedModel,
     training: LabelledTexts,
     validation: LabelledTexts,
-    recipe: dict[str, Any],
+    settings: GradientDescent,
     seed: int,
     state: Path,
-) -> History:
+) -> list[Evaluation]:
     """Train `model` in place, leave it with its best weights, and return its evaluations.
 
     The best weights are those of the first evaluation that is best by `metric`. Training
@@ -285,24 +285,24 @@ def train_network(
     batches, both from `seed`.
 
     Processes that work together all call this alike; the first one writes the checkpoints. Their
-    number, and the recipe's `device_batch_size`, change the result by rounding only, and going on
+    number, and `device_batch_size`, change the result by rounding only, and going on
     with another number of them does so, too (but see DividedDropout for GPUs).
     """
-    steps, interval = schedule(len(training), recipe)
-    division = division_of(recipe)
+    steps, interval = schedule(len(training), settings)
+    division = division_of(settings)
     with stop_when_saved() as stop, fast_dropout():
         trainer = make_trainer(
             division,
-            sampler=LengthGroupedSampler(training.lengths, recipe["batch_size"], seed),
+            sampler=LengthGroupedSampler(training.lengths, settings.batch_size, seed),
             model=model,
-            args=training_arguments(recipe, steps, interval, seed, state, division),
+            args=training_arguments(settings, steps, interval, seed, state, division),
             train_dataset=training,
             eval_dataset=validation,
             data_collator=PadBatch(training.texts.pad_id),
             callbacks=[
                 KeepCheckpoints(stop),
-                ReportProgress(training.lengths.sum() / per_epoch(len(training), recipe)),
-                EarlyStoppingCallback(recipe["patience"]),
+                ReportProgress(training.lengths.sum() / per_epoch(len(training), settings)),
+                EarlyStoppingCallback(settings.patience),
             ],
         )
         # It prints the same facts as ReportProgress, as raw dictionaries.
@@ -310,7 +310,7 @@ def train_network(
         _train(trainer, last_whole_checkpoint(state))
     return [
         {
-            "step": entry["step"],
+            "step": int(entry["step"]),
             # A training that diverges has none, and JSON has no word for it.
             "loss": entry["eval_loss"] if math.isfinite(entry["eval_loss"]) else None,
             "accuracy": entry["eval_accuracy"],
@@ -320,7 +320,7 @@ def train_network(
     ]
 
 
-def division_of(recipe: dict[str, Any]) -> Division:
+def division_of(settings: GradientDescent) -> Division:
     """Return how this process and those that it works with divide the recipe's batches.
 
     A step has a constant number of examples, for its noise and its learning rate go by that number;
@@ -331,8 +331,8 @@ def division_of(recipe: dict[str, Any]) -> Division:
     in validation and prediction, batches are of so many tokens (see batches_by_tokens).
     """
     process, processes = rank_and_count()
-    batch_size = recipe["batch_size"]
-    at_once = recipe.get("device_batch_size", batch_size)
+    batch_size = settings.batch_size
+    at_once = settings.device_batch_size or batch_size
     return Division(process, processes, turns=math.ceil(batch_size / (processes * at_once)))
 
 
@@ -359,7 +359,7 @@ def _train(trainer: Trainer, last: Path | None) -> None:
 
 
 def training_arguments(
-    recipe: dict[str, Any],
+    settings: GradientDescent,
     steps: int,
     interval: int,
     seed: int,
@@ -370,15 +370,15 @@ def training_arguments(
     arguments = TrainingArguments(
         output_dir=str(state),
         max_steps=steps,
-        per_device_train_batch_size=recipe["batch_size"],
+        per_device_train_batch_size=settings.batch_size,
         gradient_accumulation_steps=division.turns,
         # DividedTrainer knows the number of examples.
         average_tokens_across_devices=False,
-        learning_rate=recipe["lr"],
-        lr_scheduler_type=recipe["lr_schedule"],
-        warmup_steps=math.ceil(recipe["warmup"] * steps),
-        weight_decay=recipe["weight_decay"],
-        max_grad_norm=recipe["max_grad_norm"],
+        learning_rate=settings.lr,
+        lr_scheduler_type=settings.lr_schedule,
+        warmup_steps=math.ceil(settings.warmup * steps),
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
         use_cpu=not torch.cuda.is_available(),
         bf16=native_bf16(),
         seed=seed,
@@ -390,8 +390,8 @@ def training_arguments(
         # KeepCheckpoints removes the older ones, once the new one is whole.
         save_total_limit=None,
         load_best_model_at_end=True,
-        metric_for_best_model=recipe["metric"],
-        greater_is_better=recipe["metric"] != "loss",
+        metric_for_best_model=settings.metric,
+        greater_is_better=settings.metric != "loss",
         logging_strategy="no",
         # It would wait for each step's loss; what is filtered is shown in logs only.
         logging_nan_inf_filter=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gap.models.family import family_of, load_recipe
 from gap.report.markdown import markdown_table
 from gap.results.missing import spell_size
 from gap.study.sizes import parse_seeds
@@ -57,48 +58,11 @@ def _data(config: Row, cards: Sequence[Row], titles: Row) -> str:
 
 def _models(config: Row, titles: Row) -> str:
     zoo = config["model_zoo"]
-    told = [f"{titles.get(name, name)}: {_describe(zoo[name])}" for name in config["models"]]
-    return f"Models. {'; '.join(told)}."
-
-
-def _describe(model: Row) -> str:
-    if model["family"] == "linear":
-        return (
-            "logistic regression on TF-IDF weights of phrases of up to "
-            f"{_values(model['longest_phrase'])} words"
-        )
-    if model["family"] == "transformer" and model["frozen"]:
-        return f"logistic regression on the states of {model['checkpoint']}, which is not trained"
-    settings = model["optimisation"]
-    best = "lowest loss" if settings["metric"] == "loss" else "highest accuracy"
-    trained = (
-        f"AdamW, lr {_values(settings['lr'])}, batches of {_values(settings['batch_size'])}, at "
-        f"most {_values(settings['max_epochs'])} epochs or {settings['min_steps']:,} steps, "
-        f"whichever is more; weights of the {best} on the held-out examples"
-    )
-    if model["family"] == "transformer":
-        return f"{model['checkpoint']}, fine-tuned as a whole ({trained})"
-    sides = "bidirectional " if model["bidirectional"] else ""
-    tokens = (
-        f"tokens of {model['checkpoint']}, embeddings {model['embeddings']}"
-        if "checkpoint" in model
-        else f"a SentencePiece vocabulary ({model['vocabulary']}) fitted on its own examples"
-    )
-    return (
-        f"{sides}LSTM, {_layers(model['layers'])} of {_values(model['width'])} units, "
-        f"{tokens} ({trained})"
-    )
-
-
-def _layers(count: object) -> str:
-    return "1 layer" if count == 1 else f"{_values(count)} layers"
-
-
-def _values(value: object) -> str:
-    """Return a setting; of one that is tuned, all values."""
-    if isinstance(value, list):
-        return "one of " + ", ".join(map(_values, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    described = [
+        f"{titles.get(name, name)}: {family_of(load_recipe(zoo[name])).describe()}"
+        for name in config["models"]
+    ]
+    return f"Models. {'; '.join(described)}."
 
 
 def _training(config: Row, titles: Row) -> str:

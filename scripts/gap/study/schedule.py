@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+
+from gap.study.recipes import GradientDescent
 
 
-def schedule(examples: int, recipe: Mapping[str, Any]) -> tuple[int, int]:
+def schedule(examples: int, settings: GradientDescent) -> tuple[int, int]:
     """Return (optimisation steps, steps between evaluations): one rule for every size.
 
     Few examples are gone through more often, up to `min_steps`; the schedule always has
     `evaluations` evaluations, so neither patience nor the choice of weights favours a size.
     """
-    steps = math.ceil(per_epoch(examples, recipe) * recipe["max_epochs"])
-    steps = max(recipe["min_steps"], steps)
-    return steps, math.ceil(steps / recipe["evaluations"])
+    steps = math.ceil(per_epoch(examples, settings) * settings.max_epochs)
+    steps = max(settings.min_steps, steps)
+    return steps, math.ceil(steps / settings.evaluations)
 
 
-def per_epoch(examples: int, recipe: Mapping[str, Any]) -> int:
+def per_epoch(examples: int, settings: GradientDescent) -> int:
     """Return the steps in which all examples are gone through once."""
-    return math.ceil(examples / recipe["batch_size"])
+    return math.ceil(examples / settings.batch_size)

@@ -13,9 +13,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-Recipe = Mapping[str, Any]
+from gap.study.fields import Tuned
+from gap.study.recipes import Block, ModelRecipe
+
+# A value that may be tuned: a number, or a word.
+Value = float | int | str
 # Of a trial, or of an evaluation within one.
 Report = TypeVar("Report", bound=Mapping[str, Any])
+B = TypeVar("B", bound=Block)
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -23,55 +29,69 @@ class Trial:
     """One combination: its place in the grid, from 1, its values, the recipe with just those."""
 
     number: int
-    settings: dict[str, Any]
-    recipe: dict[str, Any]
+    settings: dict[str, Value]
+    recipe: ModelRecipe
 
 
-def by_gradient_descent(recipe: Recipe) -> bool:
-    """Return whether a model's weights are found by gradient descent, which depends on settings.
-
-    The others are logistic regressions: of each trial the one solution is found.
-    """
-    return recipe["family"] != "linear" and not recipe.get("frozen")
+def values_of(setting: V) -> list[V]:
+    """Return the values of a setting that a recipe may list: one, or all that are listed."""
+    return setting if isinstance(setting, list) else [setting]
 
 
-def tuned_values(recipe: Recipe) -> dict[str, list[Any]]:
-    """Return the values to try of each key that has several: the model's own keys come first."""
-    return {
-        key: part[key]
-        for part in (recipe, recipe["optimisation"])
-        for key in sorted(part)
-        # Those of a model in the config; a recipe has none.
-        if isinstance(part[key], list) and key != "seeds"
-    }
+def tuned_values(block: Block) -> dict[str, list[Value]]:
+    """Return the values to try of each key that has several: a model's own keys come first."""
+    settings = {key: getattr(block, key) for key in sorted(type(block).model_fields)}
+    tuned = {key: settings[key] for key in tunable(block) if isinstance(settings[key], list)}
+    for inner in settings.values():
+        if isinstance(inner, Block):
+            tuned |= tuned_values(inner)
+    return tuned
 
 
-def grid_size(recipe: Recipe) -> int:
+def tunable(block: Block) -> list[str]:
+    """Return the keys of a block, without those of blocks inside it, that may list values."""
+    return sorted(
+        key
+        for key, field in type(block).model_fields.items()
+        if any(isinstance(mark, Tuned) for mark in field.metadata)
+    )
+
+
+def grid_size(recipe: ModelRecipe) -> int:
     """Return how many combinations there are of the values that a recipe lists."""
     return math.prod(len(values) for values in tuned_values(recipe).values())
 
 
-def trial(recipe: Recipe, number: int) -> Trial:
+def trial(recipe: ModelRecipe, number: int) -> Trial:
     """Return a trial of the recipe's grid, of which the last key's values come first in turn."""
-    settings: dict[str, Any] = {}
+    settings: dict[str, Value] = {}
     place = number - 1
     for key, values in reversed(tuned_values(recipe).items()):
-        place, own = divmod(place, len(values))
-        settings[key] = values[own]
+        place, remainder = divmod(place, len(values))
+        settings[key] = values[remainder]
     settings = dict(reversed(settings.items()))
-    return Trial(number, settings, with_settings(recipe, settings) | {"trials": 1})
+    single = with_settings(recipe, settings).model_copy(update={"trials": 1})
+    return Trial(number, settings, single)
 
 
-def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recipe with these values, wherever their keys stand in it."""
-    own, optimisation = (
-        {key: settings.get(key, value) for key, value in part.items()}
-        for part in (recipe, recipe["optimisation"])
-    )
-    return own | {"optimisation": optimisation}
+def with_settings(block: B, settings: Mapping[str, Value]) -> B:
+    """Return a recipe, or a block of one, with these values wherever their keys stand in it."""
+    changed: dict[str, object] = {}
+    for key in type(block).model_fields:
+        value = getattr(block, key)
+        if isinstance(value, Block):
+            changed[key] = with_settings(value, settings)
+        elif key in settings:
+            changed[key] = settings[key]
+    return block.model_copy(update=changed)
 
 
-def trials_of(recipe: Recipe, seed: int) -> list[Trial]:
+def largest(recipe: ModelRecipe) -> ModelRecipe:
+    """Return the recipe with the largest of the values that it lists."""
+    return with_settings(recipe, {key: max(values) for key, values in tuned_values(recipe).items()})
+
+
+def trials_of(recipe: ModelRecipe, seed: int) -> list[Trial]:
     """Return the trials of a run, in the order of their numbers.
 
     They are the recipe's whole grid; or, where its number of `trials` is smaller, as many
@@ -79,7 +99,7 @@ def trials_of(recipe: Recipe, seed: int) -> list[Trial]:
     13:281-305). Random: which ones, from `seed`; those of a larger number include those of a
     smaller one.
     """
-    size, count = grid_size(recipe), recipe["trials"]
+    size, count = grid_size(recipe), recipe.trials
     if count == size:
         return [trial(recipe, number) for number in range(1, size + 1)]
     generator = random.Random(seed)
@@ -95,11 +115,11 @@ def choose(reports: Iterable[Report]) -> Report:
 
     A loss of None, of a training that diverged, is the highest.
     """
-    return min(reports, key=lambda one: math.inf if one["loss"] is None else one["loss"])
+    return min(reports, key=lambda report: math.inf if report["loss"] is None else report["loss"])
 
 
 def best_evaluation(evaluations: Iterable[Report], metric: str) -> Report:
     """Return the evaluation whose weights a training keeps: the first that is best by `metric`."""
     if metric == "loss":
         return choose(evaluations)
-    return max(evaluations, key=lambda one: one["accuracy"])
+    return max(evaluations, key=lambda evaluation: evaluation["accuracy"])

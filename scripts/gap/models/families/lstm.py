@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from gap.models.describing import spell_optimisation, spell_values
+from gap.models.network import Network, NetworkRecipe
+from gap.models.workload import Assumption, ParameterCount, SpeedClaim, Workload
 from gap.run.errors import UserError
 from gap.study.fields import Completed, Name, Omittable, Tuned, Unit
-from gap.study.recipes import GradientDescent, ModelRecipe
+from gap.study.recipes import GradientDescent
+from gap.study.tuning import values_of
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from gap.data.vocabulary import EncodedTexts
+
+# Numbers that an LSTM keeps per token, direction and unit of width: four gates before and after
+# their functions, cell and hidden state, input and output, their flipped copies and masks.
+KEPT_NUMBERS = 24
+# Seconds that a GPU takes for a position of all texts of a batch in a layer and direction, forward:
+# a few kernels of 5 to 10 microseconds, each waiting for the one before it.
+STEP_SECONDS = 40e-6
 
 DEFAULTS = Completed(
     lr=1.0e-3, warmup=0.05, max_epochs=5, min_steps=150, evaluations=10, patience=5
 )
 
 
-class Recipe(ModelRecipe):
+class Recipe(NetworkRecipe):
     """An LSTM classifier trained from scratch, with a vocabulary or a checkpoint."""
 
     example: ClassVar[str] = """\
@@ -75,3 +94,120 @@ optimisation: {max_epochs: 10}
                 f"{where}.embeddings: found 'frozen', but a vocabulary's embeddings are learned; "
                 "leave it out, or give a checkpoint in place of the vocabulary"
             )
+
+
+class Model(Network[Recipe]):
+    """See Family: an LSTM on embeddings that it learns or that are a checkpoint's."""
+
+    # Fewer texts each shorten little of a step, whose tokens come one after the other.
+    speed_up = 0.4
+    assumption = Assumption(
+        value="lstm_step",
+        slower=2.0,
+        models="LSTMs",
+        origin="assumed step",
+        text=(
+            "An LSTM is assumed to take `lstm_step` for a position of its texts in a layer and "
+            "direction, twice that on the way back: its products are too small for a GPU, though "
+            "not for a core."
+        ),
+    )
+    speed_claim = SpeedClaim(
+        reference="transformer",
+        text=(
+            "Wang, Khabsa and Ma (2020) found LSTMs at least 20 times as fast as RoBERTa at "
+            "inference; so says a summary of their paper, which names neither hardware nor "
+            "batches. Theirs are other models."
+        ),
+    )
+
+    def build(self, recipe: Recipe, texts: EncodedTexts) -> PreTrainedModel:
+        """See Network.build."""
+        from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
+
+        table, rows = self.embeddings, texts.vocabulary_size
+        if table is not None:
+            # A checkpoint's table may have rows to spare, and its tokenizer tokens added later.
+            rows = max(len(table), rows)
+        config = LstmConfig(
+            vocab_size=rows,
+            embedding_size=recipe.embedding_size if table is None else table.shape[1],
+            layers=recipe.layers,
+            width=recipe.width,
+            bidirectional=recipe.bidirectional,
+            dropout=recipe.dropout,
+            pooling=recipe.pooling,
+            train_embeddings=table is None or recipe.embeddings == "tuned",
+            num_labels=len(self.job.labels),
+        )
+        model = LstmForSequenceClassification(config)
+        if table is not None:
+            model.embeddings.weight.data[: len(table)] = table
+        return model
+
+    @functools.cached_property
+    def embeddings(self) -> torch.Tensor | None:
+        """The checkpoint's token embeddings, (vocabulary, width); None where it learns new ones."""
+        from gap.models.encoder import token_embeddings
+
+        if self._learns_embeddings:
+            return None
+        assert self.job.checkpoint is not None
+        return token_embeddings(self.job.checkpoint)
+
+    @property
+    def _learns_embeddings(self) -> bool:
+        return self.recipe.checkpoint is None or self.recipe.embeddings == "learned"
+
+    def load(self, weights: Path) -> PreTrainedModel:
+        """See Network.load."""
+        from gap.models.lstm_network import LstmForSequenceClassification
+
+        return LstmForSequenceClassification.from_pretrained(weights)
+
+    def describe(self) -> str:
+        """See Family.describe."""
+        recipe = self.recipe
+        sides = "bidirectional " if recipe.bidirectional else ""
+        layers = "1 layer" if recipe.layers == 1 else f"{recipe.layers} layers"
+        tokens = (
+            f"tokens of {recipe.checkpoint}, embeddings {recipe.embeddings}"
+            if recipe.checkpoint
+            else f"a SentencePiece vocabulary ({recipe.vocabulary}) fitted on its own examples"
+        )
+        trained = spell_optimisation(recipe.optimisation)
+        return f"{sides}LSTM, {layers} of {spell_values(recipe.width)} units, {tokens} ({trained})"
+
+    # ------------------------------------------------------------ what it takes
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.recipe.bidirectional else 1
+
+    def count_parameters(self, workload: Workload) -> ParameterCount:
+        """See Family.count_parameters. Gates are torch.nn.LSTM's, with two vectors of biases."""
+        recipe, directions = self.recipe, self._directions
+        rows = workload.encoder.vocab_size if recipe.checkpoint else workload.pieces
+        columns = recipe.embedding_size if self._learns_embeddings else workload.encoder.hidden_size
+        width, layers = recipe.width, recipe.layers
+        inputs = columns + (layers - 1) * directions * width
+        products = directions * 4 * width * (inputs + layers * width)
+        biases = directions * 4 * width * 2 * layers
+        head = (directions * width + 1) * workload.labels
+        return ParameterCount(rows * columns + products + biases + head, products)
+
+    def step_bytes(self, workload: Workload, texts: int, gpus: int) -> float:
+        """See Network.step_bytes."""
+        units = self.recipe.layers * self._directions * self.recipe.width
+        return 4.0 * KEPT_NUMBERS * units * texts * workload.longest
+
+    def gpu_rate(self, workload: Workload, full: float, assumed: float | None = None) -> float:
+        """See Family.gpu_rate. A text's positions wait for each other.
+
+        Going forward, a position of all texts of a batch takes the assumed seconds in each layer
+        and direction, whatever their width, and going backward twice that. Where a recipe lists
+        several sizes of a batch the smallest counts.
+        """
+        texts = min(values_of(self.recipe.optimisation.batch_size))
+        seconds = (assumed or STEP_SECONDS) * self.recipe.layers * self._directions
+        return min(full, 2.0 * self.count_parameters(workload).products * texts / seconds)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from gap.models.describing import spell_optimisation
+from gap.models.network import Network, NetworkRecipe
+from gap.models.workload import ParameterCount, Workload
 from gap.study.fields import Completed, Name
-from gap.study.recipes import GradientDescent, ModelRecipe
+from gap.study.recipes import GradientDescent
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from gap.data.vocabulary import EncodedTexts
 
 DEFAULTS = Completed(lr=5.0e-5, warmup=0.1, max_epochs=3, min_steps=100, evaluations=4, patience=4)
 
 
-class Recipe(ModelRecipe):
+class Recipe(NetworkRecipe):
     """A pretrained checkpoint with a new classification head, all weights trained."""
 
     example: ClassVar[str] = """\
@@ -33,3 +42,42 @@ optimisation: {lr: 2.0e-5}
     optimisation: Annotated[GradientDescent, DEFAULTS] = Field(
         {}, validate_default=True, description="How the weights are trained."
     )
+
+
+class Model(Network[Recipe]):
+    """See Family: a fine-tuned checkpoint."""
+
+    def build(self, recipe: Recipe, texts: EncodedTexts) -> PreTrainedModel:
+        """See Network.build."""
+        from gap.models.encoder import check_lengths, load_classifier
+
+        assert self.job.checkpoint is not None
+        check_lengths(self.job.checkpoint, texts)
+        return load_classifier(self.job.checkpoint, self.job.labels)
+
+    def load(self, weights: Path) -> PreTrainedModel:
+        """See Network.load."""
+        from gap.models.encoder import load_classifier
+
+        return load_classifier(weights, self.job.labels)
+
+    def describe(self) -> str:
+        """See Family.describe."""
+        trained = spell_optimisation(self.recipe.optimisation)
+        return f"{self.recipe.checkpoint}, fine-tuned as a whole ({trained})"
+
+    def count_parameters(self, workload: Workload) -> ParameterCount:
+        """See Family.count_parameters."""
+        encoder = workload.encoder
+        head = encoder.head_parameters(workload.labels)
+        return ParameterCount(encoder.parameters + head, encoder.products)
+
+    def forward_operations(self, workload: Workload) -> float:
+        """See Network.forward_operations."""
+        return workload.encoder.forward_operations(workload.tokens)
+
+    def step_bytes(self, workload: Workload, texts: int, gpus: int) -> float:
+        """See Network.step_bytes."""
+        encoder, longest = workload.encoder, workload.longest
+        layer = encoder.layer_bytes(longest, on_gpu=gpus > 0)
+        return layer * texts * longest * encoder.num_hidden_layers
