@@ -105,8 +105,9 @@ def source_manifest(results: Path, role: str, name: str, spec: dict[str, Any]) -
     folder = results / "sources" / f"{role}-{name}"
     manifest = folder / "manifest.json"
     if not manifest.exists():
-        options = {"role": role, "spec": json.dumps(spec)}
+        options = {"role": role, "recipe": json.dumps(spec)}
         options |= {"files": str(folder / "files"), "manifest": str(manifest)}
+        options |= {"origin": str(folder / "origin.json")}
         download.main([f"--{key}={value}" for key, value in options.items()])
     return manifest
 
@@ -132,10 +133,13 @@ def prepare_texts(config: dict[str, Any], results: Path, folder: Path, test: int
     name = config["datasets"][0]
     dataset = config["dataset_zoo"][name]
     source = source_manifest(results, "dataset", name, dataset["source"])
-    spec = {key: value for key, value in dataset.items() if key not in ("source", "max_tokens")}
+    elsewhere = ("source", "max_tokens", "published")
+    spec = {key: value for key, value in dataset.items() if key not in elsewhere}
     spec |= {"name": name, "words": LONGEST, "test": str(test)}
-    options = {"spec": json.dumps(spec), "source": str(source), "provenance": "{}"}
-    options |= {part: str(folder / f"{part}.parquet") for part in ("pool", "test")}
+    options = {"recipe": json.dumps(spec), "source": str(source), "provenance": "{}"}
+    for part in ("pool", "test"):
+        options[part] = str(folder / f"{part}.parquet")
+        options[f"{part}-manifest"] = str(folder / f"{part}.json")
     options |= {"rejects": str(folder / "rejects.csv"), "card": str(folder / "card.json")}
     prepare.main([f"--{key}={value}" for key, value in options.items()])
     return list(read_json(options["card"])["labels"])

@@ -89,12 +89,14 @@ def ours(given: argparse.Namespace, corpus: Path, folder: Path, cores: int) -> d
     config = load_config(given.config)
     dataset = config["dataset_zoo"][config["datasets"][0]]
     recipe = {"name": "corpus", "text": dataset["text"], "label": dataset["label"]}
-    recipe |= {"test": given.test, "words": given.words}
+    recipe |= {"test": str(given.test), "words": given.words, "keep": "head"}
+    recipe |= {"strip_tags": False, "max_rejected": 0.05}
     write_json(folder / "source.json", {"files": [{"path": str(corpus)}], "sha256": "0" * 64})
     parts = {part: folder / f"{part}.parquet" for part in ("pool", "test")}
+    parts |= {f"{part}-manifest": folder / f"{part}.json" for part in ("pool", "test")}
     commands = {
         "prepare": {
-            "spec": json.dumps(recipe),
+            "recipe": json.dumps(recipe),
             "source": folder / "source.json",
             **parts,
             "rejects": folder / "rejects.csv",
@@ -112,8 +114,8 @@ def ours(given: argparse.Namespace, corpus: Path, folder: Path, cores: int) -> d
             "checkpoint": reference_manifest(config, given.results),
             **parts,
             "ids": folder / "ids",
-            "pool-manifest": folder / "ids.pool.json",
-            "test-manifest": folder / "ids.test.json",
+            "encoded-pool": folder / "ids.pool.json",
+            "encoded-test": folder / "ids.test.json",
         },
     }
     for step in ("prepare", "encode"):

@@ -19,8 +19,9 @@ rule download:
     message:
         "Fetching {wildcards.source}"
     shell:
-        "{params.program} --role {params.role} --spec {params.recipe:q}"
-        " --files {output.files} --manifest {output.manifest} > {log} 2>&1"
+        "{params.program} --role {params.role} --recipe {params.recipe:q}"
+        " --files {output.files} --manifest {output.manifest} --origin {output.origin}"
+        " > {log} 2>&1"
 
 
 rule prepare:
@@ -51,9 +52,10 @@ rule prepare:
     message:
         "Preparing the pool and the test set of {wildcards.dataset}"
     shell:
-        "{params.program} --spec {params.recipe:q} --provenance {params.provenance:q}"
+        "{params.program} --recipe {params.recipe:q} --provenance {params.provenance:q}"
         " --source {input.source} {params.test}"
-        " --pool {output.pool} --test {output.test}"
+        " --pool {output.pool} --pool-manifest {output.pool_manifest}"
+        " --test {output.test} --test-manifest {output.test_manifest}"
         " --rejects {output.rejects} --card {output.card} --threads {threads} > {log} 2>&1"
 
 

@@ -27,9 +27,9 @@ rule fit_vocabulary:
         "Fitting {wildcards.vocabulary} on {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
     shell:
         "{params.program} --recipe {params.recipe:q}"
-        " --provenance {params.provenance:q} --pool {input.pool}"
-        " --subsample {input.subsample} --vocabulary {output.vocabulary}"
-        " --manifest {output.manifest} > {log} 2>&1"
+        " --provenance {params.provenance:q}"
+        " --pool {input.pool} --pool-manifest {input.manifest} --subsample {input.subsample}"
+        " --vocabulary {output.vocabulary} --manifest {output.manifest} > {log} 2>&1"
 
 
 # Every text of the data set, once for each pretrained tokenizer.
@@ -62,8 +62,10 @@ rule encode:
     shell:
         "{params.program} --recipe {params.recipe:q}"
         " --provenance {params.provenance:q}"
-        " --checkpoint {input.checkpoint} --pool {input.pool} --test {input.test}"
-        " --ids {output.ids} --pool-manifest {output.pool} --test-manifest {output.test}"
+        " --checkpoint {input.checkpoint}"
+        " --pool {input.pool} --pool-manifest {input.manifest}"
+        " --test {input.test} --test-manifest {input.test_manifest}"
+        " --ids {output.ids} --encoded-pool {output.pool} --encoded-test {output.test}"
         " --threads {threads} > {log} 2>&1"
 
 
@@ -102,6 +104,8 @@ rule encode_subsample:
     shell:
         "{params.program} --recipe {params.recipe:q}"
         " --provenance {params.provenance:q} --vocabulary {input.vocabulary}"
-        " --subsample {input.subsample} --pool {input.pool} --test {input.test}"
-        " --ids {output.ids} --pool-manifest {output.pool} --test-manifest {output.test}"
+        " --subsample {input.subsample}"
+        " --pool {input.pool} --pool-manifest {input.manifest}"
+        " --test {input.test} --test-manifest {input.test_manifest}"
+        " --ids {output.ids} --encoded-pool {output.pool} --encoded-test {output.test}"
         " --threads {threads} > {log} 2>&1"

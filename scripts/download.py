@@ -18,14 +18,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from gap.data.excerpts import visible
 from gap.data.http import CHUNK, fetch, is_safe
 from gap.data.hub import PRETRAINED_FILES, commit_of, fetch_hub
-from gap.data.readers import check_name, list_data_files, scratch_folder, visible
+from gap.data.readers import check_name, list_data_files
 from gap.run.digests import sha256_file
 from gap.run.errors import UserError
+from gap.run.folders import link, scratch_folder
 from gap.run.json import canonical_json, write_json
 from gap.run.program import run
-from gap.run.runstate import link
 
 Spec = Mapping[str, Any]
 # Text packs to a tenth of its size, zeros to a thousandth.
@@ -270,12 +271,13 @@ def remove_others(folder: Path, files: Iterable[Path]) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and fetch one source."""
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
-    parser.add_argument("--spec", required=True, help="the source's spec, as JSON")
+    parser.add_argument("--recipe", required=True, help="the source's entry, as JSON")
     parser.add_argument("--files", required=True, type=Path, help="folder for what is fetched")
-    parser.add_argument("--manifest", required=True, type=Path, help="JSON, origin.json beside it")
+    parser.add_argument("--manifest", required=True, type=Path, help="JSON file to write")
+    parser.add_argument("--origin", required=True, type=Path, help="JSON file to write")
     parser.add_argument("--role", choices=("dataset", "test", "checkpoint"), default="dataset")
     args = parser.parse_args(argv)
-    spec = json.loads(args.spec)
+    spec = json.loads(args.recipe)
     # Snakemake deletes outputs before it runs a job again; what was fetched stays in the store.
     store = args.files.with_name(".state") / "download"
     store.mkdir(parents=True, exist_ok=True)
@@ -288,7 +290,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     files = [args.files / file.relative_to(store) if inside[file] else file for file in fetched]
     write_json(args.manifest, describe_files(spec, files, args.files))
     origin = {"spec": spec} | ({"commit": commit_of(store)} if spec["kind"] == "hub" else {})
-    write_json(args.manifest.with_name("origin.json"), origin)
+    write_json(args.origin, origin)
     size = sum(file.stat().st_size for file in files)
     print(f"{len(files)} files, {size / 1e6:,.1f} MB, verified: {args.manifest}", file=sys.stderr)
 

@@ -87,23 +87,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: max_tokens, keep")
     parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--pool", type=Path, required=True, help="pool.parquet")
+    parser.add_argument("--pool-manifest", type=Path, required=True, help="pool.json")
     parser.add_argument("--test", type=Path, required=True, help="test.parquet")
+    parser.add_argument("--test-manifest", type=Path, required=True, help="test.json")
     parser.add_argument("--checkpoint", type=Path, help="manifest of a pretrained checkpoint")
     parser.add_argument("--vocabulary", type=Path, help="folder of fitted vocabularies")
     parser.add_argument("--subsample", type=Path, help="Parquet file of the block, if fitted")
     parser.add_argument("--threads", type=int, default=1, help="processes that work at once")
     parser.add_argument("--ids", type=Path, required=True, help="folder to write")
-    parser.add_argument("--pool-manifest", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--test-manifest", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--encoded-pool", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--encoded-test", type=Path, required=True, help="JSON file to write")
     arguments = parser.parse_args(argv)
 
     # Each of the processes is to stay on one core.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     recipe, ids, threads = arguments.recipe, arguments.ids, arguments.threads
     made_from = [arguments.checkpoint, arguments.vocabulary, arguments.subsample]
-    made_from = [arguments.pool, arguments.test, *filter(None, made_from)]
+    manifests = [arguments.pool_manifest, arguments.test_manifest]
+    made_from = [*manifests, *filter(None, made_from)]
     state = state_folder(ids.parent, "encode", [recipe, arguments.provenance], made_from)
-    outputs = [ids, arguments.pool_manifest, arguments.test_manifest]
+    outputs = [ids, arguments.encoded_pool, arguments.encoded_test]
     if restore(state, outputs):
         return
     pieces = state / "pieces"
@@ -122,8 +125,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             seed = str(one.seed)
             vocabulary = FittedVocabulary(arguments.vocabulary / f"{seed}.model")
             pool[seed], test[seed] = encode("pool", seed, one.rows), encode("test", seed)
-    write_json(arguments.pool_manifest, pool)
-    write_json(arguments.test_manifest, test)
+    write_json(arguments.encoded_pool, pool)
+    write_json(arguments.encoded_test, test)
     keep(state, outputs)
     shutil.rmtree(pieces)
 

@@ -29,13 +29,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: the vocabulary's")
     parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--pool", type=Path, required=True, help="pool.parquet")
+    parser.add_argument("--pool-manifest", type=Path, required=True, help="pool.json")
     parser.add_argument("--subsample", type=Path, required=True, help="Parquet file of the block")
     parser.add_argument("--vocabulary", type=Path, required=True, help="folder to write")
     parser.add_argument("--manifest", type=Path, required=True, help="JSON file to write")
     arguments = parser.parse_args(argv)
 
     facts = [arguments.recipe, arguments.provenance]
-    made_from = [arguments.pool, arguments.subsample]
+    made_from = [arguments.pool_manifest, arguments.subsample]
     state = state_folder(arguments.vocabulary.parent, arguments.vocabulary.name, facts, made_from)
     outputs = [arguments.vocabulary, arguments.manifest]
     if restore(state, outputs):

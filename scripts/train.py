@@ -24,9 +24,10 @@ from gap.models.family import (
 from gap.run.digests import sha256_file
 from gap.run.durable import flush
 from gap.run.errors import UserError
+from gap.run.folders import link
 from gap.run.json import read_json, write_json
 from gap.run.program import run
-from gap.run.runstate import keep, link, restore, state_folder
+from gap.run.runstate import keep, restore, state_folder
 from gap.run.stopping import stop_at_once
 from gap.study.recipes import ModelRecipe
 from gap.study.tuning import Trial, Value, best_evaluation, choose, trials_of

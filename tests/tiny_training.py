@@ -99,6 +99,7 @@ def make_data(folder, tiny_bert, pool=200, size=80, seeds="1-2"):
         recipe=vocabulary | {"sample_texts": 1000},
         provenance=PROVENANCE,
         pool=folder / "pool.parquet",
+        pool_manifest=folder / "pool.json",
         subsample=folder / "subsample.parquet",
         vocabulary=folder / "vocabulary",
         manifest=folder / "vocabulary.json",
@@ -110,10 +111,12 @@ def make_data(folder, tiny_bert, pool=200, size=80, seeds="1-2"):
             recipe={"max_tokens": 32, "keep": "head"},
             provenance=PROVENANCE,
             pool=folder / "pool.parquet",
+            pool_manifest=folder / "pool.json",
             test=folder / "test.parquet",
+            test_manifest=folder / "test.json",
             ids=folder / name / "texts",
-            pool_manifest=folder / name / "pool.json",
-            test_manifest=folder / name / "test.json",
+            encoded_pool=folder / name / "pool.json",
+            encoded_test=folder / name / "test.json",
             **source,
         )
     return folder

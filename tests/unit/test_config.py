@@ -174,6 +174,7 @@ def test_logistic_regressions_try_all_that_they_list():
     ("size", "spelled"),
     [
         (250, "250"),
+        ("250", "250"),
         (0.1, "10%"),
         ("10%", "10%"),
         ("10.0%", "10%"),

@@ -26,8 +26,8 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 def run(folder, spec, role="dataset"):
     """Run download; return the manifest and the folder of files."""
     files, path = folder / "source" / "files", folder / "source" / "manifest.json"
-    argv = ["--spec", json.dumps(spec), "--files", str(files), "--manifest", str(path)]
-    download.main([*argv, "--role", role])
+    argv = ["--recipe", json.dumps(spec), "--files", str(files), "--manifest", str(path)]
+    download.main([*argv, "--origin", str(path.with_name("origin.json")), "--role", role])
     return read_json(path), files
 
 

@@ -297,7 +297,7 @@ def test_a_process_that_is_killed_is_told_in_a_line(work):
 ORPHANS = """
 import sys, time
 sys.path[:0] = {path!r}
-from gap.workers import Workers
+from gap.run.workers import Workers
 if __name__ == "__main__":
     with Workers(time.sleep, 2) as workers:
         for _ in workers.in_order([0, 0, 0, 600, 600]):

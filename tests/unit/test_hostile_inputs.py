@@ -29,6 +29,8 @@ import pyarrow.parquet as pq
 import pytest
 from gap.config.check import check, check_spelling, complete
 from gap.data import readers as sources
+from gap.data.preparing.texts import cut_text, normalise
+from gap.data.readers.records import LONG_LABEL
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from hypothesis import HealthCheck, given, settings
@@ -42,7 +44,10 @@ RECIPE: dict[str, Any] = {
     "name": "made-up",
     "text": "text",
     "label": "label",
-    "test": 2,
+    "test": "2",
+    "words": 2**31 - 1,
+    "keep": "head",
+    "strip_tags": False,
     "max_rejected": 0.9,
 }
 # Rows that every table ends with, so that the one under test can be split.
@@ -82,7 +87,7 @@ class Outcome:
 
 def fetch(spec, role="dataset"):
     argv = ["--files", "source/files", "--manifest", "source/manifest.json", "--role", role]
-    download.main([*argv, "--spec", json.dumps(spec)])
+    download.main([*argv, "--origin", "source/origin.json", "--recipe", json.dumps(spec)])
     return Path("source/manifest.json")
 
 
@@ -90,8 +95,9 @@ def run(path, **changes):
     """Take a source through download and prepare, and see that no row is lost."""
     manifest = fetch({"kind": "file", "path": str(path)})
     files = {"pool": "pool.parquet", "test": "test.parquet"}
+    files |= {"pool-manifest": "pool.json", "test-manifest": "test.json"}
     files |= {"rejects": "rejects.csv", "card": "card.json"}
-    argv = ["--spec", json.dumps(RECIPE | changes), "--source", str(manifest)]
+    argv = ["--recipe", json.dumps(RECIPE | changes), "--source", str(manifest)]
     argv += ["--provenance", str(next(CALLS))]
     prepare.main([*argv, *(f"--{name}=out/{file}" for name, file in files.items())])
     pool, test = (pq.read_table(f"out/{files[side]}").to_pylist() for side in ("pool", "test"))
@@ -107,8 +113,8 @@ def assert_none_lost(outcome):
     gone = len(outcome.rejects) + card["merged"] + card["dropped_in_test"]
     assert sum(card["rows_read"].values()) == len(pool) + len(test) + gone
     assert Counter(row["reason"] for row in outcome.rejects) == card["rejected"]
-    known = {prepare.normalise(row["text"]) for row in test}
-    assert not any(prepare.normalise(row["text"]) in known for row in pool)
+    known = {normalise(row["text"]) for row in test}
+    assert not any(normalise(row["text"]) in known for row in pool)
 
 
 def line_of(call, *arguments, **changes):
@@ -126,9 +132,8 @@ def quick_look(path, **changes):
     """Return the rows that the config's check of a source finds, or its line."""
     recipe = RECIPE | changes
     try:
-        return sources.describe_local_source(
-            {"path": str(path)}, recipe["text"], recipe["label"], recipe.get("delimiter")
-        )
+        columns = sources.Columns(recipe["text"], recipe["label"], recipe.get("delimiter"))
+        return sources.describe_local_source(str(path), columns)
     except UserError as error:
         assert str(error).isprintable()
         return str(error)
@@ -289,7 +294,7 @@ GOOD = {
         "a.csv",
         table(b"a," + b"l" * 1001, b"b," + b"l" * 1000),
         [("b", "l" * 1000)],
-        {sources.LONG_LABEL: 1},
+        {LONG_LABEL: 1},
     ),
     "given labels with spaces": Good("a.csv", table(), recipe={"labels": [" x", "y "]}),
     "10,000 labels": Good(
@@ -303,7 +308,7 @@ GOOD = {
         table("caf\u00e9,z".encode(), "cafe\u0301,z".encode(), "caf\u00e9,z".encode()),
         [("caf\u00e9", "z"), ("cafe\u0301", "z")],
         merged=1,
-        recipe={"test": 1},
+        recipe={"test": "1"},
     ),
     # ---- JSON
     "numbers and truth values as label": Good(
@@ -545,7 +550,7 @@ def test_one_line_for_a_file(work, name, content, words):
 def test_a_quick_look_at_a_small_gzip_of_many_rows_stays_quick(work, monkeypatch):
     monkeypatch.setattr(sources, "QUICK_ROWS", 1000)
     Path("a.csv.gz").write_bytes(gzip.compress(table() + b"a,x\n" * 1000))
-    assert sources.describe_local_source({"path": "a.csv.gz"}, "text", "label") is None
+    assert sources.describe_local_source("a.csv.gz", sources.Columns("text", "label")) is None
 
 
 # ---------------------------------------------------------------- folders and names
@@ -1043,6 +1048,7 @@ def gzip_of(path, header, piece, times):
 
 
 # 300 MB of rows that are all the same, 100 MB in one open quote, 300 MB of fields in one line.
+OUTPUTS = ("pool", "pool-manifest", "test", "test-manifest", "rejects", "card")
 BIG = {
     "rows": (b"text,label\n", b"w" * 2000 + b",x\n", 150_000, "2 of 1 usable, different rows"),
     "an open quote": (b'text,label\n"', b"w" * 999 + b"\n", 100_000, "rows cannot be used"),
@@ -1064,8 +1070,8 @@ def test_memory_does_not_grow_with_what_a_gzip_unpacks_to(work, header, piece, t
     gzip_of("a.csv.gz", header, piece, times)
     assert Path("a.csv.gz").stat().st_size < 3_000_000
     manifest = fetch({"kind": "file", "path": "a.csv.gz"})
-    argv = ["--spec", json.dumps(RECIPE), "--source", str(manifest), "--provenance", "{}"]
-    argv += [f"--{name}=out/{name}" for name in ("pool", "test", "rejects", "card")]
+    argv = ["--recipe", json.dumps(RECIPE), "--source", str(manifest), "--provenance", "{}"]
+    argv += [f"--{name}=out/{name}" for name in OUTPUTS]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
     done = subprocess.run(
         [sys.executable, "-c", PROBE, *argv], env=environment, capture_output=True, text=True
@@ -1142,11 +1148,11 @@ def reason_of(text, label):
 
 
 @settings(max_examples=60, suppress_health_check=ONE_FOLDER)
-@given(rows=ROWS, words=st.none() | st.integers(3, 6), data=st.data())
+@given(rows=ROWS, words=st.just(RECIPE["words"]) | st.integers(3, 6), data=st.data())
 def test_rows_in_are_rows_out(work, rows, words, data):
     path, rows = write_source([*rows, *((*row, "") for row in FILL)], data.draw)
     try:
-        outcome = run(path, words=words, test=data.draw(st.integers(1, 4)))
+        outcome = run(path, words=words, test=str(data.draw(st.integers(1, 4))))
     except UserError as error:
         # A rare label may have no row to spare, or stand in the test set with another one.
         assert "row in the pool" in str(error)
@@ -1158,7 +1164,7 @@ def test_rows_in_are_rows_out(work, rows, words, data):
     ]
     # What is left of a usable row: its text within the budget, its label.
     usable = [
-        None if reason else (prepare.cut_text(text, words, "head"), label.strip())
+        None if reason else (cut_text(text, words, "head"), label.strip())
         for reason, (text, label, _) in zip(reasons, rows, strict=True)
     ]
     for row in outcome.pool + outcome.test:
@@ -1167,10 +1173,10 @@ def test_rows_in_are_rows_out(work, rows, words, data):
         assert usable.index(kept) == row["source_row"]
     different = Counter(set(usable) - {None})
     assert outcome.card["merged"] == reasons.count(None) - len(different)
-    known = {prepare.normalise(row["text"]) for row in outcome.test}
+    known = {normalise(row["text"]) for row in outcome.test}
     dropped = different - outcome.kept
     assert outcome.card["dropped_in_test"] == len(dropped)
-    assert all(prepare.normalise(text) in known for text, _ in dropped)
+    assert all(normalise(text) in known for text, _ in dropped)
 
 
 def damage(content, data):

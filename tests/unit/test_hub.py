@@ -42,8 +42,8 @@ class Fetcher:
 
     def arguments(self, role, spec):
         spec = {"kind": "hub", "revision": "main"} | spec
-        options = ["--spec", json.dumps(spec), "--role", role]
-        return [*options, "--files", "source/files", "--manifest", "source/manifest.json"]
+        options = ["--recipe", json.dumps(spec), "--role", role, "--files", "source/files"]
+        return [*options, "--manifest", "source/manifest.json", "--origin", "source/origin.json"]
 
     def start(self, role, **spec):
         """Start it as a process of its own."""

@@ -18,13 +18,23 @@ import pyarrow.parquet as pq
 import pytest
 from gap.data import prepared as data
 from gap.data import readers as sources
+from gap.data.preparing import labels as label_numbers
+from gap.data.preparing.roles import count_test_rows, share_out
+from gap.data.preparing.texts import TAG, cut_text
+from gap.data.readers import delimited
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-RECIPE = {"name": "made-up", "text": "text", "label": "label", "test": 0.25, "max_rejected": 0.9}
-RECIPE["origin"] = "made up"
+RECIPE = {"name": "made-up", "text": "text", "label": "label", "test": "25%", "max_rejected": 0.9}
+RECIPE |= {"words": 100, "keep": "head", "strip_tags": False, "origin": "made up"}
+# More words than any text here has.
+ALL_WORDS = 2**31 - 1
+OUTPUTS = {"pool": "pool.parquet", "pool-manifest": "pool.json"}
+OUTPUTS |= {"test": "test.parquet", "test-manifest": "test.json"}
+OUTPUTS |= {"rejects": "rejects.csv", "card": "card.json"}
+COLUMNS = sources.Columns("text", "label")
 # Another provenance for each call: otherwise a second one would find what the first one made.
 CALLS = itertools.count()
 
@@ -39,12 +49,12 @@ def manifest(folder, files, name="manifest"):
 def run(folder, files, test_files=None, threads=1, **changes):
     """Run prepare on files; return the card and the result folder."""
     out = folder / "out"
-    argv = ["--spec", json.dumps(RECIPE | changes), "--source", str(manifest(folder, files))]
+    argv = ["--recipe", json.dumps(RECIPE | changes), "--source", str(manifest(folder, files))]
     argv += ["--provenance", str(next(CALLS))]
     if test_files:
         argv += ["--test-source", str(manifest(folder, test_files, "test-manifest"))]
-    for name in ("pool.parquet", "test.parquet", "rejects.csv", "card.json"):
-        argv += [f"--{name.split('.')[0]}", str(out / name)]
+    for option, name in OUTPUTS.items():
+        argv += [f"--{option}", str(out / name)]
     prepare.main([*argv, "--threads", str(threads)])
     return read_json(out / "card.json"), out
 
@@ -81,7 +91,7 @@ ONE_FOLDER = [HealthCheck.function_scoped_fixture]
 @given(
     rows=st.lists(st.tuples(TEXT, LABEL), max_size=30),
     test_rows=st.none() | st.lists(st.tuples(TEXT, LABEL), min_size=1, max_size=10),
-    words=st.none() | st.integers(1, 4),
+    words=st.just(ALL_WORDS) | st.integers(1, 4),
     strip_tags=st.booleans(),
 )
 def test_every_row_ends_in_one_place(tmp_path, rows, test_rows, words, strip_tags):
@@ -92,7 +102,7 @@ def test_every_row_ends_in_one_place(tmp_path, rows, test_rows, words, strip_tag
         test_rows = [*test_rows, ("a", "x")]
         test_files = [write_csv(tmp_path / "t.csv", test_rows)]
     # A budget of one word would merge the numbered texts that fill up the pool.
-    budget = words + 1 if words else None
+    budget = min(words + 1, ALL_WORDS)
     card, out = run(
         tmp_path,
         files,
@@ -119,8 +129,8 @@ def test_every_row_ends_in_one_place(tmp_path, rows, test_rows, words, strip_tag
     for row in pool:
         text, label = rows[row["source_row"]]
         assert card["labels"][row["label"]] == label.strip()
-        text = prepare.TAG.sub(" ", text) if strip_tags else text
-        assert row["text"] == prepare.cut_text(text, budget, "head")
+        text = TAG.sub(" ", text) if strip_tags else text
+        assert row["text"] == cut_text(text, budget, "head")
 
 
 def plainly(text):
@@ -134,7 +144,7 @@ def plainly(text):
     keep=st.sampled_from(["head", "head_and_tail"]),
 )
 def test_a_text_is_cut_between_words_only(text, words, keep):
-    cut = prepare.cut_text(text, words, keep)
+    cut = cut_text(text, words, keep)
     if len(text.split()) <= words:
         assert cut == text
         return
@@ -150,7 +160,7 @@ def test_a_text_is_cut_between_words_only(text, words, keep):
 def test_the_draw_is_stratified(counts, share):
     total = max(1, int(share * (sum(counts) - len(counts))))
     try:
-        quotas = prepare.share_out("made-up", total, counts)
+        quotas = share_out("made-up", total, counts)
     except UserError:
         # Only where rare labels must keep their last row is there no room.
         assert min(counts) <= total / sum(counts) * min(counts) + 1
@@ -180,7 +190,7 @@ def test_the_draw_does_not_depend_on_the_order_of_rows(tmp_path):
     rows = many(200)
     drawn = []
     for order in (rows, rows[::-1]):
-        _, out = run(tmp_path, [write_csv(tmp_path / "a.csv", order)], test=50)
+        _, out = run(tmp_path, [write_csv(tmp_path / "a.csv", order)], test="50")
         drawn.append({row["text"] for row in rows_of(out, "test")})
     assert drawn[0] == drawn[1]
     assert len(drawn[0]) == 50
@@ -191,10 +201,9 @@ def test_a_small_memory_limit_gives_the_same(tmp_path):
     spec = json.dumps(RECIPE)
     pools = []
     for memory in ("2GB", "100MB"):
-        argv = ["--spec", spec, "--source", str(manifest(tmp_path, [path])), "--memory", memory]
+        argv = ["--recipe", spec, "--source", str(manifest(tmp_path, [path])), "--memory", memory]
         argv += ["--provenance", str(next(CALLS))]
-        for name in ("pool", "test", "rejects", "card"):
-            argv += [f"--{name}", str(tmp_path / name)]
+        argv += [f"--{name}={tmp_path / name}" for name in OUTPUTS]
         prepare.main(argv)
         pools.append((tmp_path / "pool").read_bytes())
     assert pools[0] == pools[1]
@@ -226,10 +235,10 @@ def write_kind(folder, kind, rows):
 @pytest.mark.parametrize("kind", [kind for kind in sources.EXTENSIONS if kind != ".parquet"])
 def test_each_kind_gives_the_same_rows(tmp_path, kind):
     path = write_kind(tmp_path, kind, table_rows())
-    records = list(sources.read_records(path, "text", "label"))
+    records = list(sources.read_records(path, COLUMNS))
     assert [(record.text, record.label) for record in records] == table_rows()
     assert [record.row for record in records] == list(range(1, 13))
-    assert sources.describe_local_source({"path": str(path)}, "text", "label") == 12
+    assert sources.describe_local_source(str(path), COLUMNS) == 12
 
 
 @pytest.mark.parametrize(
@@ -244,14 +253,14 @@ def test_each_kind_gives_the_same_rows(tmp_path, kind):
 )
 def test_parquet_columns_of_any_plain_type(tmp_path, labels, expected):
     pq.write_table(pa.table({"text": ["x", "y", "z"], "label": labels}), tmp_path / "a.parquet")
-    records = list(sources.read_records(tmp_path / "a.parquet", "text", "label"))
+    records = list(sources.read_records(tmp_path / "a.parquet", COLUMNS))
     assert [record.label for record in records] == expected
 
 
 def test_semicolons_a_byte_order_mark_and_windows_line_ends(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b'\xef\xbb\xbftext;label\r\n"one\r\n, two";x\r\n\r\nthree;y\r\n')
-    records = list(sources.read_records(path, "text", "label"))
+    records = list(sources.read_records(path, COLUMNS))
     assert [(r.row, r.line, r.text, r.label) for r in records] == [
         (1, 2, "one\r\n, two", "x"),
         (2, 5, "three", "y"),
@@ -271,7 +280,7 @@ def test_several_files_are_read_in_the_order_of_their_names(tmp_path):
     (folder / "README.txt").write_text("not data")
     files = sources.list_data_files(folder)
     assert [file.name for file in files] == ["a.csv", "b.csv", "c.jsonl"]
-    _, out = run(tmp_path, files, test=2)
+    _, out = run(tmp_path, files, test="2")
     rows = rows_of(out, "pool") + rows_of(out, "test")
     ordered = sorted(rows, key=lambda row: row["source_row"])
     assert [row["text"][0] for row in ordered] == list("aaaabbbbcccc")
@@ -279,7 +288,7 @@ def test_several_files_are_read_in_the_order_of_their_names(tmp_path):
 
 def test_a_row_of_ten_megabytes(tmp_path):
     path = write_csv(tmp_path / "a.csv", [*many(20), ("word " * 2_000_000 + '"\n', "good")])
-    card, out = run(tmp_path, [path], words=None)
+    card, out = run(tmp_path, [path], words=ALL_WORDS)
     assert card["pool"]["rows"] + card["test"]["rows"] == 21
     longest = max(len(row["text"]) for row in rows_of(out, "pool") + rows_of(out, "test"))
     assert longest == 10_000_002
@@ -308,7 +317,7 @@ def test_rejected_rows_say_where_and_why(tmp_path):
         b"",
     ]
     path.write_bytes(b"\r\n".join(lines))
-    card, out = run(tmp_path, [path], labels=["y", "x"], strip_tags=True, test=1)
+    card, out = run(tmp_path, [path], labels=["y", "x"], strip_tags=True, test="1")
     found = [(r["row"], r["line"], r["reason"], r["excerpt"]) for r in rejects_of(out)]
     assert found == [
         ("3", "5", "not UTF-8", "x caf\\udce9 noir"),
@@ -428,7 +437,7 @@ def test_a_given_test_set_is_taken_as_it_is(tmp_path):
     [(7, 100, 7), ("7", 100, 7), (0.1, 105, 11), ("0.1", 100, 10), ("12.5%", 80, 10)],
 )
 def test_sizes_of_the_test_set(test, rows, expected):
-    assert prepare.count_test_rows("made-up", test, rows) == expected
+    assert count_test_rows("made-up", test, rows) == expected
 
 
 # ---------------------------------------------------------------- mistakes
@@ -439,21 +448,34 @@ def test_sizes_of_the_test_set(test, rows, expected):
     [
         (many(20), {"text": "review"}, r"no column 'review'; its columns: 'text', 'label'; set `t"),
         (many(20), {"label": "stars"}, r"no column 'stars'.*set `label` to one of them"),
-        (many(20), {"test": 20}, r"test is 20, which means 20 of 20 usable"),
+        (many(20), {"test": "20"}, r"test is 20, which means 20 of 20 usable"),
         (many(20), {"test": "all"}, r"test is 'all'; expected a number of rows"),
         (many(20), {"test": None}, r"test is None; expected"),
         (many(20, ["x"]), {}, r"found 1 label \(x\), need 2 or more"),
         (many(20), {"labels": ["good", "bad", "ugly"]}, r"label 'ugly' has no row in the pool"),
-        (many(20), {"labels": ["x"]}, r"20 of 20 rows.*20 unknown label.*add the missing ones"),
-        (many(20), {"labels": ["good"], "max_rejected": 0.1}, r"10 of 20.*allows 10\.0%.*row 2,"),
+        (
+            many(20),
+            {"labels": ["x", "y"]},
+            r"20 of 20 rows.*20 unknown label.*add the missing ones",
+        ),
+        (
+            many(20),
+            {"labels": ["good", "ugly"], "max_rejected": 0.1},
+            r"10 of 20.*allows 10\.0%.*row 2,",
+        ),
         ([], {}, r"no rows"),
-        (many(20), {"delimiter": "\\t"}, r"must be a single character"),
     ],
 )
 def test_mistakes_are_named(tmp_path, rows, changes, message):
     with pytest.raises(UserError, match=message) as error:
         run(tmp_path, [write_csv(tmp_path / "a.csv", rows)], **changes)
     assert "\n" not in str(error.value)
+
+
+def test_a_delimiter_is_one_character(tmp_path):
+    path = write_csv(tmp_path / "a.csv", many(20))
+    with pytest.raises(UserError, match="must be a single character"):
+        list(sources.read_records(path, sources.Columns("text", "label", "\\t")))
 
 
 def test_a_file_that_is_not_utf8(tmp_path):
@@ -487,7 +509,7 @@ def test_a_label_that_only_the_test_set_has(tmp_path):
 
 
 def test_too_many_labels(tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare, "MOST_LABELS", 10)
+    monkeypatch.setattr(label_numbers, "MOST_LABELS", 10)
     rows = [(f"t {i}", f"label {i}") for i in range(20)]
     with pytest.raises(UserError, match="more than 10 different labels"):
         run(tmp_path, [write_csv(tmp_path / "a.csv", rows)])
@@ -514,7 +536,7 @@ def test_damaged_files(tmp_path, name, content, message):
 
 
 def test_an_endless_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "LONGEST_ROW", 1000)
+    monkeypatch.setattr(delimited, "LONGEST_ROW", 1000)
     path = write_csv(tmp_path / "a.csv", [*many(9), ("x" * 2000, "good")])
     with pytest.raises(UserError, match="a line is longer than"):
         run(tmp_path, [path])
@@ -549,13 +571,13 @@ def test_rows_that_are_not_there_or_not_sorted(tmp_path, rows):
 
 def test_a_quick_look_at_a_local_source(tmp_path, monkeypatch):
     path = write_csv(tmp_path / "a.csv", many(7))
-    assert sources.describe_local_source({"path": str(path)}, "text", "label") == 7
+    assert sources.describe_local_source(str(path), COLUMNS) == 7
     with pytest.raises(UserError, match="no column 'review'"):
-        sources.describe_local_source({"path": str(path)}, "review", "label")
+        sources.describe_local_source(str(path), sources.Columns("review", "label"))
     with pytest.raises(UserError, match="no such file"):
-        sources.describe_local_source({"path": str(tmp_path / "b.csv")}, "text", "label")
+        sources.describe_local_source(str(tmp_path / "b.csv"), COLUMNS)
     monkeypatch.setattr(sources, "QUICK_BYTES", 10)
-    assert sources.describe_local_source({"path": str(path)}, "text", "label") is None
+    assert sources.describe_local_source(str(path), COLUMNS) is None
 
 
 def test_the_same_source_is_not_read_twice(tmp_path, monkeypatch):
@@ -573,10 +595,9 @@ def test_the_same_source_is_not_read_twice(tmp_path, monkeypatch):
 
 def test_a_mistake_is_one_line_without_a_traceback(tmp_path):
     path = write_csv(tmp_path / "a.csv", many(9))
-    argv = ["--spec", json.dumps(RECIPE | {"text": "no"}), "--source"]
+    argv = ["--recipe", json.dumps(RECIPE | {"text": "no"}), "--source"]
     argv += [str(manifest(tmp_path, [path])), "--provenance", "{}"]
-    for name in ("pool", "test", "rejects", "card"):
-        argv += [f"--{name}", str(tmp_path / name)]
+    argv += [f"--{name}={tmp_path / name}" for name in OUTPUTS]
     program = Path(prepare.__file__)
     done = subprocess.run([sys.executable, program, *argv], capture_output=True, text=True)
     assert done.returncode == 1

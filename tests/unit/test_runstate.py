@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from gap.run.folders import link
 from gap.run.json import write_json
-from gap.run.runstate import keep, link, restore, state_folder
+from gap.run.runstate import keep, restore, state_folder
 
 
 @pytest.fixture
@@ -33,16 +34,37 @@ def test_a_state_is_found_again_by_the_same_job_only(tmp_path, source):
     assert state(2.0) != other
 
 
-def test_a_manifest_stands_for_the_file_beside_it(tmp_path, source):
-    def state():
-        return state_folder(tmp_path / "run", "train", {}, [source])
+def test_only_the_files_that_are_named_decide(tmp_path, source):
+    manifest = source.with_suffix(".json")
 
-    write_json(source.with_suffix(".json"), {"sha256": "1"})
-    first = state()
+    def state(path):
+        return state_folder(tmp_path / "run", "train", {}, [path])
+
+    write_json(manifest, {"sha256": "1"})
+    by_file, by_manifest = state(source), state(manifest)
     source.write_bytes(b"not looked at")
-    assert state() == first
-    write_json(source.with_suffix(".json"), {"sha256": "2"})
-    assert state() != first
+    assert state(manifest) == by_manifest
+    assert state(source) != by_file
+    by_file = state(source)
+    write_json(manifest, {"sha256": "2"})
+    assert state(manifest) != by_manifest
+    assert state(source) == by_file
+
+
+def test_each_file_of_a_folder_decides(tmp_path):
+    folder = tmp_path / "vocabulary"
+    folder.mkdir()
+
+    def state():
+        return state_folder(tmp_path / "run", "encode", {}, [folder])
+
+    states = [state()]
+    for name, content in (("1.model", "a"), ("2.model", "a"), ("2.model", "b")):
+        (folder / name).write_text(content)
+        states.append(state())
+    (folder / "2.model").rename(folder / "3.model")
+    states.append(state())
+    assert len(set(states)) == len(states)
 
 
 @pytest.fixture
@@ -120,7 +142,7 @@ def test_where_there_are_no_hard_links_files_are_copied(tmp_path, outputs, monke
 TWIN = """
 import sys
 from pathlib import Path
-from gap.runstate import state_folder
+from gap.run.runstate import state_folder
 state_folder(Path(sys.argv[1]), "train", {}, [])
 print("mine", flush=True)
 sys.stdin.read()

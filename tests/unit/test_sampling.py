@@ -10,7 +10,7 @@ from gap.data.sampling import (
     write_subsamples,
 )
 from gap.run.errors import UserError
-from gap.study.sizes import parse_seeds, rows_of_size, validation_rows
+from gap.study.sizes import count_rows, parse_seeds, rows_of_size, validation_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,6 +82,12 @@ def test_sizes_are_counts_or_shares_of_the_pool(size, n):
 def test_a_size_that_the_pool_cannot_give_is_an_error_with_its_rows(size):
     with pytest.raises(UserError, match=rf"sizes: {size} .* the pool has 1,000"):
         rows_of_size(size, 1000)
+
+
+def test_a_half_is_rounded_upwards_whatever_the_size():
+    assert [count_rows("10%", rows) for rows in (5, 15, 25, 105, 1005)] == [1, 2, 3, 11, 101]
+    # In binary fractions it would be a little less than a half.
+    assert count_rows("0.7%", 1500) == 11
 
 
 def test_blocks_of_seeds():

@@ -189,7 +189,9 @@ def the_program_of_the_metrics(study):
 
 @change(prepared(2))
 def the_program_that_prepares(study):
-    study.edit("scripts/prepare.py", "MOST_LABELS = 10_000", "MOST_LABELS = 20_000")
+    study.edit(
+        "scripts/gap/data/preparing/labels.py", "MOST_LABELS = 10_000", "MOST_LABELS = 20_000"
+    )
 
 
 @change(NOTHING)
@@ -517,7 +519,9 @@ def test_jobs_behind_a_change_without_effect_end_at_once(changed):
     trainings = changed.folder.glob("results/runs/*/*/*/*/training.json")
     before = {path: path.read_bytes() for path in trainings}
     assert len(before) == 12
-    changed.edit("scripts/prepare.py", "MOST_LABELS = 10_000", "MOST_LABELS = 20_000")
+    changed.edit(
+        "scripts/gap/data/preparing/labels.py", "MOST_LABELS = 10_000", "MOST_LABELS = 20_000"
+    )
     call = Study(changed.folder).snakemake("--cores", "2", config=GRID)
     assert call.rc == 0, call.output
     # They hold the seconds that the training took, so a second training would show.

@@ -15,7 +15,14 @@ from urllib.parse import urlparse
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from gap.data.readers import EXTENSIONS, AbsentError, check_name, describe_local_source, extension
+from gap.data.readers import (
+    EXTENSIONS,
+    AbsentError,
+    Columns,
+    check_name,
+    describe_local_source,
+    extension,
+)
 from gap.models.family import load_recipe
 from gap.run.errors import UserError
 from gap.run.json import read_json
@@ -332,9 +339,9 @@ def _check_source(where: str, spec: Config, dataset: Config) -> int | None:
         raise UserError(f"{where}: {file} must end in one of {', '.join(EXTENSIONS)}")
     if spec["kind"] != "file":
         return None
-    columns = (dataset["text"], dataset["label"], dataset.get("delimiter"))
+    columns = Columns(dataset["text"], dataset["label"], dataset.get("delimiter"))
     try:
-        return describe_local_source(spec, *columns)
+        return describe_local_source(spec["path"], columns)
     except UserError as error:
         raise type(error)(f"{where}: {error}") from None
     except OSError as error:

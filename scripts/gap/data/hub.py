@@ -19,11 +19,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from gap.data.http import fetch, is_safe
-from gap.data.readers import EXTENSIONS, extension
+from gap.data.readers.files import EXTENSIONS, extension
 from gap.run.digests import sha256_file
 from gap.run.errors import UserError
+from gap.run.folders import link
 from gap.run.json import read_json, write_json
-from gap.run.runstate import link
 
 Spec = Mapping[str, Any]
 # Configuration, vocabulary and weights as safetensors; no pickle and no code.

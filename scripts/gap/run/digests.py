@@ -6,9 +6,17 @@ import contextlib
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from gap.run.json import read_json, write_json
+
+
+class SeenFile(TypedDict):
+    """A file when it was last read: its size, its time of change (ns) and its digest."""
+
+    bytes: int
+    changed: int
+    sha256: str
 
 
 def sha256_file(path: str | Path) -> str:
@@ -17,21 +25,25 @@ def sha256_file(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def file_digests(files: Iterable[str], known: Path) -> dict[str, str]:
+def file_digests(files: Iterable[str], seen: Path) -> dict[str, str]:
     """Return the sha256 of each file, by its path.
 
-    Those whose size and time of change are as `known`, a JSON file, has them from the last call are
-    not read again.
+    `seen` is a JSON file that this function keeps: a file whose size and time of change are still
+    those noted there is not read again.
     """
-    before: dict[str, dict[str, Any]] = read_json(known) if known.exists() else {}
-    now: dict[str, dict[str, Any]] = {}
-    for path in files:
-        status = Path(path).stat()
-        now[path] = {"bytes": status.st_size, "changed": status.st_mtime_ns}
-        same = {key: before.get(path, {}).get(key) for key in now[path]} == now[path]
-        now[path]["sha256"] = before[path]["sha256"] if same else sha256_file(path)
+    before: dict[str, SeenFile] = read_json(seen) if seen.exists() else {}
+    now = {path: _look_at(path, before.get(path)) for path in files}
     if now != before:
         # On a full disk, or another person's, they are read again at the next call.
         with contextlib.suppress(OSError):
-            write_json(known, now)
-    return {path: facts["sha256"] for path, facts in now.items()}
+            write_json(seen, now)
+    return {path: file["sha256"] for path, file in now.items()}
+
+
+def _look_at(path: str, before: SeenFile | None) -> SeenFile:
+    """Return a file as it is now; it is read only where it has changed since `before`."""
+    status = Path(path).stat()
+    size, changed = status.st_size, status.st_mtime_ns
+    if before and (before["bytes"], before["changed"]) == (size, changed):
+        return before
+    return {"bytes": size, "changed": changed, "sha256": sha256_file(path)}

@@ -12,11 +12,11 @@ def flush(path: Path) -> None:
 
     Without it a system may write a later file first: one that says that this one is whole.
     """
-    inside = [*path.rglob("*"), path] if path.is_dir() else [path]
-    for each in [*inside, path.parent]:
+    written = [*path.rglob("*"), path] if path.is_dir() else [path]
+    for entry in [*written, path.parent]:
         # Not every file system can flush a folder.
-        with contextlib.suppress(OSError) if each.is_dir() else contextlib.nullcontext():
-            _flush_one(each)
+        with contextlib.suppress(OSError) if entry.is_dir() else contextlib.nullcontext():
+            _flush_entry(entry)
 
 
 def replace(partial: Path, target: Path) -> None:
@@ -25,7 +25,7 @@ def replace(partial: Path, target: Path) -> None:
     os.replace(partial, target)
 
 
-def _flush_one(path: Path) -> None:
+def _flush_entry(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

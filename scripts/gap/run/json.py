@@ -14,7 +14,7 @@ def read_json(path: str | Path) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write_json(path: str | Path, content: Any) -> None:
+def write_json(path: str | Path, content: object) -> None:
     """Write `content` as indented JSON with sorted keys, replacing the file in one step."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -24,6 +24,6 @@ def write_json(path: str | Path, content: Any) -> None:
     replace(partial, target)
 
 
-def canonical_json(content: Any) -> str:
+def canonical_json(content: object) -> str:
     """Return the one spelling of `content` that recipes and fingerprints use."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)

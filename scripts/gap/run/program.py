@@ -23,7 +23,8 @@ def run(main: Callable[[Sequence[str] | None], None]) -> None:
     """
     try:
         if stat.S_ISREG(os.fstat(2).st_mode):
-            # What made the log; and a block of a device that may be full when an error is told.
+            # Says what made the log, and takes a block that an error line can later overwrite
+            # where the device is full by then.
             print(f"python {shlex.join(sys.argv)}", file=sys.stderr, flush=True)
         main(None)
     except Stopped as stop:
@@ -37,8 +38,8 @@ def run(main: Callable[[Sequence[str] | None], None]) -> None:
         sys.exit(1)
 
 
-# By numbers of OSError, and by what libraries say whose errors have none: numpy and torch name no
-# cause, but when a write falls short, there is no other.
+# Found by the number of an OSError, or by the message of a library whose errors have no number:
+# numpy and torch name no cause when a write falls short, but a full device is the only one.
 FULL = "full device"
 TROUBLES = {
     FULL: (
@@ -66,20 +67,20 @@ def explain(error: Exception) -> str | None:
     """Return the line for a UserError or for trouble of the machine; None for any other error.
 
     Trouble is a full device, too little memory, or a missing permission. The line ends with the
-    original error. A full device is found behind a UserError, too.
+    original error. A full device is also found where it caused a UserError.
     """
-    chain = list(_causes(error))
-    known = isinstance(error, UserError)
-    numbers = {one.errno for one in chain if isinstance(one, OSError)}
+    causes = list(_causes(error))
+    explained = isinstance(error, UserError)
+    numbers = {cause.errno for cause in causes if isinstance(cause, OSError)}
     # A UserError quotes data, which may say anything.
-    said = "" if known else "\n".join(f"{type(one).__name__}: {one}" for one in chain)
+    messages = "" if explained else "\n".join(f"{type(e).__name__}: {e}" for e in causes)
     for trouble, (codes, phrases, line) in TROUBLES.items():
-        if numbers & codes or re.search(phrases, said):
-            if known and trouble != FULL:
+        if numbers & codes or re.search(phrases, messages):
+            if explained and trouble != FULL:
                 break
             original = f"{type(error).__name__}: {error}".splitlines()[0]
-            return f"{line.format(folder=_folder(chain))} ({original})"
-    return str(error) if known else None
+            return f"{line.format(folder=_folder(causes))} ({original})"
+    return str(error) if explained else None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -89,14 +90,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _folder(chain: list[BaseException]) -> str:
-    """Return the folder that an error names; else, of those on the command line, the fullest."""
-    for error in chain:
+def _folder(causes: list[BaseException]) -> str:
+    """Return the folder that an error names, else the fullest of those on the command line."""
+    for error in causes:
         name = getattr(error, "filename2", None) or getattr(error, "filename", None)
         if isinstance(name, str):
             return os.path.dirname(name) or "."
-    named = {os.path.dirname(argument.partition("=")[2] or argument) for argument in sys.argv[1:]}
-    folders = [*sorted(folder for folder in named if os.access(folder, os.W_OK)), "."]
+    parents = {os.path.dirname(argument.partition("=")[2] or argument) for argument in sys.argv[1:]}
+    folders = [*sorted(folder for folder in parents if os.access(folder, os.W_OK)), "."]
     return min(folders, key=lambda folder: shutil.disk_usage(folder).free)
 
 

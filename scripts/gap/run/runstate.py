@@ -9,38 +9,37 @@ fingerprint of all that decides the result: what is found there was made by the 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from gap.run.digests import sha256_file
+from gap.run.folders import files_below, link
 from gap.run.json import canonical_json, read_json, write_json
 
 # By state folder; held until the work is kept, or the process ends.
 _locks: dict[Path, FileLock] = {}
 
 
-def state_folder(parent: Path, rule: str, facts: Any, files: Sequence[Path]) -> Path:
+def state_folder(parent: Path, rule: str, facts: object, inputs: Sequence[Path]) -> Path:
     """Return parent/.state/RULE/FINGERPRINT, made if need be; the rule's other states are removed.
 
-    It is this process's own until the work is kept or restored; while it is another's, this one
-    waits.
+    The folder belongs to this process until the work is kept or restored. While another process
+    has it, this one waits.
 
-    The fingerprint covers `facts` (recipe, provenance of the code) and the content of `files`: for
-    a file or folder with a manifest of the same name beside it, that of the manifest.
+    The fingerprint covers `facts`, such as recipe and provenance, and the content of `inputs`,
+    files or folders. A large file's manifest may stand for it.
     """
-    digests = [sha256_file(_manifest_of(path)) for path in files]
+    digests = [_digests(path) if path.is_dir() else sha256_file(path) for path in inputs]
     fingerprint = hashlib.sha256(canonical_json([facts, digests]).encode()).hexdigest()[:16]
     folder = parent / ".state" / rule / fingerprint
     folder.mkdir(parents=True, exist_ok=True)
     _lock(folder)
-    for other in folder.parent.iterdir():
-        if other != folder:
-            shutil.rmtree(other)
+    for state in folder.parent.iterdir():
+        if state != folder:
+            shutil.rmtree(state)
     return folder
 
 
@@ -61,30 +60,6 @@ def _unlock(folder: Path) -> None:
     lock = _locks.pop(folder.resolve(), None)
     if lock:
         lock.release()
-
-
-def _manifest_of(path: Path) -> Path:
-    manifest = path.with_name(path.stem + ".json")
-    return manifest if manifest.is_file() else path
-
-
-def link(source: Path, target: Path) -> None:
-    """Give a file, or each file of a folder, a second name; what stands at `target` is replaced."""
-    if source.is_dir():
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source, target, copy_function=_link_file)
-    else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
-        _link_file(source, target)
-
-
-def _link_file(source: str | Path, target: str | Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        # Not every file system has hard links.
-        shutil.copy2(source, target)
 
 
 def keep(state: Path, outputs: Sequence[Path]) -> None:
@@ -111,5 +86,5 @@ def restore(state: Path, outputs: Sequence[Path]) -> bool:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
+    """Return the sha256 of a folder's files by their paths below it."""
+    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files_below(folder)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import FrameType
 
 from gap.run.errors import Stopped
 
@@ -23,7 +23,7 @@ def stop_at_once(just_once: bool = False) -> Iterator[None]:
     """
     asked: list[int] = []
 
-    def stop(number: int, frame: Any) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         if just_once and asked:
             return
         asked.append(number)
@@ -47,7 +47,7 @@ def stop_when_saved() -> Iterator[StopRequest]:
     """
     request = StopRequest()
 
-    def note(number: int, frame: Any) -> None:
+    def note(number: int, frame: FrameType | None) -> None:
         request.made = True
 
     with _handled_by(note):
@@ -57,10 +57,10 @@ def stop_when_saved() -> Iterator[StopRequest]:
 
 
 @contextlib.contextmanager
-def _handled_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
         yield
     finally:
-        for number, own in before.items():
-            signal.signal(number, own)
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)

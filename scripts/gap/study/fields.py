@@ -56,11 +56,17 @@ class Block(BaseModel):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the block that a recipe on a command line gives; UserError for any other text."""
+        """Return the block that a command line gives as JSON.
+
+        Raises UserError, which names the first wrong key, for any other text.
+        """
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise UserError(f"recipe: {' '.join(str(error).split())}") from None
+            mistake = error.errors(include_url=False)[0]
+            where = ".".join(map(str, mistake["loc"])) or "JSON"
+            found = repr(mistake["input"])[:80]
+            raise UserError(f"recipe: {where}: {mistake['msg']}; found {found}") from None
 
     def plain(self) -> dict[str, object]:
         """Return the keys that have a value, as JSON has them: what a recipe is made from."""

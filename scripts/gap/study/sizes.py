@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 from gap.run.errors import UserError
 
 
@@ -12,8 +15,13 @@ def parse_seeds(block: str) -> list[int]:
 
 
 def count_rows(size: str, rows: int) -> int:
-    """Return how many of `rows` the size ("250", or a share such as "10%") asks for."""
-    return round(float(size[:-1]) / 100 * rows) if size.endswith("%") else int(size)
+    """Return how many of `rows` the size ("250", or a share such as "10%") asks for.
+
+    A share of the rows is rounded, a half upwards: "10%" of 105 rows is 11.
+    """
+    if not size.endswith("%"):
+        return int(size)
+    return math.floor(Fraction(size[:-1]) / 100 * rows + Fraction(1, 2))
 
 
 def rows_of_size(size: str, pool_rows: int) -> int:
@@ -39,8 +47,11 @@ def validation_rows(n: int, share: float, minimum: int, maximum: int) -> int:
 def canonical_size(size: float | str, key: str = "sizes") -> str:
     """Return the one spelling of a size: 250 is "250"; 0.1, "10%" and "10.0%" are "10%".
 
-    Raises UserError, which names `key`, for a share that is not above 0% and up to 100%.
+    Raises UserError, which names `key`, for a share that is not above 0% and up to 100%, and
+    ValueError for text that is no size.
     """
+    if isinstance(size, str) and not size.endswith("%"):
+        size = float(size) if "." in size else int(size)
     if isinstance(size, int):
         return str(size)
     percent = float(size.removesuffix("%")) if isinstance(size, str) else size * 100

@@ -1,0 +1,123 @@
+"""The small JSON files of a data set's way: what each says, by the step that writes it."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+
+class FetchedFile(TypedDict):
+    """A file of a source: its path from where snakemake runs, or as a person named it."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class SourceManifest(TypedDict):
+    """What `download` fetched; the sha256 covers the files' contents and names."""
+
+    files: list[FetchedFile]
+    sha256: str
+
+
+class Origin(TypedDict):
+    """Where `download` fetched it: the source's entry, and the commit of a hub's repository."""
+
+    spec: dict[str, object]
+    commit: NotRequired[str]
+
+
+class TextsManifest(TypedDict):
+    """A pool or a test set of `prepare`: what later steps depend on."""
+
+    labels: list[str]
+    rows: int
+    sha256: str
+
+
+class Side(TypedDict):
+    """The pool or the test set in a data card."""
+
+    rows: int
+    sha256: str
+    label_counts: dict[str, int]
+
+
+class Lengths(TypedDict):
+    """Lengths of the texts of pool and test together, before they were cut."""
+
+    mean: float
+    median: int
+    percentile_95: int
+
+
+class TextBudget(TypedDict):
+    """How many words of each text were kept, and which ("head" or "head_and_tail")."""
+
+    words: int
+    keep: str
+
+
+class RowsRead(TypedDict):
+    """Rows of the source and of a given test set, the rejected ones included."""
+
+    pool: int
+    test: int
+
+
+class CardOfRows(TypedDict):
+    """What the data card says about the rows that are left.
+
+    `merged` rows have the text and label of an earlier one, `dropped_in_test` rows the text of a
+    test row. `cut_share` is the share of texts longer than the budget.
+    """
+
+    dataset: str
+    labels: list[str]
+    labels_that_look_alike: list[list[str]]
+    pool: Side
+    test: Side
+    merged: int
+    dropped_in_test: int
+    texts_with_several_labels: int
+    words: Lengths
+    characters: Lengths
+    text_budget: TextBudget
+    cut_share: float
+
+
+class Card(CardOfRows):
+    """The data card of `prepare`; `rejected` counts rows by the reason why they are of no use."""
+
+    origin: str | None
+    source_sha256: str
+    test_source_sha256: str | None
+    rows_read: RowsRead
+    rejected: dict[str, int]
+
+
+class SubsampleManifest(TypedDict):
+    """A block of subsamples of `subsample`: rows of each, and how many of them are for training."""
+
+    n: int
+    training: int
+    sha256: str
+
+
+class VocabularyManifest(TypedDict):
+    """A vocabulary of `fit_vocabulary`; its manifest has one for each seed."""
+
+    pieces: int
+    sha256: str
+
+
+class IdsManifest(TypedDict):
+    """A file of ids of `encode`; `partial` says that it holds some rows of the data set only."""
+
+    partial: bool
+    rows: int
+    tokens: int
+    shortened: int
+    pad_id: int
+    vocabulary_size: int
+    sha256: str

@@ -1,0 +1,72 @@
+"""The rows of a source that cannot be used: listed, counted, and an error where they are many."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gap.data.excerpts import shorten
+from gap.data.readers.records import NOT_UTF8, UNKNOWN_LABEL, Record
+from gap.run.errors import UserError
+from gap.study.steps import PrepareRecipe
+
+
+@dataclass
+class Rejects:
+    """The rows set aside, written to a CSV as they come, and counted by reason."""
+
+    path: Path
+    counts: Counter[str] = field(default_factory=Counter)
+    example: str = ""
+
+    def __post_init__(self) -> None:
+        self.partial = self.path.with_name(self.path.name + ".partial")
+        self.file = self.partial.open("w", encoding="utf-8", newline="")
+        self.writer = csv.writer(self.file, lineterminator="\n")
+        self.writer.writerow(["file", "row", "line", "reason", "excerpt"])
+
+    def add(self, path: Path, record: Record, reason: str) -> None:
+        """Set one row aside."""
+        excerpt = record.excerpt or shorten(f"{record.label} {record.text}".strip())
+        self.writer.writerow([path, record.row, record.line or "", reason, excerpt])
+        if not self.example:
+            line = f", line {record.line}" if record.line else ""
+            self.example = f"{path}, row {record.row}{line}: {reason}: {excerpt!r}"
+        self.counts[reason] += 1
+
+    def close(self, path: Path) -> None:
+        """Give the finished file its name."""
+        self.file.close()
+        os.replace(self.partial, path)
+
+
+def check_rejected(
+    recipe: PrepareRecipe, rows: int, rejects: Rejects, counts: Counter[str]
+) -> None:
+    """Raise UserError when too many of `rows` are among `counts`, saying why and what to do."""
+    rejected = counts.total()
+    if not rows:
+        raise UserError(f"{recipe.name}: the source has no rows")
+    if rejected < rows and rejected <= recipe.max_rejected * rows:
+        return
+    listing = rejects.path.with_name(f"{rejects.path.stem}.failed.csv")
+    rejects.close(listing)
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
+    advice = _advice(counts.most_common(1)[0][0], recipe)
+    raise UserError(
+        f"{recipe.name}: {rejected:,} of {rows:,} rows cannot be used ({reasons}), and "
+        f"`max_rejected` allows {recipe.max_rejected:.1%}; first: {rejects.example}; all of them: "
+        f"{listing}; {advice}, or raise `max_rejected`"
+    )
+
+
+def _advice(reason: str, recipe: PrepareRecipe) -> str:
+    """Return what to do about rows rejected for a reason."""
+    if reason == NOT_UTF8:
+        return "convert the file (for instance: iconv -f WINDOWS-1252 -t UTF-8)"
+    if reason == UNKNOWN_LABEL:
+        return f"add the missing ones to `labels` ({', '.join(recipe.labels or [])})"
+    return "mend those rows"

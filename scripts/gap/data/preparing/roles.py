@@ -1,0 +1,134 @@
+"""Which rows are pool or test: duplicates merged, a test set drawn, no text of it in the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gap.data.excerpts import shorten
+from gap.data.preparing.labels import Labels
+from gap.data.preparing.store import Store
+from gap.run.errors import UserError
+from gap.study.sizes import canonical_size, count_rows
+from gap.study.steps import PrepareRecipe
+
+POOL, TEST, MERGED, DROPPED = range(4)
+
+
+def assign_roles(store: Store, recipe: PrepareRecipe, labels: Labels, has_test: bool) -> None:
+    """Make the table `roles`: label, lengths and role of each row of the store, by position.
+
+    Exact duplicates are judged on the text within its budget: rows that differ only beyond it are
+    one and the same example to every model. A given test set is taken as it is, repeats included,
+    so that scores on it compare with those of others.
+    """
+    same = "PARTITION BY in_test, label, text_high, text_low ORDER BY position"
+    store.replace_table(
+        "usable",
+        f"""SELECT * EXCLUDE in_test, CASE WHEN in_test THEN {TEST}
+        WHEN row_number() OVER ({same}) = 1 THEN {POOL} ELSE {MERGED} END::TINYINT AS role
+        FROM usable""",
+    )
+    if not has_test:
+        draw_test(store, recipe, labels)
+    # Ordered, so that the roles of a stretch of positions are found without reading all.
+    store.replace_table(
+        "roles",
+        f"""SELECT * REPLACE (CASE WHEN role = {POOL} AND (plain_high, plain_low) IN
+            (SELECT (plain_high, plain_low) FROM usable WHERE role = {TEST})
+            THEN {DROPPED} ELSE role END::TINYINT AS role)
+        FROM usable ORDER BY position""",
+    )
+
+
+def draw_test(store: Store, recipe: PrepareRecipe, labels: Labels) -> None:
+    """Turn a stratified part of the pool into the test set.
+
+    Within a label, rows are drawn in the order of their texts' hashes, which is as good as random:
+    neither the order of the rows nor the number of threads matters.
+    """
+    counts = count_labels(store, "usable", POOL, labels)
+    total = count_test_rows(recipe.name, recipe.test, sum(counts))
+    quotas = share_out(recipe.name, total, counts)
+    pairs = ", ".join(
+        f"({number}, {quota})" for number, quota in zip(labels.numbers(), quotas, strict=True)
+    )
+    place = "row_number() OVER (PARTITION BY role, label ORDER BY text_high, text_low)"
+    store.replace_table(
+        "usable",
+        f"""SELECT usable.* REPLACE (CASE WHEN role = {POOL} AND {place} <= quota
+            THEN {TEST} ELSE role END::TINYINT AS role)
+        FROM usable JOIN (VALUES {pairs}) AS quotas(number, quota) ON label = number""",
+    )
+
+
+def count_test_rows(name: str, test: str | float | None, rows: int) -> int:
+    """Return the number of test rows that `test` (5000, 0.1 or "10%") means, of `rows` rows.
+
+    Raises UserError when it is neither, or leaves no row for either side.
+    """
+    try:
+        count = count_rows(canonical_size(test or "", f"{name}: test"), rows)
+    except ValueError:
+        raise UserError(
+            f"{name}: test is {test!r}; expected a number of rows (5000) or a share (0.1, '10%')"
+        ) from None
+    if not 0 < count < rows:
+        raise UserError(
+            f"{name}: test is {test}, which means {count:,} of {rows:,} usable, different rows; "
+            "it must leave rows for both pool and test: choose another number"
+        )
+    return count
+
+
+def share_out(name: str, total: int, counts: Sequence[int]) -> list[int]:
+    """Return how many of `total` rows each label gives, by largest remainder.
+
+    Ties go to the earlier label. A label's last row stays in the pool. Raises UserError when
+    `total` cannot be reached so.
+    """
+    rows = sum(counts)
+    quotas = [total * count // rows for count in counts]
+    remainders = [(-(total * count % rows), place) for place, count in enumerate(counts)]
+    for _, place in sorted(remainders):
+        if sum(quotas) < total and quotas[place] + 1 < counts[place]:
+            quotas[place] += 1
+    if sum(quotas) < total:
+        raise UserError(
+            f"{name}: test takes {total:,} of {rows:,} usable, different rows, which would leave "
+            "a label without a row in the pool: choose a smaller number"
+        )
+    return quotas
+
+
+def count_labels(store: Store, table: str, role: int, labels: Labels) -> list[int]:
+    """Return the rows of one role for each label, in the order of the labels, zeros included."""
+    query = f"SELECT label, count(*) FROM {table} WHERE role = {role} GROUP BY label"
+    counts: dict[int, int] = dict(store.database.execute(query).fetchall())
+    return [counts.get(number, 0) for number in labels.numbers()]
+
+
+def check_labels(store: Store, recipe: PrepareRecipe, labels: Labels) -> None:
+    """Raise UserError for fewer than two labels, or one that has no row in the pool."""
+    names = labels.ordered()
+    if len(names) < 2:
+        raise UserError(
+            f"{recipe.name}: found {len(names)} label ({', '.join(map(shorten, names))}), "
+            f"need 2 or more; is {recipe.label!r} the column of the labels?"
+        )
+    pool, test = (count_labels(store, "roles", role, labels) for role in (POOL, TEST))
+    for label, pool_rows, test_rows in zip(names, pool, test, strict=True):
+        if not pool_rows:
+            raise UserError(
+                f"{recipe.name}: label {shorten(label)!r} has no row in the pool (test has "
+                f"{test_rows:,}); add rows of it, or list the labels to use under `labels`"
+            )
+
+
+def read_roles(store: Store, start: int, stop: int) -> NDArray[np.int8]:
+    """Return the roles of the positions from `start` up to `stop`, shape (stop - start,)."""
+    query = "SELECT role FROM roles WHERE position >= ? AND position < ? ORDER BY position"
+    roles: NDArray[np.int8] = store.database.execute(query, [start, stop]).fetchnumpy()["role"]
+    return roles

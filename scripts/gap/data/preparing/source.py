@@ -1,0 +1,81 @@
+"""Rows of a source, read into the store; those that cannot be used are set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from gap.data.manifests import RowsRead, SourceManifest
+from gap.data.preparing.labels import Labels
+from gap.data.preparing.rejects import Rejects, check_rejected
+from gap.data.preparing.store import Batch, Row, Store
+from gap.data.preparing.texts import TAG
+from gap.data.readers import Columns, Record, extension, read_records
+from gap.data.readers.records import NO_LABEL, NO_TEXT, UNKNOWN_LABEL
+from gap.run.errors import UserError
+from gap.run.progress import progress
+from gap.run.workers import Workers
+from gap.study.steps import PrepareRecipe
+
+
+@dataclass
+class Reader:
+    """Reads the sources of a data set; their rows go to `store`, or set aside to `rejects`.
+
+    `rows_read` counts all of them.
+    """
+
+    recipe: PrepareRecipe
+    store: Store
+    labels: Labels
+    rejects: Rejects
+    rows_read: RowsRead = field(default_factory=lambda: RowsRead(pool=0, test=0))
+
+    def take(
+        self, manifest: SourceManifest, workers: Workers[Batch, pa.Table], in_test: bool
+    ) -> None:
+        """Read a source into the store.
+
+        Raises UserError when more of them than `max_rejected` are rejected, or none is left.
+        """
+        counts, stored = self.rejects.counts.copy(), self.store.rows
+        rows = progress(self.read(manifest), unit="rows")
+        for columns in workers.in_order(self.store.batches(rows)):
+            self.store.add(columns, in_test)
+        rejected = self.rejects.counts - counts
+        total = self.store.rows - stored + rejected.total()
+        check_rejected(self.recipe, total, self.rejects, rejected)
+        self.rows_read["test" if in_test else "pool"] = total
+
+    def read(self, manifest: SourceManifest) -> Iterator[Row | None]:
+        """Yield the rows of all files, numbered from 0; None for a rejected one."""
+        columns = Columns(self.recipe.text, self.recipe.label, self.recipe.delimiter)
+        source_row = 0
+        for path in self._files(manifest):
+            for record in read_records(path, columns):
+                yield self._row(path, record, source_row)
+                source_row += 1
+
+    def _files(self, manifest: SourceManifest) -> list[Path]:
+        paths = [Path(file["path"]) for file in manifest["files"]]
+        files = sorted(filter(extension, paths), key=lambda path: path.name)
+        if not files:
+            raise UserError(f"{self.recipe.name}: the source holds no data file")
+        return files
+
+    def _row(self, path: Path, record: Record, source_row: int) -> Row | None:
+        """Return a row with its whole text; where it cannot be used, set it aside."""
+        text = TAG.sub(" ", record.text) if self.recipe.strip_tags else record.text
+        reason = record.reason
+        if reason is None and (not text or text.isspace()):
+            reason = NO_TEXT
+        elif reason is None and not record.label:
+            reason = NO_LABEL
+        label = self.labels.find(record.label) if reason is None else None
+        if label is None:
+            self.rejects.add(path, record, reason or UNKNOWN_LABEL)
+            return None
+        return source_row, text, label

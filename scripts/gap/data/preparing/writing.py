@@ -1,0 +1,70 @@
+"""Write pool and test as Parquet files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gap.data.preparing.labels import Labels
+from gap.data.preparing.roles import POOL, TEST, read_roles
+from gap.data.preparing.store import Store
+
+GROUP_ROWS = 8192
+GROUP_BYTES = 32_000_000
+ROWS = pa.schema(
+    [("row", pa.int64()), ("text", pa.string()), ("label", pa.int32()), ("source_row", pa.int64())]
+)
+
+
+class RowWriter:
+    """Writes pool or test: rows numbered from 0, in row groups of moderate size."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.partial = path, path.with_name(path.name + ".partial")
+        self.file = pq.ParquetWriter(self.partial, ROWS, compression="zstd")
+        self.waiting: list[pa.Table] = []
+        self.rows = 0
+
+    def add(self, rows: pa.Table) -> None:
+        """Append rows that have the columns text, label, source_row."""
+        numbers = pa.array(np.arange(self.rows, self.rows + len(rows)))
+        self.waiting.append(rows.add_column(0, "row", numbers).cast(ROWS))
+        self.rows += len(rows)
+        full = sum(len(table) for table in self.waiting) >= GROUP_ROWS
+        if full or sum(table.nbytes for table in self.waiting) >= GROUP_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        if self.waiting:
+            table = pa.concat_tables(self.waiting).combine_chunks()
+            self.file.write_table(table, row_group_size=len(table))
+        self.waiting = []
+
+    def close(self) -> None:
+        """Write what waits and give the file its name."""
+        self._write()
+        self.file.close()
+        os.replace(self.partial, self.path)
+
+
+def write_rows(store: Store, labels: Labels, pool: Path, test: Path) -> None:
+    """Write both files in the order of the source, labels as positions in the ordered list."""
+    places = np.zeros(len(labels.index), dtype=np.int32)
+    places[labels.numbers()] = np.arange(len(labels.index))
+    writers = {POOL: RowWriter(pool), TEST: RowWriter(test)}
+    position = 0
+    for file in store.files:
+        rows = pq.read_table(file)
+        file.unlink()
+        roles = read_roles(store, position, position + len(rows))
+        label_places = pa.array(places[rows.column("label").to_numpy()])
+        rows = rows.set_column(1, "label", label_places)
+        for role, writer in writers.items():
+            writer.add(rows.filter(pa.array(roles == role)))
+        position += len(rows)
+    for writer in writers.values():
+        writer.close()

@@ -1,0 +1,104 @@
+"""Data files by their names: which there are, of which kind, and whether they are what they say."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TextIO, cast
+
+from gap.data.excerpts import visible
+from gap.run.errors import UserError
+
+TEXT_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+EXTENSIONS = (*TEXT_EXTENSIONS, *(f"{kind}.gz" for kind in TEXT_EXTENSIONS), ".parquet")
+# What other files begin with; their endings are often wrong, as spreadsheets' are.
+OTHER_FILES = {
+    b"PAR1": "Parquet",
+    b"PK\x03\x04": "zip or Excel",
+    b"\x1f\x8b": "gzip",
+    b"\x89PNG": "PNG",
+    b"%PDF": "PDF",
+}
+
+
+class AbsentError(UserError):
+    """A person's own file is not there (yet)."""
+
+
+def extension(path: Path) -> str | None:
+    """Return the known extension that a file's name ends in ("data.CSV.gz": ".csv.gz"), or None."""
+    name = path.name.lower()
+    return max(filter(name.endswith, EXTENSIONS), key=len, default=None)
+
+
+def check_name(path: str | Path) -> None:
+    """Raise UserError for a path that a log cannot show, or Snakemake takes for a pattern."""
+    if not str(path).isprintable() or set("{}<>") & set(str(path)):
+        raise UserError(
+            f"{visible(str(path))}: rename it; names here are UTF-8 without control characters "
+            "and without {}<>"
+        )
+
+
+def list_data_files(path: str | Path) -> list[Path]:
+    """Return the data files that `path` names, sorted by name where it is a folder.
+
+    Raises AbsentError when it does not exist. Raises UserError when it holds no file of a known
+    kind, or something that is named like one and is not a file (a broken link, a folder, a pipe).
+    """
+    place = Path(path)
+    if not place.exists():
+        advice = "; ~ and variables stand for themselves" if set("~$") & set(str(path)) else ""
+        raise AbsentError(
+            f"{visible(str(path))}: no such file or folder; check `path` (as seen from here)"
+            f"{advice}"
+        )
+    entries = sorted(place.iterdir()) if place.is_dir() else [place]
+    files = [file for file in entries if extension(file) and not file.name.startswith(".")]
+    if not files:
+        raise UserError(f"{place}: no data file found; expected one of {', '.join(EXTENSIONS)}")
+    for file in files:
+        check_name(file)
+        if not file.is_file():
+            raise UserError(f"{file}: neither a file nor a link to one; remove or rename it")
+    return files
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Raise UserError where a file is of another kind than its name says, or a damaged gzip."""
+    _check_kind(path, kind)
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path}: damaged gzip file ({error}); fetch or pack it again") from None
+
+
+def _check_kind(path: Path, kind: str) -> None:
+    """Raise UserError where the first bytes are those of another kind of file than the name's."""
+    kind_by_name = "Parquet" if kind == ".parquet" else "gzip" if kind.endswith(".gz") else None
+    with open(path, "rb") as file:
+        start = file.read(4)
+    for sign, kind_by_content in OTHER_FILES.items():
+        if start.startswith(sign) and kind_by_content != kind_by_name:
+            raise UserError(
+                f"{path}: begins as a {kind_by_content} file; convert it, or give it the ending of "
+                "its kind"
+            )
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file, unpacked where its name ends in .gz."""
+    if path.name.lower().endswith(".gz"):
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    return open(path, "rb")
+
+
+def open_text(path: Path) -> TextIO:
+    """Open a UTF-8 file; bytes that are no UTF-8 become surrogates."""
+    # So only the rows with such bytes are set aside.
+    return io.TextIOWrapper(open_bytes(path), "utf-8-sig", errors="surrogateescape", newline="")
