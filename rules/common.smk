@@ -22,6 +22,8 @@ sys.path.remove(str(ROOT / "scripts"))
 
 from gap.config import check as study
 from gap.run.arguments import within_limit
+from gap.cluster.requests import expected_seconds
+from gap.models.family import family_of, load_recipe
 from gap.run.errors import UserError
 from gap.run.json import canonical_json, read_json
 from gap.run.failures import explain_failures, resume_command
@@ -29,7 +31,6 @@ from gap.run.digests import file_digests, sha256_file
 from gap.run.provenance import installed_packages, locked_packages, provenance_of
 from gap.data.readers import AbsentError, list_data_files
 from gap.results.reading import reading_recipe
-from gap.study.tuning import by_gradient_descent
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
@@ -143,8 +144,22 @@ def dataset_of(wildcards):
     return config["dataset_zoo"][wildcards.dataset]
 
 
-def model_of(wildcards):
-    return config["model_zoo"][wildcards.model]
+# What is asked of each model, by its name; see gap.models.family.
+FAMILIES = {name: family_of(load_recipe(entry)) for name, entry in config["model_zoo"].items()}
+
+
+def family_of_run(wildcards):
+    return FAMILIES[wildcards.model]
+
+
+def checkpoint_of(wildcards):
+    """The name of the checkpoint that a model needs and reads the ids of; None without one."""
+    return family_of_run(wildcards).recipe.name_in("checkpoint_zoo")
+
+
+def vocabulary_of(wildcards):
+    """The name of the vocabulary that a model reads with, fitted on its examples, or None."""
+    return family_of_run(wildcards).recipe.name_in("vocabulary_zoo")
 
 
 def is_there(cell):
@@ -237,12 +252,11 @@ def prepare_recipe(wildcards):
 
 def ids_folder(wildcards):
     """The folder of ids that a model reads; none for a model that reads words."""
-    model = model_of(wildcards)
     ids = f"<results>/datasets/{wildcards.dataset}/ids"
-    if "checkpoint" in model:
-        return f"{ids}/{model['checkpoint']}"
-    if "vocabulary" in model:
-        return f"{ids}/{model['vocabulary']}/{wildcards.size}/{wildcards.seeds}"
+    if name := checkpoint_of(wildcards):
+        return f"{ids}/{name}"
+    if name := vocabulary_of(wildcards):
+        return f"{ids}/{name}/{wildcards.size}/{wildcards.seeds}"
     return None
 
 
@@ -256,16 +270,13 @@ def text_inputs(wildcards, part):
 
 
 def checkpoint_inputs(wildcards):
-    model = model_of(wildcards)
-    if "checkpoint" not in model:
-        return {}
-    return {"checkpoint": f"<results>/sources/checkpoint-{model['checkpoint']}/manifest.json"}
+    name = checkpoint_of(wildcards)
+    return {"checkpoint": f"<results>/sources/checkpoint-{name}/manifest.json"} if name else {}
 
 
 def recipe_of(wildcards):
     """What of a model's entry decides its results: all but its seeds and its name in charts."""
-    model = model_of(wildcards)
-    return {key: value for key, value in model.items() if key not in ("seeds", "title")}
+    return family_of_run(wildcards).recipe.deciding()
 
 
 def model_options(wildcards, input):
@@ -274,9 +285,10 @@ def model_options(wildcards, input):
     )
 
 
-def descents(model):
-    """How many trials of a model take the time of a training; logistic regressions share theirs."""
-    return model["trials"] if by_gradient_descent(model) else 1
+def descents(wildcards):
+    """How many trials of a model take the time of a training; some share most of their work."""
+    recipe = family_of_run(wildcards).recipe
+    return recipe.trials if recipe.by_gradient_descent else 1
 
 
 # The size whose models are timed: the largest share of a pool, else the largest number.
@@ -306,10 +318,8 @@ def latency_inputs(wildcards):
         files["trainings"].append(f"{run}/training.json")
         files["weights"].append(ancient(f"{run}/weights"))
         files["checkpoints"] += checkpoint_inputs(cell).values()
-        if "vocabulary" in model_of(cell):
-            fitted = (
-                f"<results>/datasets/{cell.dataset}/vocabularies/{model_of(cell)['vocabulary']}"
-            )
+        if name := vocabulary_of(cell):
+            fitted = f"<results>/datasets/{cell.dataset}/vocabularies/{name}"
             files["vocabulary_manifests"].append(f"{fitted}/{cell.size}/{cell.seeds}.json")
             files["vocabularies"].append(ancient(f"{fitted}/{cell.size}/{cell.seeds}"))
     return files
@@ -317,12 +327,12 @@ def latency_inputs(wildcards):
 
 def latency_options(wildcards, input):
     """Command-line options that name the files of each model."""
-    models = {cell.model: model_of(cell) for cell in timed_cells(wildcards)}
+    cells = timed_cells(wildcards)
     having = {
-        "trainings": [*models],
-        "weights": [*models],
-        "checkpoints": [name for name, recipe in models.items() if "checkpoint" in recipe],
-        "vocabularies": [name for name, recipe in models.items() if "vocabulary" in recipe],
+        "trainings": [cell.model for cell in cells],
+        "weights": [cell.model for cell in cells],
+        "checkpoints": [cell.model for cell in cells if checkpoint_of(cell)],
+        "vocabularies": [cell.model for cell in cells if vocabulary_of(cell)],
     }
     return " ".join(
         f"--{kind} " + " ".join(shlex.quote(f"{name}={path}") for name, path in pairs)
@@ -342,18 +352,13 @@ def latency_recipe(wildcards):
 
 # Priority of what trainings wait for: with all of it there, the longest can start first.
 FIRST = sys.maxsize
-# Seconds of training per row, roughly, a linear model's being one.
-COST = {"fine-tuned": 20, "frozen": 5, "lstm": 3, "linear": 1}
 
 
 def expected_work(wildcards):
     """How long a training takes against others: the longest start first, so none is left alone."""
-    model = model_of(wildcards)
-    kind = model["family"]
-    if kind == "transformer":
-        kind = "frozen" if model["frozen"] else "fine-tuned"
-    rows = float(wildcards.size.removesuffix("%"))
-    return int(COST[kind] * rows * len(study.parse_seeds(wildcards.seeds)) * descents(model))
+    family, dataset = family_of_run(wildcards), dataset_of(wildcards)
+    seconds = expected_seconds(family, dataset, wildcards.size, config["validation"])
+    return min(FIRST - 1, int(1000 * seconds * len(study.parse_seeds(wildcards.seeds))))
 
 
 PROGRAMS = {
@@ -370,9 +375,9 @@ def named_config():
     """All of the config that the study's results come from: the entries that it names."""
     models = pick(config["model_zoo"], *config["models"])
     zoos = {"model_zoo": models, "dataset_zoo": pick(config["dataset_zoo"], *config["datasets"])}
-    for kind in ("checkpoint", "vocabulary"):
-        used = sorted({model[kind] for model in models.values() if kind in model})
-        zoos[f"{kind}_zoo"] = pick(config[f"{kind}_zoo"], *used)
+    for zoo in ("checkpoint_zoo", "vocabulary_zoo"):
+        used = {FAMILIES[name].recipe.name_in(zoo) for name in models}
+        zoos[zoo] = pick(config[zoo], *sorted(used - {None}))
     return zoos | {
         key: value for key, value in config.items() if key not in (*zoos, "pathvars", "partial")
     }

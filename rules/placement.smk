@@ -2,7 +2,7 @@
 
 from gap.cluster.slurm import check_site, refusal
 from gap.cluster.requests import (
-    Cell,
+    Inputs,
     Site,
     data_request,
     gap_request,
@@ -97,13 +97,13 @@ def group_of_run(wildcards):
     """One job for all that is done for a run, or for several short ones that use no GPU."""
     if not ON_CLUSTER:
         return None
-    rows = rows_at_most(wildcards) * descents(model_of(wildcards))
+    rows = rows_at_most(wildcards) * descents(wildcards)
     short = rows <= SHORT and not on_gpu(wildcards)
     return "short-runs" if short else "run"
 
 
 def on_gpu(wildcards):
-    return SITE.most_gpus > 0 and model_of(wildcards)["family"] != "linear"
+    return SITE.most_gpus > 0 and family_of_run(wildcards).uses_gpu
 
 
 def gpu_model(wildcards):
@@ -136,26 +136,25 @@ def encode_subsample_asks(wildcards, input):
     return data_request("encode", input.manifest, wildcards.size)
 
 
-def cell_of(wildcards, input):
+def inputs_of_run(wildcards, input):
     """What is known of a run before it is trained, or scores the test texts."""
-    model = model_of(wildcards)
-    return Cell(
-        model=model,
+    return Inputs(
+        family=family_of_run(wildcards),
         dataset=dataset_of(wildcards),
         manifest=input.manifest,
         texts=input.texts_manifest,
         pretrained=input.checkpoint if "checkpoint" in input.keys() else None,
-        vocabulary=config["vocabulary_zoo"].get(model.get("vocabulary")),
+        vocabulary=config["vocabulary_zoo"].get(vocabulary_of(wildcards)),
     )
 
 
 def train_asks(wildcards, input):
-    cell = cell_of(wildcards, input)
-    return training_request(cell, wildcards.size, wildcards.seeds, config["validation"], SITE)
+    inputs = inputs_of_run(wildcards, input)
+    return training_request(inputs, wildcards.size, wildcards.seeds, config["validation"], SITE)
 
 
 def predict_asks(wildcards, input):
-    return prediction_request(cell_of(wildcards, input), wildcards.seeds, SITE)
+    return prediction_request(inputs_of_run(wildcards, input), wildcards.seeds, SITE)
 
 
 def score_asks(wildcards, input):

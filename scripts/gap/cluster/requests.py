@@ -30,6 +30,8 @@ DATA_STEPS = {
 }
 # Texts that each model scores while it is timed, alone and in batches, roughly.
 TIMED_TEXTS = 2000
+# Rows of a pool that is not prepared yet, where trainings of different sizes are compared.
+NOMINAL_POOL = 100_000
 # MB a second at which prepare reads a source, at least.
 PREPARED = 2
 
@@ -155,6 +157,20 @@ def training_request(
     gpus = work.gpus_for(inputs.family, workload, operations, site.most_gpus)
     everything = replace(workload, rows=n)
     return _run_request(inputs.family, everything, operations * len(parse_seeds(seeds)), gpus)
+
+
+def expected_seconds(
+    family: AnyFamily, dataset: Mapping[str, Any], size: str, validation: Mapping[str, Any]
+) -> float:
+    """Return the seconds of training one seed on one core, before anything is known of the data.
+
+    They only compare: texts have as many tokens as the text budget has words, a share of a pool is
+    one of NOMINAL_POOL rows, and checkpoints and vocabularies are of the usual sizes.
+    """
+    n = count_rows(size, NOMINAL_POOL)
+    held_out = validation_rows(n, validation["share"], validation["min"], validation["max"])
+    workload = Workload(tokens=dataset["words"], rows=n - held_out, validation=held_out)
+    return work.training_operations(family, workload) / family.core_rate(1)
 
 
 def prediction_request(inputs: Inputs, seeds: str, site: Site) -> Request:
