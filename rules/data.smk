@@ -12,7 +12,7 @@ rule download:
         "../envs/data.yaml"
     params:
         role=lambda wildcards: wildcards.source.partition("-")[0],
-        recipe=lambda wildcards: canonical_json(source_spec(wildcards)),
+        recipe=lambda wildcards: recipe_text(source_spec(wildcards)),
         content=local_content,
         program=program("download.py"),
         provenance=provenance("download.py"),
@@ -42,7 +42,7 @@ rule prepare:
         mem_mb=mem_mb(prepare_asks),
         runtime=runtime(prepare_asks),
     params:
-        recipe=lambda wildcards: canonical_json(prepare_recipe(wildcards)),
+        recipe=lambda wildcards: recipe_text(prepare_recipe(wildcards)),
         test=lambda wildcards, input: options(
             {"test-source": input.test_source} if "test_source" in input.keys() else {}
         ),
@@ -75,9 +75,7 @@ rule subsample:
         mem_mb=mem_mb(subsample_asks),
         runtime=runtime(subsample_asks, share=0.1),
     params:
-        recipe=lambda wildcards: canonical_json(
-            {"size": wildcards.size, "validation": config["validation"]}
-        ),
+        recipe=lambda wildcards: recipe_text(subsample_recipe(wildcards)),
         program=program("subsample.py"),
         provenance=provenance("subsample.py"),
     message:

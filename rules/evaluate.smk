@@ -24,10 +24,10 @@ rule predict:
         slurm_partition=partition_of_run,
     params:
         options=model_options,
-        cell=lambda wildcards: canonical_json(
+        cell=lambda wildcards: recipe_text(
             pick(dict(wildcards.items()), "dataset", "model", "size")
         ),
-        recipe=lambda wildcards: canonical_json(recipe_of(wildcards)),
+        recipe=lambda wildcards: recipe_text(recipe_of(wildcards)),
         program=program("predict.py"),
         provenance=provenance("predict.py"),
     message:
@@ -69,7 +69,7 @@ rule gather:
     input:
         for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json"),
         scores=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/scores.json"),
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
+        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
     output:
         table=report(
             "<results>/scores.csv",
@@ -119,11 +119,11 @@ rule estimate_gap:
         mem_mb=mem_mb(estimate_gap_asks),
         runtime=runtime(estimate_gap_asks),
     params:
-        recipe=canonical_json({"reference": config["reference"]} | config["gap"]),
+        recipe=recipe_text(gap_recipe()),
         program=program("estimate_gap.py"),
         provenance=provenance("estimate_gap.py"),
     message:
-        f"Estimating gaps to {config['reference']}"
+        f"Estimating gaps to {STUDY.reference}"
     shell:
         "{params.program} --recipe {params.recipe:q} --accuracies {output.accuracies}"
         " --gaps {output.gaps} {input.predictions} > {log} 2>&1"
@@ -152,11 +152,11 @@ rule forecast_gap:
         mem_mb=mem_mb(estimate_gap_asks),
         runtime=runtime(estimate_gap_asks),
     params:
-        recipe=canonical_json({"reference": config["reference"]} | config["gap"]),
+        recipe=recipe_text(gap_recipe()),
         program=program("forecast_gap.py"),
         provenance=provenance("forecast_gap.py"),
     message:
-        f"Forecasting the size at which gaps to {config['reference']} close"
+        f"Forecasting the size at which gaps to {STUDY.reference} close"
     shell:
         "{params.program} --recipe {params.recipe:q} --crossings {output.crossings}"
         " --forecasts {output.forecasts} --curves {output.curves} {input.predictions} > {log} 2>&1"
@@ -165,14 +165,12 @@ rule forecast_gap:
 rule examine_errors:
     input:
         for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"),
-        expand("<results>/datasets/{dataset}/test.json", dataset=config["datasets"]),
+        expand("<results>/datasets/{dataset}/test.json", dataset=STUDY.datasets),
         predictions=ancient(
             for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet")
         ),
-        tests=ancient(
-            expand("<results>/datasets/{dataset}/test.parquet", dataset=config["datasets"])
-        ),
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
+        tests=ancient(expand("<results>/datasets/{dataset}/test.parquet", dataset=STUDY.datasets)),
+        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
     output:
         lengths="<results>/lengths.csv",
         agreements="<results>/agreements.csv",
@@ -185,7 +183,7 @@ rule examine_errors:
         mem_mb=mem_mb(estimate_gap_asks),
         runtime=runtime(estimate_gap_asks),
     params:
-        recipe=canonical_json(errors_recipe()),
+        recipe=recipe_text(errors_recipe()),
         program=program("examine_errors.py"),
         provenance=provenance("examine_errors.py"),
     message:
@@ -217,7 +215,7 @@ rule measure_latency:
         slurm_partition=lambda wildcards: SITE.partition(timed_on_gpu(wildcards)),
     params:
         options=latency_options,
-        recipe=lambda wildcards: canonical_json(latency_recipe(wildcards)),
+        recipe=lambda wildcards: recipe_text(latency_recipe(wildcards)),
         program=program("measure_latency.py"),
         provenance=provenance("measure_latency.py"),
     message:
@@ -232,9 +230,7 @@ rule gather_latency:
     input:
         latencies=expand(
             "<results>/latency/{dataset}.json",
-            dataset=[
-                one for one in config["datasets"] if timed_cells(SimpleNamespace(dataset=one))
-            ],
+            dataset=[dataset for dataset in STUDY.datasets if timed_of(dataset)],
         ),
         accuracies="<results>/accuracies.csv",
     output:
@@ -250,7 +246,7 @@ rule gather_latency:
     conda:
         "../envs/summary.yaml"
     params:
-        recipe=canonical_json(pick(config, "reference")),
+        recipe=recipe_text({"reference": STUDY.reference}),
         program=program("gather_latency.py"),
         provenance=provenance("gather_latency.py"),
     message:

@@ -34,7 +34,7 @@ rule chart_gap:
     conda:
         "../envs/summary.yaml"
     params:
-        recipe=canonical_json(summary_recipe()),
+        recipe=recipe_text(summary_recipe()),
         program=program("chart_gap.py"),
         provenance=provenance("chart_gap.py"),
     message:
@@ -64,7 +64,7 @@ rule chart_cost:
     conda:
         "../envs/summary.yaml"
     params:
-        recipe=canonical_json(cost_chart_recipe()),
+        recipe=recipe_text(cost_chart_recipe()),
         program=program("chart_cost.py"),
         provenance=provenance("chart_cost.py"),
     message:
@@ -84,7 +84,7 @@ rule write_summary:
         latencies="<results>/latency.csv",
         crossings="<results>/crossings.csv",
         forecasts="<results>/forecasts.csv",
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
+        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
     output:
         summary=report(
             "<results>/summary.md",
@@ -98,7 +98,7 @@ rule write_summary:
     conda:
         "../envs/summary.yaml"
     params:
-        recipe=canonical_json(verdict_recipe()),
+        recipe=recipe_text(verdict_recipe()),
         program=program("write_summary.py"),
         provenance=provenance("write_summary.py"),
     message:
@@ -115,7 +115,7 @@ rule record_provenance:
     input:
         sources=source_files("manifest.json"),
         origins=source_files("origin.json"),
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
+        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
         trainings=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json"),
         predictions=for_each_cell(
             "<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"
@@ -128,8 +128,8 @@ rule record_provenance:
     conda:
         "../envs/summary.yaml"
     params:
-        recipe=canonical_json(named_config()),
-        rules=canonical_json({name: json.loads(made) for name, made in PROGRAMS.items()}),
+        recipe=recipe_text(named_config()),
+        rules=recipe_text({name: json.loads(made) for name, made in PROGRAMS.items()}),
         program=program("record_provenance.py"),
         provenance=provenance("record_provenance.py"),
     message:
@@ -145,7 +145,7 @@ rule write_report:
         **REPORTED,
         summary="<results>/summary.md",
         provenance="<results>/provenance.json",
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
+        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
     output:
         report=report(
             "<results>/report.html",
@@ -160,7 +160,7 @@ rule write_report:
         "../envs/summary.yaml"
     params:
         **{name: sha256_file(file) for name, file in PAGE.items()},
-        recipe=canonical_json(summary_recipe()),
+        recipe=recipe_text(summary_recipe()),
         # Beside the repository's programs, wherever it lies: digests tell of a change.
         page=lambda wildcards, input: options(PAGE),
         tables=lambda wildcards, input: options({name: input[name] for name in REPORTED}),
@@ -188,7 +188,7 @@ rule export:
     conda:
         "../envs/summary.yaml"
     params:
-        recipe=canonical_json(export_recipe()),
+        recipe=recipe_text(export_recipe()),
         program=program("export_tables.py"),
         provenance=provenance("export_tables.py"),
     message:

@@ -26,7 +26,7 @@ rule train:
     params:
         state=subpath(output.training, parent=True),
         options=model_options,
-        recipe=lambda wildcards: canonical_json(recipe_of(wildcards)),
+        recipe=lambda wildcards: recipe_text(recipe_of(wildcards)),
         program=program("train.py"),
         provenance=provenance("train.py"),
     message:
