@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 # The repository. In a Snakemake module, workflow.basedir is the folder of somebody else's Snakefile.
 ROOT = Path(workflow.current_basedir).parent
@@ -20,10 +19,11 @@ import gap
 
 sys.path.remove(str(ROOT / "scripts"))
 
-from gap.config import check as study
 from gap.run.arguments import within_limit
 from gap.cluster.requests import expected_seconds
-from gap.models.family import family_of, load_recipe
+from gap.models.family import family_of
+from gap.config.check import check, complete
+from gap.config.spelling import check_spelling
 from gap.run.errors import UserError
 from gap.run.json import canonical_json, read_json
 from gap.run.failures import explain_failures, resume_command
@@ -31,6 +31,11 @@ from gap.run.digests import file_digests, sha256_file
 from gap.run.provenance import installed_packages, locked_packages, provenance_of
 from gap.data.readers import AbsentError, list_data_files
 from gap.results.reading import reading_recipe
+from gap.study.cells import largest_size, timed_cells
+from gap.study.fields import Block
+from gap.study.recipes import EncodeRecipe, ErrorsRecipe, GapRecipe, PrepareRecipe, SubsampleRecipe
+from gap.study.sizes import count_rows, parse_seeds
+from gap.study.sources import DataFile, Folder
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
@@ -65,13 +70,13 @@ def folder_of(name):
 
 try:
     if workflow.is_main_process and STANDALONE:
-        study.check_spelling(sorted({os.path.relpath(path) for path in workflow.configfiles}))
-    study.complete(config)
+        check_spelling(sorted({os.path.relpath(path) for path in workflow.configfiles}))
+    STUDY = complete(config)
     workflow.register_pathvars(**config["pathvars"])
     config["pathvars"] = {name: folder_of(name) for name in config["pathvars"]}
     RESULTS = config["pathvars"]["results"]
     # Jobs on other machines need not read people's files again.
-    ABSENT = study.check(config, Path(RESULTS)) if workflow.is_main_process else []
+    ABSENT = check(STUDY, Path(RESULTS)) if workflow.is_main_process else []
 except UserError as error:
     stop(f"config: {error}")
 for absent in ABSENT:
@@ -129,23 +134,24 @@ def program(name):
 
 def provenance(name):
     """What makes the results of a program: digest of its code, versions of packages."""
-    return provenance_of(name, config["packages"], VERSIONS)
+    return provenance_of(name, STUDY.packages, VERSIONS)
 
 
 def source_spec(wildcards):
     """The config's source behind dataset-NAME, test-NAME or checkpoint-NAME."""
     role, _, name = wildcards.source.partition("-")
     if role == "checkpoint":
-        return config["checkpoint_zoo"][name]
-    return config["dataset_zoo"][name]["source" if role == "dataset" else "test"]
+        return STUDY.checkpoint_zoo[name]
+    dataset = STUDY.dataset_zoo[name]
+    return dataset.source if role == "dataset" else dataset.test
 
 
 def dataset_of(wildcards):
-    return config["dataset_zoo"][wildcards.dataset]
+    return STUDY.dataset_zoo[wildcards.dataset]
 
 
 # What is asked of each model, by its name; see gap.models.family.
-FAMILIES = {name: family_of(load_recipe(entry)) for name, entry in config["model_zoo"].items()}
+FAMILIES = {name: family_of(recipe) for name, recipe in STUDY.model_zoo.items()}
 
 
 def family_of_run(wildcards):
@@ -164,28 +170,18 @@ def vocabulary_of(wildcards):
 
 def is_there(cell):
     """Whether a run was finished some time."""
-    folder = Path(RESULTS, "runs", *cell.values())
+    folder = Path(RESULTS, "runs", cell.dataset, cell.model, cell.size, cell.seeds)
     return (folder / "predictions.parquet").exists()
 
 
-# Every training that the study names, as the wildcards of its files.
-CELLS = [
-    {"dataset": dataset, "model": model, "size": size, "seeds": seeds}
-    for dataset in config["datasets"]
-    for model in config["models"]
-    for size in config["sizes"]
-    for seeds in config["model_zoo"][model]["seeds"]
-]
-# What follows --config is text.
-PARTIAL = str(config["partial"]).lower() == "true"
-MISSING = [cell for cell in CELLS if PARTIAL and not is_there(cell)]
-if MISSING == CELLS:
+MISSING = [cell for cell in STUDY.cells if STUDY.partial and not is_there(cell)]
+if MISSING == STUDY.cells:
     stop("config: partial: no run of the study is finished yet; call snakemake without it")
 
 
 def for_each_cell(pattern):
     """The files of a pattern with wildcards dataset, model, size and seeds, for the whole study."""
-    return [pattern.format(**cell) for cell in CELLS if cell not in MISSING]
+    return [pattern.format(**cell.wildcards) for cell in STUDY.cells if cell not in MISSING]
 
 
 def pick(mapping, *keys):
@@ -195,7 +191,8 @@ def pick(mapping, *keys):
 
 def spell(recipe):
     """A recipe as a param and as an argument: canonical JSON, or @FILE that holds it if it is long."""
-    return within_limit([canonical_json(recipe)], Path(RESULTS, ".arguments"))[0]
+    content = recipe.plain() if isinstance(recipe, Block) else recipe
+    return within_limit([canonical_json(content)], Path(RESULTS, ".arguments"))[0]
 
 
 def listed(name):
@@ -212,10 +209,10 @@ def options(files):
 
 def local_files(wildcards):
     """The user's own files, as inputs that never trigger; their digests, a param, do."""
-    spec = source_spec(wildcards)
-    if spec["kind"] != "file":
+    source = source_spec(wildcards)
+    if not isinstance(source, DataFile | Folder):
         return []
-    path = Path(spec["path"])
+    path = Path(source.path)
     if wildcards.source.startswith("checkpoint-"):
         files = sorted(filter(Path.is_file, path.iterdir()))
     else:
@@ -236,18 +233,25 @@ def local_content(wildcards):
 
 def prepare_inputs(wildcards):
     files = {"source": f"<results>/sources/dataset-{wildcards.dataset}/manifest.json"}
-    if isinstance(dataset_of(wildcards)["test"], dict):
+    if dataset_of(wildcards).test_source:
         files["test_source"] = f"<results>/sources/test-{wildcards.dataset}/manifest.json"
     return files
 
 
 def prepare_recipe(wildcards):
     """What of a data set's entry decides its rows; where they come from is an input."""
-    recipe = {"name": wildcards.dataset} | dataset_of(wildcards)
-    elsewhere = ["source", "max_tokens", "published"]
-    if isinstance(recipe["test"], dict):
-        elsewhere.append("test")
-    return {key: value for key, value in recipe.items() if key not in elsewhere}
+    return PrepareRecipe.of(wildcards.dataset, dataset_of(wildcards))
+
+
+def subsample_recipe(wildcards):
+    """What decides which rows of the pool a run has."""
+    return SubsampleRecipe(size=wildcards.size, validation=STUDY.validation)
+
+
+def encode_recipe(wildcards):
+    """What of a text gets ids."""
+    dataset = dataset_of(wildcards)
+    return EncodeRecipe(keep=dataset.keep, max_tokens=dataset.max_tokens)
 
 
 def ids_folder(wildcards):
@@ -291,21 +295,12 @@ def descents(wildcards):
     return recipe.trials if recipe.by_gradient_descent else 1
 
 
-# The size whose models are timed: the largest share of a pool, else the largest number.
-TIMED_SIZE = max(config["sizes"], key=lambda size: (size.endswith("%"), float(size.strip("%"))))
-# Of each data set and model the first block of seeds: times depend on shapes, not on the weights.
-TIMED = [
-    cell
-    for cell in CELLS
-    if cell["size"] == TIMED_SIZE
-    and cell["seeds"] == config["model_zoo"][cell["model"]]["seeds"][0]
-    and cell not in MISSING
-]
+TIMED = [cell for cell in timed_cells(STUDY.cells) if cell not in MISSING]
 
 
-def timed_cells(wildcards):
+def timed_of(dataset):
     """The cells of a data set that are timed; the order of models in the config decides nothing."""
-    cells = [SimpleNamespace(**cell) for cell in TIMED if cell["dataset"] == wildcards.dataset]
+    cells = [cell for cell in TIMED if cell.dataset == dataset]
     return sorted(cells, key=lambda cell: cell.model)
 
 
@@ -313,7 +308,7 @@ def latency_inputs(wildcards):
     """The trained models of a data set, and the vocabularies that they read texts with."""
     files = {name: [] for name in ("trainings", "weights", "vocabulary_manifests", "vocabularies")}
     files["checkpoints"] = []
-    for cell in timed_cells(wildcards):
+    for cell in timed_of(wildcards.dataset):
         run = f"<results>/runs/{cell.dataset}/{cell.model}/{cell.size}/{cell.seeds}"
         files["trainings"].append(f"{run}/training.json")
         files["weights"].append(ancient(f"{run}/weights"))
@@ -327,7 +322,7 @@ def latency_inputs(wildcards):
 
 def latency_options(wildcards, input):
     """Command-line options that name the files of each model."""
-    cells = timed_cells(wildcards)
+    cells = timed_of(wildcards.dataset)
     having = {
         "trainings": [cell.model for cell in cells],
         "weights": [cell.model for cell in cells],
@@ -344,9 +339,9 @@ def latency_options(wildcards, input):
 def latency_recipe(wildcards):
     """What decides what is timed: the models, and how much of a text they read."""
     return {
-        "cell": {"dataset": wildcards.dataset, "size": TIMED_SIZE},
-        "dataset": pick(dataset_of(wildcards), "words", "max_tokens", "keep"),
-        "models": {cell.model: recipe_of(cell) for cell in timed_cells(wildcards)},
+        "cell": {"dataset": wildcards.dataset, "size": largest_size(STUDY.sizes)},
+        "dataset": pick(dataset_of(wildcards).plain(), "words", "max_tokens", "keep"),
+        "models": {cell.model: recipe_of(cell) for cell in timed_of(wildcards.dataset)},
     }
 
 
@@ -357,8 +352,8 @@ FIRST = sys.maxsize
 def expected_work(wildcards):
     """How long a training takes against others: the longest start first, so none is left alone."""
     family, dataset = family_of_run(wildcards), dataset_of(wildcards)
-    seconds = expected_seconds(family, dataset, wildcards.size, config["validation"])
-    return min(FIRST - 1, int(1000 * seconds * len(study.parse_seeds(wildcards.seeds))))
+    seconds = expected_seconds(family, dataset, wildcards.size, STUDY.validation)
+    return min(FIRST - 1, int(1000 * seconds * len(parse_seeds(wildcards.seeds))))
 
 
 PROGRAMS = {
@@ -373,46 +368,50 @@ PROGRAMS = {
 
 def named_config():
     """All of the config that the study's results come from: the entries that it names."""
-    models = pick(config["model_zoo"], *config["models"])
-    zoos = {"model_zoo": models, "dataset_zoo": pick(config["dataset_zoo"], *config["datasets"])}
-    for zoo in ("checkpoint_zoo", "vocabulary_zoo"):
-        used = {FAMILIES[name].recipe.name_in(zoo) for name in models}
-        zoos[zoo] = pick(config[zoo], *sorted(used - {None}))
-    return zoos | {
-        key: value for key, value in config.items() if key not in (*zoos, "pathvars", "partial")
-    }
+    named = STUDY.with_named_entries().plain()
+    return {key: value for key, value in named.items() if key not in ("pathvars", "partial")}
 
 
 def source_files(file):
     """A file of all sources that the study names."""
-    named = named_config()
-    names = [f"dataset-{name}" for name in named["datasets"]]
-    tests = named["dataset_zoo"].items()
-    names += [f"test-{name}" for name, entry in tests if isinstance(entry["test"], dict)]
-    names += [f"checkpoint-{name}" for name in named["checkpoint_zoo"]]
+    named = STUDY.with_named_entries()
+    names = [f"dataset-{name}" for name in named.dataset_zoo]
+    names += [f"test-{name}" for name, entry in named.dataset_zoo.items() if entry.test_source]
+    names += [f"checkpoint-{name}" for name in named.checkpoint_zoo]
     return expand(f"<results>/sources/{{name}}/{file}", name=names)
 
 
 def summary_recipe():
     """How the chart and the summary name the models, in the study's order, and judge gaps."""
     published = [
-        {"dataset": dataset} | figure
-        for dataset in config["datasets"]
-        for figure in config["dataset_zoo"][dataset].get("published", [])
-        if figure["model"] in config["models"]
+        {"dataset": dataset} | figure.plain()
+        for dataset in STUDY.datasets
+        for figure in STUDY.dataset_zoo[dataset].published
+        if figure.model in STUDY.models
     ]
-    others = {"missing": MISSING, "published": published}
+    others = {"missing": [cell.wildcards for cell in MISSING], "published": published}
     return reading_recipe(config) | {key: rows for key, rows in others.items() if rows}
+
+
+def gap_recipe():
+    """Which model the others are compared with, and how gaps are judged."""
+    gap = STUDY.gap
+    return GapRecipe(reference=STUDY.reference, margin=gap.margin, confidence=gap.confidence)
 
 
 def errors_recipe():
     """What decides where errors are looked for, and how many texts are shown."""
-    return pick(config, "models", "reference", "examples") | pick(config["gap"], "confidence")
+    return ErrorsRecipe(
+        models=STUDY.models,
+        reference=STUDY.reference,
+        examples=STUDY.examples,
+        confidence=STUDY.gap.confidence,
+    )
 
 
 def verdict_recipe():
     """What the summary goes by: all that, and the seeds, as it tells which to add."""
-    seeds = {model: config["model_zoo"][model]["seeds"] for model in config["models"]}
+    seeds = {model: STUDY.model_zoo[model].seeds for model in STUDY.models}
     return summary_recipe() | {"seeds": seeds}
 
 

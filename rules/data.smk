@@ -77,7 +77,7 @@ rule subsample:
         mem_mb=mem_mb(subsample_asks),
         runtime=runtime(subsample_asks, share=0.1),
     params:
-        recipe=lambda wildcards: spell({"size": wildcards.size, "validation": config["validation"]}),
+        recipe=lambda wildcards: spell(subsample_recipe(wildcards)),
         program=program("subsample.py"),
         provenance=provenance("subsample.py"),
     message:

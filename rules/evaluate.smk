@@ -67,7 +67,7 @@ rule gather:
     input:
         for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json"),
         scores=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/scores.json"),
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
+        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
     output:
         table=report(
             "<results>/scores.csv",
@@ -120,11 +120,11 @@ rule estimate_gap:
         runtime=runtime(estimate_gap_asks),
     params:
         predictions=listed("predictions"),
-        recipe=spell({"reference": config["reference"]} | config["gap"]),
+        recipe=spell(gap_recipe()),
         program=program("estimate_gap.py"),
         provenance=provenance("estimate_gap.py"),
     message:
-        f"Estimating gaps to {config['reference']}"
+        f"Estimating gaps to {STUDY.reference}"
     shell:
         "{params.program} --recipe {params.recipe:q} --accuracies {output.accuracies}"
         " --gaps {output.gaps} {params.predictions} > {log} 2>&1"
@@ -154,11 +154,11 @@ rule forecast_gap:
         runtime=runtime(estimate_gap_asks),
     params:
         predictions=listed("predictions"),
-        recipe=spell({"reference": config["reference"]} | config["gap"]),
+        recipe=spell(gap_recipe()),
         program=program("forecast_gap.py"),
         provenance=provenance("forecast_gap.py"),
     message:
-        f"Forecasting the size at which gaps to {config['reference']} close"
+        f"Forecasting the size at which gaps to {STUDY.reference} close"
     shell:
         "{params.program} --recipe {params.recipe:q} --crossings {output.crossings}"
         " --forecasts {output.forecasts} --curves {output.curves} {params.predictions} > {log} 2>&1"
@@ -167,14 +167,12 @@ rule forecast_gap:
 rule examine_errors:
     input:
         for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"),
-        expand("<results>/datasets/{dataset}/test.json", dataset=config["datasets"]),
+        expand("<results>/datasets/{dataset}/test.json", dataset=STUDY.datasets),
         predictions=ancient(
             for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet")
         ),
-        tests=ancient(
-            expand("<results>/datasets/{dataset}/test.parquet", dataset=config["datasets"])
-        ),
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
+        tests=ancient(expand("<results>/datasets/{dataset}/test.parquet", dataset=STUDY.datasets)),
+        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
     output:
         lengths="<results>/lengths.csv",
         agreements="<results>/agreements.csv",
@@ -237,9 +235,7 @@ rule gather_latency:
     input:
         latencies=expand(
             "<results>/latency/{dataset}.json",
-            dataset=[
-                one for one in config["datasets"] if timed_cells(SimpleNamespace(dataset=one))
-            ],
+            dataset=[dataset for dataset in STUDY.datasets if timed_of(dataset)],
         ),
         accuracies="<results>/accuracies.csv",
     output:
@@ -256,7 +252,7 @@ rule gather_latency:
         "../envs/summary.yaml"
     params:
         latencies=listed("latencies"),
-        recipe=spell(pick(config, "reference")),
+        recipe=spell({"reference": STUDY.reference}),
         program=program("gather_latency.py"),
         provenance=provenance("gather_latency.py"),
     message:

@@ -83,7 +83,7 @@ def rows_at_most(wildcards):
     if wildcards.size.endswith("%") and not pool.exists():
         return math.inf
     rows = read_json(pool)["rows"] if wildcards.size.endswith("%") else None
-    return study.count_rows(wildcards.size, rows) * len(study.parse_seeds(wildcards.seeds))
+    return count_rows(wildcards.size, rows) * len(parse_seeds(wildcards.seeds))
 
 
 def group_of_steps(wildcards):
@@ -124,7 +124,7 @@ def subsample_asks(wildcards, input):
 
 
 def fit_vocabulary_asks(wildcards, input):
-    most = config["vocabulary_zoo"][wildcards.vocabulary]["sample_texts"]
+    most = STUDY.vocabulary_zoo[wildcards.vocabulary].sample_texts
     return data_request("fit_vocabulary", input.manifest, wildcards.size, most)
 
 
@@ -144,13 +144,13 @@ def inputs_of_run(wildcards, input):
         manifest=input.manifest,
         texts=input.texts_manifest,
         pretrained=input.checkpoint if "checkpoint" in input.keys() else None,
-        vocabulary=config["vocabulary_zoo"].get(vocabulary_of(wildcards)),
+        vocabulary=STUDY.vocabulary_zoo.get(vocabulary_of(wildcards)),
     )
 
 
 def train_asks(wildcards, input):
     inputs = inputs_of_run(wildcards, input)
-    return training_request(inputs, wildcards.size, wildcards.seeds, config["validation"], SITE)
+    return training_request(inputs, wildcards.size, wildcards.seeds, STUDY.validation, SITE)
 
 
 def predict_asks(wildcards, input):
@@ -162,12 +162,12 @@ def score_asks(wildcards, input):
 
 
 def timed_on_gpu(wildcards):
-    return any(map(on_gpu, timed_cells(wildcards)))
+    return any(map(on_gpu, timed_of(wildcards.dataset)))
 
 
 def latency_asks(wildcards, input):
     gpus = int(timed_on_gpu(wildcards))
-    return latency_request(input.weights, input.checkpoints, dataset_of(wildcards), gpus)
+    return latency_request(input.weights, input.checkpoints, dataset_of(wildcards).plain(), gpus)
 
 
 def estimate_gap_asks(wildcards, input):

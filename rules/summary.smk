@@ -84,7 +84,7 @@ rule write_summary:
         latencies="<results>/latency.csv",
         crossings="<results>/crossings.csv",
         forecasts="<results>/forecasts.csv",
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
+        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
     output:
         summary=report(
             "<results>/summary.md",
@@ -116,7 +116,7 @@ rule record_provenance:
     input:
         sources=source_files("manifest.json"),
         origins=source_files("origin.json"),
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
+        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
         trainings=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json"),
         predictions=for_each_cell(
             "<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"
@@ -149,7 +149,7 @@ rule write_report:
         **REPORTED,
         summary="<results>/summary.md",
         provenance="<results>/provenance.json",
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=config["datasets"]),
+        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
     output:
         report=report(
             "<results>/report.html",

@@ -20,7 +20,7 @@ rule fit_vocabulary:
         mem_mb=mem_mb(fit_vocabulary_asks),
         runtime=runtime(fit_vocabulary_asks, share=0.4),
     params:
-        recipe=lambda wildcards: spell(config["vocabulary_zoo"][wildcards.vocabulary]),
+        recipe=lambda wildcards: spell(STUDY.vocabulary_zoo[wildcards.vocabulary]),
         program=program("fit_vocabulary.py"),
         provenance=provenance("fit_vocabulary.py"),
     message:
@@ -54,7 +54,7 @@ rule encode:
         mem_mb=mem_mb(encode_asks),
         runtime=runtime(encode_asks),
     params:
-        recipe=lambda wildcards: spell(pick(dataset_of(wildcards), "max_tokens", "keep")),
+        recipe=lambda wildcards: spell(encode_recipe(wildcards)),
         program=program("encode.py"),
         provenance=provenance("encode.py"),
     message:
@@ -96,7 +96,7 @@ rule encode_subsample:
         mem_mb=mem_mb(encode_subsample_asks),
         runtime=runtime(encode_subsample_asks, share=0.5),
     params:
-        recipe=lambda wildcards: spell(pick(dataset_of(wildcards), "max_tokens", "keep")),
+        recipe=lambda wildcards: spell(encode_recipe(wildcards)),
         program=program("encode.py"),
         provenance=provenance("encode.py"),
     message:

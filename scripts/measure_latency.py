@@ -18,6 +18,7 @@ from gap.models.family import family_of, load_recipe
 from gap.run.json import read_json, write_json
 from gap.run.program import run
 from gap.study.recipes import ModelRecipe
+from gap.study.sizes import longest_text
 
 if TYPE_CHECKING:
     from gap.models.serving import ServedModel
@@ -136,11 +137,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
     os.environ |= ONE_CORE
     import torch
-    from gap.cluster.work import longest_text
     from gap.models.hardware import describe_hardware
 
     torch.set_num_threads(1)
-    most = MOST_TOKENS // longest_text(arguments.recipe["dataset"])
+    dataset = arguments.recipe["dataset"]
+    most = MOST_TOKENS // longest_text(dataset["words"], dataset["max_tokens"])
     measured = measure(load_models(arguments), read_texts(arguments.test), most)
     for name, recipe in recipes_of(arguments).items():
         measured[name] |= {

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from gap.cluster.plan import Study, by_family, without
+from gap.cluster.plan import Plan, by_family, without
 from gap.config import check as config_module
 from gap.models.workload import Assumption
 from gap.run.errors import UserError
@@ -93,7 +93,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 # ---------------------------------------------------------------- the parts of the page
 
 
-def describe_study(plan: Study, name: str) -> str:
+def describe_study(plan: Plan, name: str) -> str:
     config = plan.config
     models, sizes = config["models"], config["sizes"]
     seeds = {sum(len(parse_seeds(b)) for b in plan.family(model).recipe.seeds) for model in models}
@@ -106,14 +106,14 @@ def describe_study(plan: Study, name: str) -> str:
     )
 
 
-def describe_trials(plan: Study) -> str:
+def describe_trials(plan: Plan) -> str:
     """Return a sentence on the models that have several trials a training, if there are any."""
     several = {model: plan.family(model).recipe.trials for model in plan.config["models"]}
     counts = [f"{model} {count}" for model, count in several.items() if count > 1]
     return f" Trials in a training, where there are several: {', '.join(counts)}." if counts else ""
 
 
-def totals(plan: Study) -> str:
+def totals(plan: Plan) -> str:
     """Return the totals, before all else."""
     on_gpus, at_once = plan.hours(), plan.value("gpus")
     jobs, files = plan.jobs(), plan.files()
@@ -139,7 +139,7 @@ def totals(plan: Study) -> str:
     return table(["in all (computed)", ""], rows)
 
 
-def hours_table(plan: Study) -> str:
+def hours_table(plan: Plan) -> str:
     """Return the table of hours, a row for each model, a column for each size."""
     sizes = plan.config["sizes"]
     rows = []
@@ -153,7 +153,7 @@ def hours_table(plan: Study) -> str:
     return table(["GPU-hours (computed)", *sizes, "all sizes"], rows)
 
 
-def rates_table(plan: Study) -> str:
+def rates_table(plan: Plan) -> str:
     """Return the table of what was measured, and of the rates that the plan makes of it."""
     rows = []
     dataset = plan.config["datasets"][0]
@@ -180,17 +180,17 @@ def rates_table(plan: Study) -> str:
     )
 
 
-def where(plan: Study) -> str:
+def where(plan: Plan) -> str:
     return "one core" if plan.measured["device"] == "cpu" else "the GPU"
 
 
-def origin(plan: Study, model: str) -> str:
+def origin(plan: Plan, model: str) -> str:
     """Return how a rate of the plan came about."""
     assumption = plan.family(model).assumption
     return assumption.origin if assumption and plan.measured["device"] == "cpu" else "measured"
 
 
-def assumptions_of(plan: Study) -> list[Assumption]:
+def assumptions_of(plan: Plan) -> list[Assumption]:
     """Return what is assumed of GPUs as long as none was measured, each once."""
     if plan.measured["device"] != "cpu":
         return []
@@ -198,7 +198,7 @@ def assumptions_of(plan: Study) -> list[Assumption]:
     return list(dict.fromkeys(filter(None, assumptions)))
 
 
-def describe_rates(plan: Study) -> str:
+def describe_rates(plan: Plan) -> str:
     measured = plan.measured
     facts = (
         f"Measured: {measured['processor']}, {measured['precision']}, {measured['date']}; a "
@@ -215,7 +215,7 @@ def describe_rates(plan: Study) -> str:
     )
 
 
-def assumptions_table(plan: Study) -> str:
+def assumptions_table(plan: Plan) -> str:
     used = {
         name: assumed
         for name, assumed in plan.assumptions["values"].items()
@@ -233,7 +233,7 @@ def assumptions_table(plan: Study) -> str:
     return table(["assumed", "value", "unit", "source"], rows)
 
 
-def passes_by_models(plan: Study) -> dict[str, list[str]]:
+def passes_by_models(plan: Plan) -> dict[str, list[str]]:
     models: dict[str, list[str]] = {}
     for model in plan.config["models"]:
         if passes := plan.passes(model):
@@ -241,7 +241,7 @@ def passes_by_models(plan: Study) -> dict[str, list[str]]:
     return models
 
 
-def sensitivity(plan: Study) -> str:
+def sensitivity(plan: Plan) -> str:
     """Return the total under other assumptions."""
     assumptions = assumptions_of(plan)
     values = {each.value: plan.value(each.value) * each.slower for each in assumptions}
@@ -263,7 +263,7 @@ def sensitivity(plan: Study) -> str:
     return table(["if (computed)", "GPU-hours", "change"], rows)
 
 
-def requests_table(plan: Study) -> str:
+def requests_table(plan: Plan) -> str:
     """Return what the largest training of each model asks of SLURM."""
     rows = []
     dataset = plan.config["datasets"][0]
@@ -277,14 +277,14 @@ def requests_table(plan: Study) -> str:
     return table([*header, "memory of each GPU"], rows)
 
 
-def disk_table(plan: Study) -> str:
+def disk_table(plan: Plan) -> str:
     disk = plan.disk()
     whole = sum(disk.values())
     rows = [[name, amount(size), share(size, whole)] for name, size in disk.items() if size]
     return table(["on disk at the end (computed)", "bytes", "share"], rows)
 
 
-def jobs_table(plan: Study) -> str:
+def jobs_table(plan: Plan) -> str:
     jobs, files = plan.jobs(), plan.files()
     rows = [
         [
@@ -301,7 +301,7 @@ def jobs_table(plan: Study) -> str:
 # ---------------------------------------------------------------- the end of the page
 
 
-def conclusion(plan: Study) -> str:
+def conclusion(plan: Plan) -> str:
     """Return the sentences for a person: what dominates, what to leave out, what a tenth costs."""
     whole, config = plan.hours(), plan.config
     networks = [model for model in config["models"] if plan.uses_gpu(model)]
@@ -328,7 +328,7 @@ def conclusion(plan: Study) -> str:
     return "\n\n".join(sentences)
 
 
-def idle(plan: Study) -> str:
+def idle(plan: Plan) -> str:
     """Return a sentence on models that are assumed to use little of a GPU, if there are any."""
     sentences = ""
     for assumption in assumptions_of(plan):
@@ -342,7 +342,7 @@ def idle(plan: Study) -> str:
     return sentences
 
 
-def savings(plan: Study) -> str:
+def savings(plan: Plan) -> str:
     """Return what saves most: models but the reference, sizes but the ends, seeds, passes."""
     config, whole = plan.config, plan.hours()
     lists = [("models", [one for one in config["models"] if one != config["reference"]])]
@@ -365,7 +365,7 @@ def savings(plan: Study) -> str:
     return f"{'; '.join(best)}." if best else "Nothing saves any GPU-hours."
 
 
-def page(plan: Study, name: str) -> str:
+def page(plan: Plan, name: str) -> str:
     """Return the whole page."""
     parts = [
         "# What a study costs",
@@ -422,7 +422,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     given = parse(argv)
     config = load_study(given.configfile)
-    plan = Study(config, read_yaml(given.assumptions), read_json(given.throughput))
+    plan = Plan(config, read_yaml(given.assumptions), read_json(given.throughput))
     if not any(plan.uses_gpu(model) for model in config["models"]):
         raise UserError(f"{given.configfile}: no model needs a GPU; there is nothing to plan")
     target = given.page or given.configfile.with_suffix(".md")

@@ -23,7 +23,7 @@ from gap.run.json import read_json, write_json
 from gap.run.program import run
 from gap.run.runstate import keep, restore, state_folder
 from gap.run.workers import Workers
-from gap.study.steps import PrepareRecipe
+from gap.study.recipes import PrepareRecipe
 
 
 def prepare(arguments: argparse.Namespace, folder: Path) -> None:

@@ -27,7 +27,8 @@ import prepare
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from gap.config.check import check, check_spelling, complete
+from gap.config.check import check, complete
+from gap.config.spelling import check_spelling
 from gap.data import readers as sources
 from gap.data.preparing.texts import cut_text, normalise
 from gap.data.readers.records import LONG_LABEL
@@ -855,8 +856,8 @@ def config_line(content):
         for path in ("own.yaml", "study.yaml"):
             update_config(config, load_configfile(path))
         check_spelling([ROOT / "config.yaml", "own.yaml", "study.yaml"])
-        complete(config)
-        absent = check(config, Path(config["pathvars"]["results"]))
+        study = complete(config)
+        absent = check(study, Path(study.pathvars.results))
     except (UserError, WorkflowError) as error:
         return str(error)
     return absent[0] if absent else None

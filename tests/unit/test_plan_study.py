@@ -9,10 +9,11 @@ from pathlib import Path
 import plan_study
 import pytest
 import yaml
-from gap.cluster.plan import ONCE, OUTPUTS, Cell, Study, id_bytes, speed_of
+from gap.cluster.plan import ONCE, OUTPUTS, Plan, id_bytes, speed_of
 from gap.config import check as config_module
 from gap.run.errors import UserError
 from gap.run.json import read_json
+from gap.study.cells import Cell
 from tiny_study import GRID
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ CHART = ("html", "svg", "png", "vl.json")
 @pytest.fixture
 def plan():
     """The study of the committed page."""
-    return Study(
+    return Plan(
         plan_study.load_study(PLAN),
         plan_study.read_yaml(ROOT / "docs" / "assumptions.yaml"),
         read_json(ROOT / "benchmarks" / "throughput.json"),
@@ -86,7 +87,7 @@ def test_what_was_measured_on_a_gpu_takes_the_place_of_assumptions(plan):
     one = {"tokens": 1000, "operations_per_token": 10**9, "cpu_seconds": 9, "wall_seconds": 0.5}
     measured = {**plan.measured, "device": "cuda", "peak": 6e14}
     measured["models"] = {model: {"full": one, "mixed": one} for model in plan.config["models"]}
-    on_gpu = Study(plan.config, plan.assumptions, measured)
+    on_gpu = Plan(plan.config, plan.assumptions, measured)
     assert on_gpu.rate("roberta-base") == on_gpu.rate("lstm-4-512") == 2e12
     assert on_gpu.rate("tfidf") == pytest.approx(1e12 / 9)
     page = plan_study.page(on_gpu, "docs/plan.yaml")
@@ -148,8 +149,8 @@ def test_input_that_is_none_is_told(tmp_path, content, said):
 
 def test_what_is_missing_is_told(plan):
     with pytest.raises(UserError, match=r"values\.rows\.value is missing"):
-        Study(plan.config, {"values": {}}, plan.measured).rows("yelp")
-    unmeasured = Study(plan.config, plan.assumptions, {**plan.measured, "models": {}})
+        Plan(plan.config, {"values": {}}, plan.measured).rows("yelp")
+    unmeasured = Plan(plan.config, plan.assumptions, {**plan.measured, "models": {}})
     with pytest.raises(UserError, match="no throughput of roberta-large was measured"):
         plan_study.page(unmeasured, "docs/plan.yaml")
 
@@ -223,7 +224,7 @@ def tiny(finished):
     values |= {"characters": 73, "compressed": 0.4, "gpus": 1}
     shape = read_json(folder / "tiny-bert" / "config.json")
     assumptions = {"values": {name: {"value": value} for name, value in values.items()}}
-    return Study(planned, assumptions | {"checkpoints": {"tiny": shape}}, {})
+    return Plan(planned, assumptions | {"checkpoints": {"tiny": shape}}, {})
 
 
 def bytes_under(folder, pattern):

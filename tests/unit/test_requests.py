@@ -13,24 +13,23 @@ from gap.cluster.requests import (
     prepare_request,
     training_request,
 )
-from gap.config import check as study
-from gap.models.family import family_of, load_recipe
+from gap.config.check import complete
+from gap.models.family import family_of
 from gap.run.json import write_json
+from gap.study.recipes import Validation
 
-VALIDATION = {"share": 0.2, "min": 20, "max": 2000}
+VALIDATION = Validation()
 GPUS = Site(most_gpus=8, most_minutes=1440)
 
 
 @pytest.fixture(scope="module")
-def config():
+def study():
     with open("config.yaml", encoding="utf-8") as file:
-        config = yaml.safe_load(file)
-    study.complete(config)
-    return config
+        return complete(yaml.safe_load(file))
 
 
 @pytest.fixture
-def cell(tmp_path, config):
+def cell(tmp_path, study):
     """A function that returns the inputs of a model of the default study, on so many rows."""
     shape = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
     write_json(tmp_path / "files" / "config.json", shape | {"vocab_size": 30_522})
@@ -43,14 +42,16 @@ def cell(tmp_path, config):
         counts = {"rows": rows, "tokens": 40 * rows}
         each = {"1": counts, "2": counts | {"tokens": 50 * rows}}
         write_json(tmp_path / "ids.json", each if model == "lstm" else counts)
-        recipe = config["model_zoo"][model]
+        recipe = study.model_zoo[model]
         return Inputs(
-            family=family_of(load_recipe(recipe)),
-            dataset=config["dataset_zoo"]["imdb"],
+            family=family_of(recipe),
+            dataset=study.dataset_zoo["imdb"],
             manifest=str(tmp_path / "pool.json"),
             texts=str(tmp_path / ("pool.json" if model == "tfidf" else "ids.json")),
-            pretrained=str(tmp_path / "checkpoint.json") if "checkpoint" in recipe else None,
-            vocabulary=config["vocabulary_zoo"].get(recipe.get("vocabulary")),
+            pretrained=str(tmp_path / "checkpoint.json")
+            if recipe.name_in("checkpoint_zoo")
+            else None,
+            vocabulary=study.vocabulary_zoo.get(recipe.name_in("vocabulary_zoo")),
         )
 
     return make

@@ -55,7 +55,7 @@ def recipes(**given):
     """Recipes with the schema's defaults, one of each kind; `given` are added to the LSTM."""
     checkpoint = {"family": "transformer", "checkpoint": "tiny"}
     lstm: dict[str, Any] = {"family": "lstm", "vocabulary": "pieces"} | given
-    config = {
+    config: dict[str, Any] = {
         "datasets": ["reviews"],
         "models": ["fine-tuned", "lstm"],
         "reference": "fine-tuned",

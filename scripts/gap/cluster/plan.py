@@ -15,8 +15,9 @@ from gap.models.family import AnyFamily, family_of, load_recipe
 from gap.models.workload import ParameterCount, Workload
 from gap.run.errors import UserError
 from gap.run.json import canonical_json
+from gap.study.cells import Cell, cells_of
 from gap.study.recipes import GradientDescent
-from gap.study.sizes import count_rows, parse_seeds, validation_rows
+from gap.study.sizes import count_rows, longest_text, parse_seeds, validation_rows
 from gap.study.tuning import largest, values_of
 
 Config = dict[str, Any]
@@ -66,21 +67,6 @@ RECORD_BYTES, SMALL_BYTES, CHART_BYTES = 3200, 500, 2_450_000
 CHECKPOINT_COPIES = 3 * 3
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A training job, by the names that its files have."""
-
-    dataset: str
-    model: str
-    size: str
-    seeds: str
-
-    @property
-    def count(self) -> int:
-        """The number of seeds."""
-        return len(parse_seeds(self.seeds))
-
-
 def id_bytes(vocabulary: int) -> int:
     """Return the bytes of a token's id."""
     return 2 if vocabulary <= 1 << 16 else 4
@@ -97,8 +83,8 @@ def _family(entry: str) -> AnyFamily:
 
 
 @dataclass(frozen=True)
-class Study:
-    """A study: its config, what is assumed where no config tells, and what was measured.
+class Plan:
+    """A study to be planned: its config, what is assumed beside it, and what was measured.
 
     `assumptions` has `values` (each with a `value`) and `checkpoints` (shapes by name), `measured`
     what benchmarks/throughput.py writes.
@@ -115,26 +101,21 @@ class Study:
         except KeyError:
             raise UserError(f"assumptions: values.{name}.value is missing; give it") from None
 
-    def assuming(self, **values: float) -> Study:
+    def assuming(self, **values: float) -> Plan:
         """Return the study under other assumptions."""
         known = dict(self.assumptions["values"])
         known |= {name: known[name] | {"value": value} for name, value in values.items()}
         return replace(self, assumptions=self.assumptions | {"values": known})
 
-    def choosing(self, **lists: Any) -> Study:
+    def choosing(self, **lists: Any) -> Plan:
         """Return the study with other keys of its config: fewer models, fewer sizes."""
         return replace(self, config=self.config | lists)
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """Every training job that the study names, as rules/common.smk does."""
-        return [
-            Cell(dataset, model, size, seeds)
-            for dataset in self.config["datasets"]
-            for model in self.config["models"]
-            for size in self.config["sizes"]
-            for seeds in self.family(model).recipe.seeds
-        ]
+        """Every training job that the study names."""
+        blocks = {name: self.family(name).recipe.seeds for name in self.config["models"]}
+        return cells_of(self.config["datasets"], blocks, self.config["sizes"])
 
     def family(self, model: str) -> AnyFamily:
         """Return what answers for a model."""
@@ -145,7 +126,7 @@ class Study:
         settings = self.family(model).recipe.optimisation
         return values_of(settings.max_epochs) if isinstance(settings, GradientDescent) else []
 
-    def one_pass(self) -> Study:
+    def one_pass(self) -> Plan:
         """Return the study with one pass through the rows where a recipe has more."""
         zoo = self.config["model_zoo"]
         once = {
@@ -172,7 +153,7 @@ class Study:
             tokens=self.value("tokens"),
             rows=rows,
             validation=validation,
-            longest=work.longest_text(entry),
+            longest=longest_text(entry["words"], entry["max_tokens"]),
             labels=len(entry.get("labels") or []) or int(self.value("labels")),
             pieces=int(self.config["vocabulary_zoo"][vocabulary]["size"]) if vocabulary else 0,
             encoder=self.shape(recipe.name_in("checkpoint_zoo")),
@@ -430,7 +411,7 @@ def _source_files(role: str, spec: Mapping[str, Any]) -> int:
     return 3 + (CHECKPOINT_FILES if fetched and role == "checkpoint" else 1)
 
 
-def by_family(study: Study) -> dict[str, list[str]]:
+def by_family(study: Plan) -> dict[str, list[str]]:
     """Return the models of each family, in the study's order."""
     models: dict[str, list[str]] = defaultdict(list)
     for model in study.config["models"]:
@@ -438,6 +419,6 @@ def by_family(study: Study) -> dict[str, list[str]]:
     return dict(models)
 
 
-def without(study: Study, key: str, name: str) -> Study:
+def without(study: Plan, key: str, name: str) -> Plan:
     """Return the study with one name less in the list `key` of its config."""
     return study.choosing(**{key: [kept for kept in study.config[key] if kept != name]})

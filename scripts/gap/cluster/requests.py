@@ -19,7 +19,8 @@ from gap.models.family import AnyFamily
 from gap.models.network import CORE_RATE, GPU_RATE
 from gap.models.workload import Workload
 from gap.run.json import read_json
-from gap.study.sizes import count_rows, parse_seeds, validation_rows
+from gap.study.recipes import Dataset, Validation, VocabularyRecipe
+from gap.study.sizes import count_rows, longest_text, parse_seeds, validation_rows
 
 # Steps of the data path: MB and minutes whatever the data, and MB and seconds per million rows.
 # Twice to three times of what was measured, as both are limits. A vocabulary is fitted in memory.
@@ -112,11 +113,11 @@ class Inputs:
     """
 
     family: AnyFamily
-    dataset: Mapping[str, Any]
+    dataset: Dataset
     manifest: str
     texts: str
     pretrained: str | None = None
-    vocabulary: Mapping[str, Any] | None = None
+    vocabulary: VocabularyRecipe | None = None
 
     @property
     def rows(self) -> int:
@@ -131,9 +132,9 @@ class Inputs:
             tokens=self._tokens(),
             rows=rows,
             validation=validation,
-            longest=work.longest_text(self.dataset),
+            longest=longest_text(self.dataset.words, self.dataset.max_tokens),
             labels=len(read_json(self.manifest)["labels"]),
-            pieces=self.vocabulary["size"] if self.vocabulary else 0,
+            pieces=self.vocabulary.size if self.vocabulary else 0,
             encoder=EncoderShape.of(config),
         )
 
@@ -143,15 +144,15 @@ class Inputs:
         counts = [manifest] if "rows" in manifest else list(manifest.values())
         if "tokens" in counts[0]:
             return float(max(count["tokens"] / max(count["rows"], 1) for count in counts))
-        return float(self.dataset["words"])
+        return float(self.dataset.words)
 
 
 def training_request(
-    inputs: Inputs, size: str, seeds: str, validation: Mapping[str, Any], site: Site
+    inputs: Inputs, size: str, seeds: str, validation: Validation, site: Site
 ) -> Request:
     """Return what training a block of seeds on `size` rows asks for."""
     n = count_rows(size, inputs.rows)
-    held_out = validation_rows(n, validation["share"], validation["min"], validation["max"])
+    held_out = validation_rows(n, validation.share, validation.min, validation.max)
     workload = inputs.workload(n - held_out, held_out)
     operations = work.training_operations(inputs.family, workload)
     gpus = work.gpus_for(inputs.family, workload, operations, site.most_gpus)
@@ -160,7 +161,7 @@ def training_request(
 
 
 def expected_seconds(
-    family: AnyFamily, dataset: Mapping[str, Any], size: str, validation: Mapping[str, Any]
+    family: AnyFamily, dataset: Dataset, size: str, validation: Validation
 ) -> float:
     """Return the seconds of training one seed on one core, before anything is known of the data.
 
@@ -168,8 +169,8 @@ def expected_seconds(
     one of NOMINAL_POOL rows, and checkpoints and vocabularies are of the usual sizes.
     """
     n = count_rows(size, NOMINAL_POOL)
-    held_out = validation_rows(n, validation["share"], validation["min"], validation["max"])
-    workload = Workload(tokens=dataset["words"], rows=n - held_out, validation=held_out)
+    held_out = validation_rows(n, validation.share, validation.min, validation.max)
+    workload = Workload(tokens=dataset.words, rows=n - held_out, validation=held_out)
     return work.training_operations(family, workload) / family.core_rate(1)
 
 
@@ -182,7 +183,7 @@ def prediction_request(inputs: Inputs, seeds: str, site: Site) -> Request:
 
 
 def latency_request(
-    weights: Iterable[str], checkpoints: Iterable[str], dataset: Mapping[str, Any], gpus: int
+    weights: Iterable[str], checkpoints: Iterable[str], dataset: Dataset, gpus: int
 ) -> Request:
     """Return what timing the models of a data set asks for, from their weights' folders.
 
@@ -191,7 +192,7 @@ def latency_request(
     files = [file.stat().st_size for folder in weights for file in Path(folder).rglob("*.*")]
     files += [file["bytes"] for manifest in checkpoints for file in read_json(manifest)["files"]]
     parameters = sum(files) / 4
-    operations = 2 * parameters * work.longest_text(dataset) * TIMED_TEXTS
+    operations = 2 * parameters * longest_text(dataset.words, dataset.max_tokens) * TIMED_TEXTS
     rate = GPU_RATE if gpus else CORE_RATE
     memory = work.IMPORTS_MB + work.CUDA_HOST_MB + 2 * sum(files) / 1e6
     return Request(math.ceil(memory), work.runtime_minutes(operations, rate), gpus)

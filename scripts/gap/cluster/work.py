@@ -8,16 +8,13 @@ itself (see `gap.models.family`); here stands what is general.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from statistics import fmean
 
 from gap.models.family import AnyFamily, family_of
 from gap.models.network import GPU_RATE
 from gap.models.workload import Workload
 from gap.study.tuning import grid_size, largest, trial, tuned_values, with_settings
-
-# Few texts have more tokens than this for each of their words.
-TOKENS_PER_WORD = 2
 
 MEGABYTE = 1e6
 # Resident memory of a process with torch and transformers imported: 0.5 GB were measured with
@@ -33,11 +30,6 @@ ROW_BYTES = 200
 # Minutes to start, to read the texts, to save checkpoints and weights.
 OVERHEAD_MINUTES = 15
 GPU_COUNTS = (1, 2, 4, 8)
-
-
-def longest_text(dataset: Mapping[str, int]) -> int:
-    """Return the tokens of the longest text of a data set at most, from its entry in the config."""
-    return min(int(dataset["max_tokens"]), TOKENS_PER_WORD * int(dataset["words"]))
 
 
 def training_operations(family: AnyFamily, workload: Workload) -> float:

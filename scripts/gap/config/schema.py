@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -23,7 +24,7 @@ class _Generator(GenerateJsonSchema):
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         """Return the schema with its default, unless that is none, or filled in by others."""
-        if schema.get("default") in (None, {}):
+        if schema.get("default") in (None, {}, []):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
@@ -41,6 +42,7 @@ class _Generator(GenerateJsonSchema):
         return super().tagged_union_schema(schema) | {TAGS: [str(tag) for tag in schema["choices"]]}
 
 
+@cache
 def config_schema() -> JsonSchemaValue:
     """Return the JSON schema (2020-12) of a config, with the tags of its alternatives."""
     schema = Study.model_json_schema(schema_generator=_Generator)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import cached_property
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gap.models.family import family_names, recipe_class
+from gap.study.cells import Cell, cells_of
 from gap.study.fields import UNKNOWN_KEY, Name, Names, SeedBlocks, Sizes, Unit
 from gap.study.recipes import (
     Block,
@@ -79,6 +81,30 @@ def _spell_truth(given: object) -> object:
 class Study(Block):
     """Data sets x models x sizes x seeds."""
 
+    example: ClassVar[str] = """\
+datasets: [tickets]
+models: [minilm, lstm]
+reference: minilm
+sizes: [250, 1000, 10%]
+seeds: [1-3]
+examples: 10
+packages: exact
+partial: true
+dataset_zoo:
+  tickets: {source: {kind: file, path: tickets.csv}, text: body, label: queue}
+checkpoint_zoo:
+  minilm: {kind: file, path: my-encoder}
+vocabulary_zoo:
+  pieces: {algorithm: unigram}
+model_zoo:
+  minilm: {family: transformer, checkpoint: minilm}
+  lstm: {family: lstm, vocabulary: pieces}
+validation: {min: 10}
+tuning: {trials: 1}
+gap: {margin: 0.5}
+pathvars: {results: results/tickets}
+"""
+
     datasets: Names = Field(
         min_length=1,
         description="Names in dataset_zoo of the data sets to study, one row of the chart each.",
@@ -148,3 +174,21 @@ class Study(Block):
         validate_default=True,
         description="Snakemake's key for folders, so that several studies can stand side by side.",
     )
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Every run of the study, in its order."""
+        blocks = {name: self.model_zoo[name].seeds for name in self.models}
+        return cells_of(self.datasets, blocks, self.sizes)
+
+    def with_named_entries(self) -> Self:
+        """Return the study without the entries of its zoos that it does not use."""
+        models = {name: self.model_zoo[name] for name in self.models}
+        zoos: dict[str, dict[str, Block]] = {
+            "dataset_zoo": {name: self.dataset_zoo[name] for name in self.datasets},
+            "model_zoo": {**models},
+        }
+        for zoo in ("checkpoint_zoo", "vocabulary_zoo"):
+            used = {name for model in models.values() if (name := model.name_in(zoo))}
+            zoos[zoo] = {name: getattr(self, zoo)[name] for name in sorted(used)}
+        return self.model_copy(update=zoos)

@@ -24,6 +24,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from gap.run.errors import UserError
 from gap.study.sizes import canonical_size
 
+# In a JSON schema: what may be written, in a few words, for the page of all keys.
+WRITTEN = "written"
+
 Value = TypeVar("Value")
 
 # Beyond it, numpy, torch or the database overflow.
@@ -187,12 +190,14 @@ class Spelled:
     """A value that may be spelled in several ways, and has one spelling afterwards, a text.
 
     `spell` returns that spelling, or raises an error of pydantic's; `schema` is the JSON schema of
-    what may be written.
+    what may be written, `written` says it in a few words.
     """
 
-    def __init__(self, spell: Callable[[Any], object], schema: JsonSchemaValue) -> None:
+    def __init__(
+        self, spell: Callable[[Any], object], schema: JsonSchemaValue, written: str
+    ) -> None:
         self.spell = spell
-        self.schema = schema
+        self.schema = schema | {WRITTEN: written}
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -288,9 +293,10 @@ _SIZE: JsonSchemaValue = {
     ],
 }
 # A number of rows as a text ("250"), or a share of all rows ("10%").
-Size = Annotated[str, Spelled(_check_size, _SIZE), AfterValidator(_spell_size)]
+_ANY_SIZE = Spelled(_check_size, _SIZE, "rows (`250`) or a share (`0.1`, `10%`)")
+Size = Annotated[str, _ANY_SIZE, AfterValidator(_spell_size)]
 Sizes = Annotated[
-    list[Annotated[str, Spelled(_check_size, _SIZE)]],
+    list[Annotated[str, _ANY_SIZE]],
     Field(min_length=1),
     AfterValidator(_spell_sizes),
 ]
@@ -306,10 +312,16 @@ SeedBlock = Annotated[
                 {"type": "string", "pattern": "^[0-9]{1,6}(-[0-9]{1,6})?$"},
             ],
         },
+        "a seed (`3`) or a block (`1-5`)",
     ),
 ]
 Label = Annotated[
-    str, Spelled(_spell_label, {"description": "A label.", "type": ["string", "number"]})
+    str,
+    Spelled(
+        _spell_label,
+        {"description": "A label.", "type": ["string", "number"]},
+        "text or a number",
+    ),
 ]
 
 

@@ -252,6 +252,11 @@ published: [{model: lstm, size: 1000, accuracy: 80.5, source: Our report of 2023
         description="Figures that others published of this data, shown beside the results.",
     )
 
+    @property
+    def test_source(self) -> Source | None:
+        """The source of the test set; None where it is drawn from the rows."""
+        return None if isinstance(self.test, str) else self.test
+
 
 class VocabularyRecipe(Block):
     """A SentencePiece model, fitted on the training texts of each run."""
@@ -340,3 +345,53 @@ logs: logs/tickets
 
     results: Text = Field("results", description="Folder of all results.")
     logs: Text = Field("logs", description="Folder of all logs.")
+
+
+# ---------------------------------------------------------------- what single rules go by
+
+# A size as `canonical_size` spells it.
+SpelledSize = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?%$|^[0-9]+$")]
+
+
+class PrepareRecipe(Rows):
+    """What decides the rows of a data set; `test` is None where the test set has its own source."""
+
+    name: Name
+    test: Omittable[SpelledSize] = None
+
+    @classmethod
+    def of(cls, name: str, dataset: Dataset) -> PrepareRecipe:
+        """Return the recipe of a data set of this name."""
+        keys = {key: getattr(dataset, key) for key in Rows.model_fields}
+        size = dataset.test if isinstance(dataset.test, str) else None
+        # The data set is checked already, and labels would be spelled anew.
+        return cls.model_construct(name=name, test=size, **keys)
+
+
+class SubsampleRecipe(Block):
+    """How many rows a subsample has, and how many of them are for validation."""
+
+    size: SpelledSize
+    validation: Validation
+
+
+class EncodeRecipe(Block):
+    """What of a text gets ids."""
+
+    keep: Keep
+    max_tokens: MaxTokens
+
+
+class GapRecipe(Gap):
+    """Which model the others are compared with, and how gaps are judged."""
+
+    reference: Name
+
+
+class ErrorsRecipe(Block):
+    """Where errors are looked for: in which models, and how many texts of each kind are shown."""
+
+    models: list[Name]
+    reference: Name
+    examples: int = Field(ge=0)
+    confidence: float = Field(gt=0, lt=1)

@@ -7,6 +7,9 @@ from fractions import Fraction
 
 from gap.run.errors import UserError
 
+# Few texts have more tokens than this for each of their words.
+TOKENS_PER_WORD = 2
+
 
 def parse_seeds(block: str) -> list[int]:
     """Return the seeds of a block: "3" is [3], "1-5" is [1, 2, 3, 4, 5]."""
@@ -59,3 +62,8 @@ def canonical_size(size: float | str, key: str = "sizes") -> str:
     if not 0 < percent <= 100:
         raise UserError(f"{key}: found {size}; expected a share above 0% and up to 100%")
     return f"{percent:.6f}".rstrip("0").rstrip(".") + "%"
+
+
+def longest_text(words: int, max_tokens: int) -> int:
+    """Return the tokens of the longest text of a data set at most, from what its entry allows."""
+    return min(max_tokens, TOKENS_PER_WORD * words)

@@ -11,7 +11,7 @@ from pathlib import Path
 from gap.data.excerpts import shorten
 from gap.data.readers.records import NOT_UTF8, UNKNOWN_LABEL, Record
 from gap.run.errors import UserError
-from gap.study.steps import PrepareRecipe
+from gap.study.recipes import PrepareRecipe
 
 
 @dataclass

@@ -11,8 +11,8 @@ from gap.data.excerpts import shorten
 from gap.data.preparing.labels import Labels
 from gap.data.preparing.store import Store
 from gap.run.errors import UserError
+from gap.study.recipes import PrepareRecipe
 from gap.study.sizes import canonical_size, count_rows
-from gap.study.steps import PrepareRecipe
 
 POOL, TEST, MERGED, DROPPED = range(4)
 

@@ -1,0 +1,63 @@
+"""Cells: the runs of a study, each a job that trains one model on one size for a block of seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from gap.study.sizes import parse_seeds
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run, by the names that its files have: `seeds` is a block ("1-5"), or one seed ("3")."""
+
+    dataset: str
+    model: str
+    size: str
+    seeds: str
+
+    @property
+    def count(self) -> int:
+        """The number of seeds."""
+        return len(parse_seeds(self.seeds))
+
+    @property
+    def wildcards(self) -> dict[str, str]:
+        """The names by what they are names of, as rules and tables have them."""
+        return asdict(self)
+
+
+def cells_of(
+    datasets: Sequence[str], blocks: Mapping[str, Sequence[str]], sizes: Sequence[str]
+) -> list[Cell]:
+    """Return every run of a study, in its order; `blocks` has the blocks of seeds of each model."""
+    return [
+        Cell(dataset, model, size, seeds)
+        for dataset in datasets
+        for model in blocks
+        for size in sizes
+        for seeds in blocks[model]
+    ]
+
+
+def timed_cells(cells: Iterable[Cell]) -> list[Cell]:
+    """Return the runs whose models are timed: of each data set and model one, at one size.
+
+    The size is the largest share of a pool, else the largest number. Of the blocks of seeds it is
+    the first: times depend on shapes, not on the weights.
+    """
+    cells = list(cells)
+    if not cells:
+        return []
+    size = largest_size(cell.size for cell in cells)
+    first: dict[tuple[str, str], Cell] = {}
+    for cell in cells:
+        if cell.size == size:
+            first.setdefault((cell.dataset, cell.model), cell)
+    return list(first.values())
+
+
+def largest_size(sizes: Iterable[str]) -> str:
+    """Return the largest share of a pool ("10%"), or, where there is none, the largest number."""
+    return max(sizes, key=lambda size: (size.endswith("%"), float(size.rstrip("%"))))
