@@ -26,7 +26,8 @@ from gap.run.errors import UserError
 from gap.run.json import canonical_json, read_json
 from gap.run.failures import explain_failures, resume_command
 from gap.run.digests import file_digests, sha256_file
-from gap.run.provenance import installed_packages, locked_packages, provenance_of
+from gap.run.packages import installed_packages, locked_packages
+from gap.run.provenance import provenance_of
 from gap.data.readers import AbsentError, list_data_files
 from gap.results.reading import reading_recipe
 from gap.study.tuning import by_gradient_descent
@@ -126,9 +127,18 @@ def program(name):
     return lambda wildcards, input: command
 
 
-def provenance(name):
-    """What makes the results of a program: digest of its code, versions of packages."""
-    return provenance_of(name, config["packages"], VERSIONS)
+def families_of(models):
+    """The families of models, for the provenance of programs that work with them."""
+    return {config["model_zoo"][model]["family"] for model in models}
+
+
+def provenance(name, models=None):
+    """What makes the results of a program: digest of its code, versions of packages.
+
+    `models` are those that it works with, if not all of the study.
+    """
+    families = families_of(config["models"] if models is None else models)
+    return provenance_of(name, config["packages"], VERSIONS, families)
 
 
 def source_spec(wildcards):

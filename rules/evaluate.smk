@@ -27,7 +27,7 @@ rule predict:
         cell=lambda wildcards: spell(pick(dict(wildcards.items()), "dataset", "model", "size")),
         recipe=lambda wildcards: spell(recipe_of(wildcards)),
         program=program("predict.py"),
-        provenance=provenance("predict.py"),
+        provenance=lambda wildcards: provenance("predict.py", [wildcards.model]),
     message:
         "Scoring the test texts of {wildcards.dataset} with {wildcards.model} of {wildcards.size}, seeds {wildcards.seeds}"
     shell:
@@ -224,7 +224,9 @@ rule measure_latency:
         options=latency_options,
         recipe=lambda wildcards: spell(latency_recipe(wildcards)),
         program=program("measure_latency.py"),
-        provenance=provenance("measure_latency.py"),
+        provenance=lambda wildcards: provenance(
+            "measure_latency.py", [cell.model for cell in timed_cells(wildcards)]
+        ),
     message:
         "Measuring what inference costs on {wildcards.dataset}"
     shell:

@@ -28,7 +28,7 @@ rule train:
         options=model_options,
         recipe=lambda wildcards: spell(recipe_of(wildcards)),
         program=program("train.py"),
-        provenance=provenance("train.py"),
+        provenance=lambda wildcards: provenance("train.py", [wildcards.model]),
     message:
         "Training {wildcards.model} on {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
     shell:

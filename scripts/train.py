@@ -136,7 +136,7 @@ def digests(folder: Path) -> dict[str, str]:
 def made_with(recipe: dict[str, Any], provenance: dict[str, Any], processes: int) -> dict[str, Any]:
     """Return what besides recipe and data the weights came from: code, packages, hardware."""
     from gap.models.hardware import describe_hardware
-    from gap.run.provenance import installed_packages
+    from gap.run.packages import installed_packages
 
     hardware = describe_hardware(recipe["family"] != "linear", processes)
     return {"packages": installed_packages(), "hardware": hardware, "provenance": provenance}
