@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gap.models.family import family_names
@@ -37,27 +38,30 @@ def copy(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def edited(copy):
-    """A function that writes a file's text, for the length of a test."""
-    before = {}
+class Edits:
+    """Files written over, until they are put back."""
 
-    def write(path, text):
-        before.setdefault(path, path.read_text(encoding="utf-8") if path.exists() else None)
-        path.parent.mkdir(exist_ok=True)
+    def __init__(self):
+        self.before: dict[Path, str | None] = {}
+
+    def write(self, path, text):
+        self.before.setdefault(path, path.read_text(encoding="utf-8") if path.exists() else None)
         path.write_text(text, encoding="utf-8")
 
-    def put_back():
-        for path, text in before.items():
+    def put_back(self):
+        for path, text in self.before.items():
             if text is None:
                 path.unlink()
             else:
                 path.write_text(text, encoding="utf-8")
-        before.clear()
+        self.before = {}
 
-    write.put_back = put_back
-    yield write
-    put_back()
+
+@pytest.fixture
+def edits():
+    made = Edits()
+    yield made
+    made.put_back()
 
 
 def digest(folder, program):
@@ -86,72 +90,65 @@ def reached_statements(reached):
     ]
 
 
-def changed(tree, line, column, generator):
-    """Change the statement that begins at a place, and return how."""
-    statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
-    (node,) = (part for part in statements if (part.lineno, part.col_offset) == (line, column))
-    constants = [part for part in ast.walk(without_texts(node)) if isinstance(part, ast.Constant)]
-    if isinstance(node, ast.ClassDef):
-        node.body.append(ast.parse("changed = 1").body[0])
-    elif constants and generator.random() < 0.5:
+def change(tree, line, column, generator):
+    """Change the statement that begins at a place."""
+    body, node = next(
+        (body, node)
+        for body in bodies_of(tree)
+        for node in body
+        if (node.lineno, node.col_offset) == (line, column)
+    )
+    constants = [] if isinstance(node, ast.ClassDef) else list(constants_of(node))
+    if constants and generator.random() < 0.5:
         constant = generator.choice(constants)
-        # Two strings in a row would be one text.
-        constant.value = "changed" if constant.value != "changed" else "changed again"
-    elif isinstance(node, ast.FunctionDef):
-        node.body.insert(generator.randrange(len(node.body) + 1), ast.parse("changed()").body[0])
-    elif getattr(node, "value", None) is not None:
+        constant.value = "changed again" if constant.value == "changed" else "changed"
+    elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+        node.body.insert(generator.randrange(len(node.body) + 1), ast.parse("changed = 1").body[0])
+    elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
         node.value = ast.Tuple([node.value], ast.Load())
     else:
-        place = statements_with(tree, node)
-        place.insert(place.index(node), ast.parse("changed = 1").body[0])
+        body.insert(body.index(node), ast.parse("changed = 1").body[0])
 
 
-def statements_with(tree, node):
-    """Return the list of statements that a statement is in."""
-    bodies = [
-        body
-        for part in ast.walk(tree)
-        for name in ("body", "orelse", "finalbody")
-        if isinstance(body := getattr(part, name, None), list)
-    ]
-    return next(body for body in bodies if node in body)
+def bodies_of(tree):
+    """Yield all lists of statements."""
+    for part in ast.walk(tree):
+        for name in ("body", "orelse", "finalbody"):
+            body: Any = getattr(part, name, None)
+            if isinstance(body, list):
+                yield body
 
 
-def without_texts(node):
-    """Return a module of what in a statement may be changed: no docstring, no annotation."""
-    parts = []
+def constants_of(node):
+    """Yield the constants of a statement that are no docstring and no part of an annotation."""
+    left_out = (ast.AnnAssign, ast.FunctionDef, ast.JoinedStr)
+    if isinstance(node, ast.AnnAssign):
+        return
     for part in ast.iter_child_nodes(node):
-        if isinstance(part, ast.arguments):
-            parts += [default for default in [*part.defaults, *part.kw_defaults] if default]
-        elif isinstance(part, ast.stmt):
-            parts.append(part)
-    if isinstance(node, ast.FunctionDef):
-        # Annotations inside count as little as those of arguments.
-        parts = [part for part in parts if not any_annotation(part)]
-        return ast.Module(list(without_docstring(parts)), [])
-    return ast.Module([] if isinstance(node, ast.ClassDef) else [node], [])
-
-
-def any_annotation(node):
-    inner = (ast.AnnAssign, ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
-    return any(isinstance(part, inner) for part in ast.walk(node))
+        is_text = isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
+        if isinstance(part, ast.Constant) and part is not getattr(node, "returns", None):
+            yield part
+        elif isinstance(part, ast.arguments):
+            yield from (end for end in part.defaults if isinstance(end, ast.Constant))
+        elif part is not getattr(node, "returns", None) and not is_text:
+            yield from [] if isinstance(part, left_out) else constants_of(part)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_change_of_what_is_reached_moves_the_digest(copy, edited, program):
+def test_a_change_of_what_is_reached_moves_the_digest(copy, edits, program):
     generator = random.Random(program)
     reached = reach(Code(copy), program, FAMILIES)
     statements = reached_statements(reached)
     for module, node in generator.sample(statements, CHANGES):
         tree = ast.parse(module.source)
-        changed(tree, node.lineno, node.col_offset, generator)
-        edited(path_of(copy, module), ast.unparse(ast.fix_missing_locations(tree)))
+        change(tree, node.lineno, node.col_offset, generator)
+        edits.write(path_of(copy, module), ast.unparse(ast.fix_missing_locations(tree)))
         assert digest(copy, program) != reached.digest, f"{module.name}, line {node.lineno}"
-        edited.put_back()
+        edits.put_back()
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_change_of_what_is_not_reached_does_not_move_the_digest(copy, edited, program):
+def test_a_change_of_what_is_not_reached_does_not_move_the_digest(copy, edits, program):
     reached = reach(Code(copy), program, FAMILIES)
     counted = {(module.name, node.lineno) for module, node in reached_statements(reached)}
     # A module of which a name is bound twice, or that is handed on as such, counts as it stands.
@@ -163,73 +160,58 @@ def test_a_change_of_what_is_not_reached_does_not_move_the_digest(copy, edited, 
         for node in tree.body:
             for part in [node, *(node.body if isinstance(node, ast.ClassDef) else [])]:
                 spare = (module.name, part.lineno) not in counted
-                if isinstance(part, ast.FunctionDef) and spare:
+                # Whether an object only keeps what it is given is seen from its maker.
+                if isinstance(part, ast.FunctionDef) and spare and part.name != "__init__":
                     part.body.append(ast.parse("spare_constant").body[0])
                     untouched += 1
         tree.body += ast.parse(SPARE).body
-        edited(path_of(copy, module), ast.unparse(tree))
+        edits.write(path_of(copy, module), ast.unparse(tree))
     assert untouched >= 1
     assert digest(copy, program) == reached.digest
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_moved_definitions_do_not_move_the_digest(copy, edited, program):
+def test_moved_definitions_do_not_move_the_digest(copy, edits, program):
     generator = random.Random(program)
     reached = reach(Code(copy), program, FAMILIES)
     functions = [
-        definition
+        (definition.module, definition.name, definition.node)
         for definition in reached.pieces
         if isinstance(definition.node, ast.FunctionDef) and definition.module.name != program
     ]
-    for definition in generator.sample(functions, 2):
-        module, node = definition.module, definition.node
-        names = [name for name in module.bindings if name != definition.name]
-        new = [
-            "from __future__ import annotations",
-            f"from {module.name} import {', '.join(names)}" if names else "",
-            ast.unparse(node),
-        ]
+    for module, name, node in generator.sample(functions, 2):
+        names = ", ".join(bound for bound in module.bindings if bound not in (name, "annotations"))
+        text = f"from {module.name} import {names}\n{ast.unparse(node)}\n"
+        edits.write(copy / "gap" / "moved.py", f"from __future__ import annotations\n{text}")
         tree = ast.parse(module.source)
         place = [part.lineno for part in tree.body].index(node.lineno)
-        tree.body[place] = ast.parse(f"from gap.moved import {definition.name}").body[0]
-        edited(copy / "gap" / "moved.py", "\n".join(new))
-        edited(path_of(copy, module), ast.unparse(tree))
-        assert digest(copy, program) == reached.digest, definition
-        edited.put_back()
+        tree.body[place] = ast.parse(f"from gap.moved import {name}").body[0]
+        edits.write(path_of(copy, module), ast.unparse(tree))
+        assert digest(copy, program) == reached.digest, f"{module.name}: {name}"
+        edits.put_back()
 
 
 def test_renamed_modules_do_not_move_any_digest(copy):
     before = {program: digest(copy, program) for program in PROGRAMS}
     renamed = copy.parent / "renamed"
     shutil.copytree(copy, renamed)
-    # A family is looked up by its module's name, and provenance knows the folder of families.
+    # A module that asks where it stands may find other files from there. Families, a room further
+    # down, are looked up by the names of their modules.
     modules = [
-        path for path in renamed.glob("gap/*/*.py") if path.stem not in ("__init__", "families")
+        path
+        for path in renamed.glob("gap/*/*.py")
+        if path.stem != "__init__" and "__file__" not in path.read_text(encoding="utf-8")
     ]
+    names = [(path.parent.name, path.stem) for path in modules]
     assert len(modules) > 40
     for path in modules:
         path.rename(path.with_name(f"{path.stem}_here.py"))
     for path in renamed.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        for room, name in {(module.parent.name, module.stem) for module in modules}:
+        for room, name in names:
             text = re.sub(rf"\bgap\.{room}\.{name}\b", f"gap.{room}.{name}_here", text)
-            text = re.sub(
-                rf"\bfrom gap\.{room} import {name}( as |$)",
-                lambda match, name=name: (
-                    match[0].replace(name, f"{name}_here", 1)
-                    if match[1].strip()
-                    else f"{match[0]}_here as {name}"
-                ),
-                text,
-                flags=re.MULTILINE,
-            )
+            text = re.sub(rf"(from gap\.{room} import {name}) as", r"\1_here as", text)
+            imported = rf"(from gap\.{room} import {name})$"
+            text = re.sub(imported, rf"\1_here as {name}", text, flags=re.MULTILINE)
         path.write_text(text, encoding="utf-8")
     assert {program: digest(renamed, program) for program in PROGRAMS} == before
-
-
-def test_the_programs_name_each_module_of_theirs(copy):
-    """Modules are found where Python finds them: in the folder of the programs."""
-    reached = reach(Code(copy), "train", FAMILIES)
-    assert Path("gap/run/json.py") in {
-        path_of(copy, definition.module).relative_to(copy) for definition in reached.pieces
-    }

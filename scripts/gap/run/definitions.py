@@ -92,7 +92,11 @@ class Definition:
             reader = Reader(scope)
             # A statement may bind several names.
             reader.words.append(f"{self.name}:" if not isinstance(self.node, Function) else "")
-            reader.read_all(self.nodes)
+            for node in self.nodes:
+                if isinstance(node, Import):
+                    reader.run_modules(node)
+                else:
+                    reader.read(node)
             return [reader.piece()]
         head = Reader(scope)
         head.head(self.node)
@@ -254,8 +258,13 @@ class Module:
         if not kept:
             return None
         # Values may depend on what was done before, and what is done on what was imported.
-        kinds = (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom)
-        nodes = [node for node in self.statements if node in kept or isinstance(node, kinds)]
+        nodes = [
+            node
+            for node in self.statements
+            if node in kept
+            or isinstance(node, Import)
+            or (isinstance(node, ast.Assign | ast.AnnAssign) and not _is_literal(node))
+        ]
         return Definition(self, "(import)", nodes)
 
     @cached_property
@@ -412,3 +421,9 @@ class Code:
         if path and path[0] in OF_A_MODULE:
             return [f"module {module.name}"], path
         return [module.whole], path
+
+
+def _is_literal(node: ast.Assign | ast.AnnAssign) -> bool:
+    """Return whether what is bound stands there as such."""
+    kinds = (ast.Name, ast.Attribute, ast.Call)
+    return node.value is None or not any(isinstance(part, kinds) for part in ast.walk(node.value))

@@ -260,9 +260,11 @@ class Reader:
 
     def _constant(self, node: ast.Constant) -> None:
         self.words += [repr(node.value), ";"]
-        if isinstance(node.value, str) and re.fullmatch(r"[\w\s.,]+", node.value):
+        if not isinstance(node.value, str):
+            return
+        if re.fullmatch(r"[\w\s.,]+", node.value):
             self.mentions.update(re.findall(r"[^\W\d]\w*", node.value))
-        elif isinstance(node.value, str):
+        else:
             # Attributes in the fields of str.format.
             self.mentions.update(re.findall(r"\.([^\W\d]\w*)[^{}]*\}", node.value))
 
@@ -271,7 +273,8 @@ class Reader:
         if function == IMPORT_MODULE:
             name = node.args[0] if node.args else None
             if isinstance(name, ast.Constant):
-                raise ValueError(f"{self.scope.module.name}: import {name.value} by a statement")
+                text = f"import {name.value!r} by a statement"
+                raise ValueError(f"{self.scope.module.name}, line {node.lineno}: {text}")
             self.imports_by_name = True
         place = BY_ATTRIBUTE.get(function, len(node.args))
         if place < len(node.args) and not self._is_known(node.args[0], node.args[place]):
@@ -353,6 +356,17 @@ class Reader:
         for name, imported in self.scope.module.imported(node):
             self.words.append("import ")
             self._refer(name, self.scope.module.code.follow([imported], [])[0])
+
+    def run_modules(self, node: ast.Import | ast.ImportFrom) -> None:
+        """Read an import among what a module does: what it runs, in this place."""
+        self._note_modules(node)
+        code = self.scope.module.code
+        for name in self.scope.module.modules_of(node):
+            module = code.module(name)
+            if module is not None and module.effects is not None:
+                self._refer(f"import {name}", [module.effects])
+            elif not code.module(name.partition(".")[0]):
+                self._refer(f"import {name}", [name])
 
     def _note_modules(self, node: ast.Import | ast.ImportFrom) -> None:
         """Note which modules an import runs."""
