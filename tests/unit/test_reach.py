@@ -209,7 +209,9 @@ def test_renamed_modules_do_not_move_any_digest(copy):
     for path in renamed.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         for room, name in names:
-            text = re.sub(rf"\bgap\.{room}\.{name}\b", f"gap.{room}.{name}_here", text)
+            text = re.sub(
+                rf"(from|import) gap\.{room}\.{name}\b", rf"\1 gap.{room}.{name}_here", text
+            )
             text = re.sub(rf"(from gap\.{room} import {name}) as", r"\1_here as", text)
             imported = rf"(from gap\.{room} import {name})$"
             text = re.sub(imported, rf"\1_here as {name}", text, flags=re.MULTILINE)
