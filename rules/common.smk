@@ -278,6 +278,11 @@ def recipe_of(wildcards):
     return {key: value for key, value in model.items() if key not in ("seeds", "title")}
 
 
+def cell_of(wildcards):
+    """What the runs of a job are of: data set, model and size."""
+    return canonical_json(pick(dict(wildcards.items()), "dataset", "model", "size"))
+
+
 def model_options(wildcards, input):
     return options(
         {name: input[name] for name in ("ids", "texts", "checkpoint") if name in input.keys()}
@@ -388,14 +393,18 @@ def named_config():
     }
 
 
-def source_files(file):
-    """A file of all sources that the study names."""
+def source_names():
+    """The names of all sources that the study names: of data, of tests, of checkpoints."""
     named = named_config()
     names = [f"dataset-{name}" for name in named["datasets"]]
     tests = named["dataset_zoo"].items()
     names += [f"test-{name}" for name, entry in tests if isinstance(entry["test"], dict)]
-    names += [f"checkpoint-{name}" for name in named["checkpoint_zoo"]]
-    return expand(f"<results>/sources/{{name}}/{file}", name=names)
+    return names + [f"checkpoint-{name}" for name in named["checkpoint_zoo"]]
+
+
+def source_files(file):
+    """A file of all sources that the study names."""
+    return expand(f"<results>/sources/{{name}}/{file}", name=source_names())
 
 
 def summary_recipe():

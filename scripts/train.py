@@ -147,6 +147,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: the model's")
     parser.add_argument("--provenance", type=json.loads, required=True, help="JSON: code, packages")
+    parser.add_argument("--cell", type=json.loads, required=True, help="JSON: dataset, model, size")
     parser.add_argument("--manifest", type=Path, required=True, help="pool.json, for the labels")
     parser.add_argument("--subsample", type=Path, required=True, help="Parquet file of the block")
     parser.add_argument("--ids", type=Path, help="folder of encoded texts")
@@ -196,7 +197,8 @@ def train(arguments: argparse.Namespace) -> None:
     for seed, folder in weights.items():
         link(folder, arguments.weights / seed)
     made = made_with(arguments.recipe, arguments.provenance, processes)
-    write_json(arguments.training, {"n": len(one.rows), "seeds": seeds, "made_with": made})
+    report = {"n": len(one.rows), "seeds": seeds, "made_with": made}
+    write_json(arguments.training, arguments.cell | report)
     keep(state, outputs)
 
 
