@@ -278,7 +278,7 @@ def recipe_of(wildcards):
     return {key: value for key, value in model.items() if key not in ("seeds", "title")}
 
 
-def cell_of(wildcards):
+def identity_of(wildcards):
     """What the runs of a job are of: data set, model and size."""
     return canonical_json(pick(dict(wildcards.items()), "dataset", "model", "size"))
 

@@ -24,7 +24,7 @@ rule predict:
         slurm_partition=partition_of_run,
     params:
         options=model_options,
-        cell=cell_of,
+        cell=identity_of,
         recipe=lambda wildcards: spell(recipe_of(wildcards)),
         program=program("predict.py"),
         provenance=lambda wildcards: provenance("predict.py", [wildcards.model]),

@@ -26,7 +26,7 @@ rule train:
     params:
         state=subpath(output.training, parent=True),
         options=model_options,
-        cell=cell_of,
+        cell=identity_of,
         recipe=lambda wildcards: spell(recipe_of(wildcards)),
         program=program("train.py"),
         provenance=lambda wildcards: provenance("train.py", [wildcards.model]),
