@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +12,7 @@ from tiny_study import Call, Study, copy_workflow, write_tickets
 pytestmark = pytest.mark.workflow
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "datasets": ["tickets"],
     "models": ["phrases", "words"],
     "reference": "phrases",
