@@ -28,7 +28,8 @@ from gap.run.errors import UserError
 from gap.run.json import canonical_json, read_json
 from gap.run.failures import explain_failures, resume_command
 from gap.run.digests import file_digests, sha256_file
-from gap.run.provenance import installed_packages, locked_packages, provenance_of
+from gap.run.packages import installed_packages, locked_packages
+from gap.run.provenance import provenance_of
 from gap.data.readers import AbsentError, list_data_files
 from gap.results.reading import reading_recipe
 from gap.study.cells import largest_size, timed_cells
@@ -132,9 +133,18 @@ def program(name):
     return lambda wildcards, input: command
 
 
-def provenance(name):
-    """What makes the results of a program: digest of its code, versions of packages."""
-    return provenance_of(name, STUDY.packages, VERSIONS)
+def families_of(models):
+    """The families of models, for the provenance of programs that work with them."""
+    return {STUDY.model_zoo[model].family for model in models}
+
+
+def provenance(name, models=None):
+    """What makes the results of a program: digest of its code, versions of packages.
+
+    `models` are those that it works with, if not all of the study.
+    """
+    families = families_of(STUDY.models if models is None else models)
+    return provenance_of(name, STUDY.packages, VERSIONS, families)
 
 
 def source_spec(wildcards):
@@ -283,6 +293,11 @@ def recipe_of(wildcards):
     return family_of_run(wildcards).recipe.deciding()
 
 
+def identity_of(wildcards):
+    """What the runs of a job are of: data set, model and size."""
+    return canonical_json(pick(dict(wildcards.items()), "dataset", "model", "size"))
+
+
 def model_options(wildcards, input):
     return options(
         {name: input[name] for name in ("ids", "texts", "checkpoint") if name in input.keys()}
@@ -372,13 +387,17 @@ def named_config():
     return {key: value for key, value in named.items() if key not in ("pathvars", "partial")}
 
 
-def source_files(file):
-    """A file of all sources that the study names."""
+def source_names():
+    """The names of all sources that the study names: of data, of tests, of checkpoints."""
     named = STUDY.with_named_entries()
     names = [f"dataset-{name}" for name in named.dataset_zoo]
     names += [f"test-{name}" for name, entry in named.dataset_zoo.items() if entry.test_source]
-    names += [f"checkpoint-{name}" for name in named.checkpoint_zoo]
-    return expand(f"<results>/sources/{{name}}/{file}", name=names)
+    return names + [f"checkpoint-{name}" for name in named.checkpoint_zoo]
+
+
+def source_files(file):
+    """A file of all sources that the study names."""
+    return expand(f"<results>/sources/{{name}}/{file}", name=source_names())
 
 
 def summary_recipe():

@@ -24,10 +24,10 @@ rule predict:
         slurm_partition=partition_of_run,
     params:
         options=model_options,
-        cell=lambda wildcards: spell(pick(dict(wildcards.items()), "dataset", "model", "size")),
+        cell=identity_of,
         recipe=lambda wildcards: spell(recipe_of(wildcards)),
         program=program("predict.py"),
-        provenance=provenance("predict.py"),
+        provenance=lambda wildcards: provenance("predict.py", [wildcards.model]),
     message:
         "Scoring the test texts of {wildcards.dataset} with {wildcards.model} of {wildcards.size}, seeds {wildcards.seeds}"
     shell:
@@ -35,7 +35,8 @@ rule predict:
         " --cell {params.cell:q} {params.options}"
         " --manifest {input.manifest} --test {input.test}"
         " --training {input.training} --weights {input.weights}"
-        " --predictions {output.predictions} > {log} 2>&1"
+        " --predictions {output.predictions}"
+        " --predictions-manifest {output.predictions_manifest} > {log} 2>&1"
 
 
 rule score:
@@ -65,7 +66,7 @@ rule score:
 
 rule gather:
     input:
-        for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json"),
+        trainings=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json"),
         scores=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/scores.json"),
         cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
     output:
@@ -86,6 +87,7 @@ rule gather:
         "../envs/summary.yaml"
     params:
         cards=listed("cards"),
+        trainings=listed("trainings"),
         scores=listed("scores"),
         program=program("gather.py"),
         provenance=provenance("gather.py"),
@@ -94,7 +96,8 @@ rule gather:
     shell:
         "{params.program} --table {output.table} --trials {output.trials}"
         " --histories {output.histories} --calibration {output.calibration}"
-        " --labels {output.labels} --cards {params.cards} -- {params.scores} > {log} 2>&1"
+        " --labels {output.labels} --cards {params.cards} --trainings {params.trainings}"
+        " -- {params.scores} > {log} 2>&1"
 
 
 rule estimate_gap:
@@ -222,7 +225,9 @@ rule measure_latency:
         options=latency_options,
         recipe=lambda wildcards: spell(latency_recipe(wildcards)),
         program=program("measure_latency.py"),
-        provenance=provenance("measure_latency.py"),
+        provenance=lambda wildcards: provenance(
+            "measure_latency.py", [cell.model for cell in timed_of(wildcards.dataset)]
+        ),
     message:
         "Measuring what inference costs on {wildcards.dataset}"
     shell:

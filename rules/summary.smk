@@ -118,8 +118,11 @@ rule record_provenance:
         origins=source_files("origin.json"),
         cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
         trainings=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json"),
-        predictions=for_each_cell(
+        predictions_manifests=for_each_cell(
             "<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"
+        ),
+        predictions=ancient(
+            for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet")
         ),
     output:
         record="<results>/provenance.json",
@@ -129,9 +132,12 @@ rule record_provenance:
     conda:
         "../envs/summary.yaml"
     params:
-        cards=listed("cards"),
+        names=shlex.join(within_limit(source_names(), Path(RESULTS, ".arguments"))),
         sources=listed("sources"),
+        origins=listed("origins"),
+        cards=listed("cards"),
         trainings=listed("trainings"),
+        predictions=listed("predictions"),
         recipe=spell(named_config()),
         rules=spell({name: json.loads(made) for name, made in PROGRAMS.items()}),
         program=program("record_provenance.py"),
@@ -140,7 +146,9 @@ rule record_provenance:
         "Recording what made the results"
     shell:
         "{params.program} --config {params.recipe:q} --rules {params.rules:q}"
-        " --sources {params.sources} --cards {params.cards} --trainings {params.trainings}"
+        " --names {params.names} --sources {params.sources} --origins {params.origins}"
+        " --cards {params.cards} --trainings {params.trainings}"
+        " --predictions {params.predictions}"
         " --record {output.record} > {log} 2>&1"
 
 

@@ -26,14 +26,15 @@ rule train:
     params:
         state=subpath(output.training, parent=True),
         options=model_options,
+        cell=identity_of,
         recipe=lambda wildcards: spell(recipe_of(wildcards)),
         program=program("train.py"),
-        provenance=provenance("train.py"),
+        provenance=lambda wildcards: provenance("train.py", [wildcards.model]),
     message:
         "Training {wildcards.model} on {wildcards.size} of {wildcards.dataset}, seeds {wildcards.seeds}"
     shell:
         "{params.program} --recipe {params.recipe:q} --provenance {params.provenance:q}"
-        " {params.options} --processes {resources.processes}"
+        " --cell {params.cell:q} {params.options} --processes {resources.processes}"
         " --manifest {input.manifest} --subsample {input.subsample}"
         " --state {params.state} --weights {output.weights} --training {output.training}"
         " > {log} 2>&1"

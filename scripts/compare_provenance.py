@@ -12,14 +12,17 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gap.run.json import read_json
 from gap.run.program import run
 
-Record = dict[str, Any]
-Difference = tuple[tuple[str, ...], Any, Any]
+# A part of the record, as JSON has it.
+Entries = dict[str, Any]
+# The keys to a value, and what it is in the two records.
+Difference = tuple[tuple[str, ...], object, object]
 
 PARTS = ("config", "rules", "sources", "datasets", "runs")
 MISSING = object()
@@ -28,18 +31,33 @@ DIGEST = re.compile("[0-9a-f]{16}|[0-9a-f]{64}")
 RULES = ("subsample", "fit_vocabulary", "encode", "predict")
 
 
+@dataclass(frozen=True)
+class Record:
+    """A study's provenance; each run holds its environment in place of that one's number."""
+
+    version: str
+    config: Entries
+    rules: Entries
+    sources: Entries
+    datasets: Entries
+    runs: Entries
+
+
 def read_record(text: str) -> Record:
     """Return a study's provenance from its file, or from the folder of the study's results.
 
-    Each run holds its environment in place of the environment's number. Raises ArgumentTypeError
-    where there is no such file.
+    Raises ArgumentTypeError where there is no such file.
     """
     path = Path(text, "provenance.json") if Path(text).is_dir() else Path(text)
     try:
-        record = read_json(path)
-        for one in record["runs"].values():
-            one.update(record["environments"][one.pop("environment")])
-        return {part: dict(record[part]) for part in PARTS}
+        content = read_json(path)
+        for details in content["runs"].values():
+            details.update(content["environments"][details.pop("environment")])
+        # Records of the first versions do not name their version.
+        return Record(
+            version=content.get("version", "before 0.2.0"),
+            **{part: dict(content[part]) for part in PARTS},
+        )
     except OSError as error:
         problem = f"{error.strerror}; expected a finished study's results or provenance.json"
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -47,7 +65,7 @@ def read_record(text: str) -> Record:
     raise argparse.ArgumentTypeError(f"{path}: {problem}")
 
 
-def differences(old: Any, new: Any, keys: tuple[str, ...] = ()) -> Iterator[Difference]:
+def differences(old: object, new: object, keys: tuple[str, ...] = ()) -> Iterator[Difference]:
     """Yield (keys, old value, new value) for all that differs; a value may be MISSING."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
@@ -56,7 +74,7 @@ def differences(old: Any, new: Any, keys: tuple[str, ...] = ()) -> Iterator[Diff
         yield keys, old, new
 
 
-def describe(keys: Sequence[str], old: Any, new: Any) -> str:
+def describe(keys: Sequence[str], old: object, new: object) -> str:
     """Return a difference in words, in which digests are not spelled out."""
     if old is MISSING:
         words = f"only in B{_value(new)}"
@@ -69,15 +87,15 @@ def describe(keys: Sequence[str], old: Any, new: Any) -> str:
     return f"{'.'.join(keys)}: {words}" if keys else words
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     return "" if isinstance(value, dict) or _is_digest(value) else f": {_show(value)}"
 
 
-def _is_digest(value: Any) -> bool:
+def _is_digest(value: object) -> bool:
     return isinstance(value, str) and DIGEST.fullmatch(value) is not None
 
 
-def _show(value: Any) -> str:
+def _show(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -86,33 +104,42 @@ def compare(old: Record, new: Record) -> dict[str, list[str]]:
 
     What differs in the same way stands in one line.
     """
-    found = {"config": [describe(*one) for one in differences(old["config"], new["config"])]}
-    for part in ("rules", "sources", "datasets"):
-        groups = defaultdict(list)
-        for (name, *keys), *values in differences(old[part], new[part]):
-            groups[describe(keys, *values)].append(name)
-        found[part] = [f"{', '.join(names)}: {words}" for words, names in groups.items()]
-    found["runs"] = compare_runs(old, new)
-    return {part: lines for part, lines in found.items() if lines}
+    lines = {
+        "version": [describe((), *values) for _, *values in differences(old.version, new.version)],
+        "config": [describe(*difference) for difference in differences(old.config, new.config)],
+        "rules": grouped(old.rules, new.rules),
+        "sources": grouped(old.sources, new.sources),
+        "datasets": grouped(old.datasets, new.datasets),
+        "runs": compare_runs(old, new),
+    }
+    return {part: part_lines for part, part_lines in lines.items() if part_lines}
+
+
+def grouped(old: Entries, new: Entries) -> list[str]:
+    """Return lines about entries that differ, those that differ in the same way in one."""
+    groups = defaultdict(list)
+    for (name, *keys), *values in differences(old, new):
+        groups[describe(keys, *values)].append(name)
+    return [f"{', '.join(names)}: {words}" for words, names in groups.items()]
 
 
 def compare_runs(old: Record, new: Record) -> list[str]:
     """Return lines about runs; where weights or predictions differ, with what may be the cause."""
     groups = defaultdict(list)
-    for (name, *keys), *values in differences(old["runs"], new["runs"]):
+    for (name, *keys), *values in differences(old.runs, new.runs):
         words = describe(keys, *values)
         if keys and keys[0] in ("weights", "predictions"):
             words += f", {_cause(made_from(old, name), made_from(new, name))}"
         groups[words].append(name)
-    in_both = old["runs"].keys() & new["runs"].keys()
+    in_both = old.runs.keys() & new.runs.keys()
     return [f"{words} ({name_runs(names, in_both)})" for words, names in groups.items()]
 
 
-def made_from(record: Record, name: str) -> dict[str, Any]:
+def made_from(record: Record, name: str) -> dict[str, object]:
     """Return what decides the weights and predictions of a run, beside its seed."""
-    config, one, (dataset, model, *_) = record["config"], record["runs"][name], name.split("/")
+    config, run_record, (dataset, model, *_) = record.config, record.runs[name], name.split("/")
     recipe = config["model_zoo"][model]
-    checkpoint = record["sources"].get(f"checkpoint-{recipe.get('checkpoint')}", {})
+    checkpoint = record.sources.get(f"checkpoint-{recipe.get('checkpoint')}", {})
     return {
         "recipe": [
             {key: value for key, value in recipe.items() if key not in ("seeds", "title")},
@@ -120,17 +147,17 @@ def made_from(record: Record, name: str) -> dict[str, Any]:
             config.get("vocabulary_zoo", {}).get(recipe.get("vocabulary")),
             config.get("validation"),
         ],
-        "data": record["datasets"][dataset],
+        "data": record.datasets[dataset],
         "checkpoint": checkpoint.get("files"),
-        "code": [one["code"], *(record["rules"].get(rule, {}).get("code") for rule in RULES)],
-        "packages": one["packages"],
-        "hardware": one["hardware"],
+        "code": [run_record["code"], *(record.rules.get(rule, {}).get("code") for rule in RULES)],
+        "packages": run_record["packages"],
+        "hardware": run_record["hardware"],
     }
 
 
-def _cause(old: dict[str, Any], new: dict[str, Any]) -> str:
-    other = [key for key in old if old[key] != new[key]]
-    return f"made with {'other' if other else 'the same'} {', '.join(other or old)}"
+def _cause(old: dict[str, object], new: dict[str, object]) -> str:
+    changed = [key for key in old if old[key] != new[key]]
+    return f"made with {'other' if changed else 'the same'} {', '.join(changed or old)}"
 
 
 def name_runs(names: Sequence[str], in_both: Set[str]) -> str:
@@ -150,12 +177,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("A", type=read_record, help=record)
     parser.add_argument("B", type=read_record, help=record)
     arguments = parser.parse_args(argv)
-    found = compare(arguments.A, arguments.B)
-    for part, lines in found.items():
+    lines_by_part = compare(arguments.A, arguments.B)
+    for part, lines in lines_by_part.items():
         print(part, *lines, sep="\n  ")
-    if found:
+    if lines_by_part:
         sys.exit(1)
-    runs = len(arguments.A["runs"])
+    runs = len(arguments.A.runs)
     print(f"the same: config, code, packages, sources, data, hardware, and the {runs} runs")
 
 

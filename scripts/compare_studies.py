@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from compare_provenance import read_record
-from estimate_gap import ACCURACY_COLUMNS, GAP_COLUMNS
 from gap.report.charts import DASHES, comparison_chart, save_chart
 from gap.report.markdown import markdown_table
 from gap.report.wording import fill, points, with_interval
 from gap.results.findings import Row, Study
 from gap.results.reading import reading_recipe
-from gap.results.tables import read_table, study_order, write_table
+from gap.results.rows import AccuracyRow, GapRow
+from gap.results.tables import columns, read_table, study_order, write_table
 from gap.run.errors import UserError
 from gap.run.json import canonical_json
 from gap.run.program import run
@@ -79,7 +79,7 @@ def read_study(folder: Path, name: str) -> Finished:
     if not tables[0]:
         raise UserError(f"{folder / 'accuracies.csv'}: no rows, nothing to draw")
     try:
-        record = read_record(str(folder))
+        record = vars(read_record(str(folder)))
         recipe = reading_recipe(record["config"])
         accuracies, gaps = (study_order(rows, recipe) for rows in tables)
         study = Finished(recipe, (), accuracies, gaps, (), name=name, record=record)
@@ -277,8 +277,8 @@ def write(studies: Sequence[Finished], target: Path) -> None:
     accuracies, gaps = (rows_of_all(studies, table) for table in TABLES)
     recipes = {study.name: study.recipe for study in studies}
     chart = comparison_chart(accuracies, gaps, recipes, notes(studies))
-    write_table(target / "accuracies.csv", ("study", *ACCURACY_COLUMNS), accuracies, decimals=4)
-    write_table(target / "gaps.csv", ("study", *GAP_COLUMNS), gaps, decimals=4)
+    write_table(target / "accuracies.csv", ("study", *columns(AccuracyRow)), accuracies, decimals=4)
+    write_table(target / "gaps.csv", ("study", *columns(GapRow)), gaps, decimals=4)
     html, svg, png, spec = (str(target / f"gap.{end}") for end in ("html", "svg", "png", "vl.json"))
     save_chart(chart, html, svg, png, spec)
 

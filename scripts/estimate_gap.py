@@ -11,12 +11,9 @@ from gap.results.predictions import Cell, Paths, beside_reference, index
 from gap.results.reading import ReadingRecipe, recipe_option
 from gap.results.rows import AccuracyRow, GapRow
 from gap.results.statistics import Correct, Estimate, accuracy, differences, gap
-from gap.results.tables import columns, study_order, write_rows
+from gap.results.tables import study_order, write_rows
 from gap.run.errors import UserError
 from gap.run.program import run
-
-ACCURACY_COLUMNS = columns(AccuracyRow)
-GAP_COLUMNS = columns(GapRow)
 
 
 def estimate(cells: Paths, recipe: ReadingRecipe) -> tuple[list[AccuracyRow], list[GapRow]]:

@@ -3,38 +3,52 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from gap.data.cards import read_labels
 from gap.results.predictions import Cell, Paths, beside_reference, index, read_predictions
+from gap.results.reading import NamingRecipe, recipe_option
+from gap.results.rows import AgreementRow, ExampleRow, LengthRow
 from gap.results.statistics import Correct, accuracy
-from gap.results.tables import study_order, write_table
+from gap.results.tables import study_order, write_rows
 from gap.run.errors import UserError
-from gap.run.json import read_json
 from gap.run.program import run
 from numpy.typing import NDArray
 
-CELL = ("dataset", "model", "size", "n")
-LENGTH_COLUMNS = (
-    *(*CELL, "words_from", "words_to", "rows"),
-    *("accuracy", "accuracy_low", "accuracy_high"),
-)
-AGREEMENT_COLUMNS = (
-    *("dataset", "model", "reference", "size", "n", "seeds"),
-    *("both_right", "only_reference", "only_model", "both_wrong"),
-)
-EXAMPLE_COLUMNS = (
-    *("dataset", "model", "reference", "size", "n", "seeds", "row", "right", "label"),
-    *("reference_label", "reference_probability", "model_label", "model_probability", "text"),
-)
 
-Row = dict[str, Any]
+class ErrorsRecipe(NamingRecipe):
+    """Where errors are looked for.
+
+    `examples` texts of each kind are shown, of the model `compared`; without it, of the first
+    beside the reference.
+    """
+
+    examples: int
+    compared: str | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A model and the reference at one data set and size, and the seeds that both have."""
+
+    reference: Cell
+    model: Cell
+    seeds: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The rows of all tables."""
+
+    lengths: list[LengthRow] = field(default_factory=list)
+    agreements: list[AgreementRow] = field(default_factory=list)
+    examples: list[ExampleRow] = field(default_factory=list)
 
 
 def word_counts(path: str) -> NDArray[np.int64]:
@@ -54,34 +68,56 @@ def length_groups(words: NDArray[np.int64]) -> list[tuple[int, int]]:
     """
     lengths = np.unique(words)
     ends = np.unique(np.quantile(words, [0.25, 0.5, 0.75, 1], method="inverted_cdf"))
-    starts = [int(lengths[0]), *(int(lengths[np.searchsorted(lengths, e) + 1]) for e in ends[:-1])]
+    after = (int(lengths[np.searchsorted(lengths, end) + 1]) for end in ends[:-1])
+    starts = [int(lengths[0]), *after]
     return list(zip(starts, map(int, ends), strict=True))
 
 
 def by_length(
     cell: Cell, correct: Correct, words: NDArray[np.int64], confidence: float
-) -> list[Row]:
+) -> list[LengthRow]:
     """Return a model's accuracy in percent on the texts of each range of words."""
     rows = []
     for low, high in length_groups(words):
         inside = (words >= low) & (words <= high)
-        found = accuracy({seed: right[inside] for seed, right in correct.items()})
-        ends = np.clip(found.interval(confidence), 0, 100)
-        values = (low, high, int(inside.sum()), found.value, *ends)
-        rows.append(dict(zip(LENGTH_COLUMNS, (*_named(cell), *values), strict=True)))
+        estimate = accuracy({seed: right[inside] for seed, right in correct.items()})
+        ends = np.clip(estimate.interval(confidence), 0, 100)
+        row = LengthRow(
+            cell.dataset,
+            cell.model,
+            cell.size,
+            cell.n,
+            words_from=low,
+            words_to=high,
+            rows=int(inside.sum()),
+            accuracy=estimate.value,
+            accuracy_low=float(ends[0]),
+            accuracy_high=float(ends[1]),
+        )
+        rows.append(row)
     return rows
 
 
-def agreement(reference: Cell, cell: Cell, ours: Correct, theirs: Correct) -> Row:
+def agreement(pair: Pair, reference_correct: Correct, model_correct: Correct) -> AgreementRow:
     """Return how often both models were right, one of them, or none, in percent, over seeds."""
-    seeds = sorted(ours.keys() & theirs.keys())
-    pairs = [
-        np.bincount(2 * (~ours[seed]) + (~theirs[seed]), minlength=4) / len(ours[seed])
-        for seed in seeds
+    shares = [
+        np.bincount(2 * (~reference_correct[seed]) + (~model_correct[seed]), minlength=4)
+        / len(reference_correct[seed])
+        for seed in sorted(pair.seeds)
     ]
-    shares = 100 * np.mean(pairs, axis=0)
-    who = (cell.dataset, cell.model, reference.model, cell.size, cell.n, len(seeds))
-    return dict(zip(AGREEMENT_COLUMNS, (*who, *shares), strict=True))
+    both_right, only_reference, only_model, both_wrong = (100 * np.mean(shares, axis=0)).tolist()
+    return AgreementRow(
+        pair.model.dataset,
+        pair.model.model,
+        pair.reference.model,
+        pair.model.size,
+        pair.model.n,
+        len(pair.seeds),
+        both_right=both_right,
+        only_reference=only_reference,
+        only_model=only_model,
+        both_wrong=both_wrong,
+    )
 
 
 @dataclass(frozen=True)
@@ -103,7 +139,7 @@ class Scored:
         return self.scores[np.arange(len(self.labels)), self.labels]
 
 
-def mean_scores(paths: Sequence[str], seeds: set[int]) -> Scored:
+def mean_scores(paths: Sequence[str], seeds: Set[int]) -> Scored:
     """Return the mean probabilities of a model over these seeds; all of a test set in memory."""
     labels: dict[int, list[NDArray[np.int32]]] = defaultdict(list)
     scores: dict[int, list[NDArray[np.float32]]] = defaultdict(list)
@@ -112,44 +148,57 @@ def mean_scores(paths: Sequence[str], seeds: set[int]) -> Scored:
             if block.seed in seeds:
                 labels[block.seed].append(block.labels)
                 scores[block.seed].append(block.scores)
-    total = sum(np.exp(np.concatenate(parts), dtype=np.float64) for parts in scores.values())
+    total = sum(np.exp(np.concatenate(blocks), dtype=np.float64) for blocks in scores.values())
     return Scored(np.concatenate(labels[min(seeds)]), np.asarray(total) / len(seeds))
 
 
-def examples(reference: Scored, model: Scored, count: int) -> Iterator[tuple[int, str]]:
+def examples(
+    reference: Scored, model: Scored, count: int
+) -> Iterator[tuple[int, Literal["reference", "model"]]]:
     """Yield the rows on which one model is right and the other wrong, and which is right.
 
     Of each kind the `count` rows in which the probabilities of the true label are furthest apart.
     """
-    for right, winner, loser in (("reference", reference, model), ("model", model, reference)):
-        apart = winner.of_truth - loser.of_truth
-        told = (winner.top == winner.labels) & (loser.top != loser.labels)
-        rows = np.flatnonzero(told)
-        yield from (
-            (int(row), right) for row in rows[np.argsort(-apart[rows], kind="stable")][:count]
-        )
+    yield from ((row, "reference") for row in _furthest(reference, model, count))
+    yield from ((row, "model") for row in _furthest(model, reference, count))
+
+
+def _furthest(winner: Scored, loser: Scored, count: int) -> list[int]:
+    """Return the rows on which the one is right and the other wrong, the furthest apart first."""
+    distance = winner.of_truth - loser.of_truth
+    rows = np.flatnonzero((winner.top == winner.labels) & (loser.top != loser.labels))
+    order = np.argsort(-distance[rows], kind="stable")
+    return [int(row) for row in rows[order][:count]]
 
 
 def example_rows(
-    cells: Paths,
-    pair: tuple[Cell, Cell],
-    seeds: set[int],
-    test: str,
-    names: Sequence[str],
-    count: int,
-) -> list[Row]:
+    cells: Paths, pair: Pair, test: str, names: Sequence[str], count: int
+) -> list[ExampleRow]:
     """Return the rows of `examples` of reference and model, with their texts."""
-    ours, theirs = (mean_scores(cells[cell], seeds) for cell in pair)
-    found = list(examples(ours, theirs, count))
-    texts = read_texts(test, {row for row, _ in found})
-    reference, cell = pair
-    who = (cell.dataset, cell.model, reference.model, cell.size, cell.n, len(seeds))
-    rows = []
-    for row, right in found:
-        said = [(names[one.top[row]], one.scores[row].max()) for one in (ours, theirs)]
-        values = (row, right, names[ours.labels[row]], *said[0], *said[1], texts[row])
-        rows.append(dict(zip(EXAMPLE_COLUMNS, (*who, *values), strict=True)))
-    return rows
+    reference, model = (
+        mean_scores(cells[cell], pair.seeds) for cell in (pair.reference, pair.model)
+    )
+    shown = list(examples(reference, model, count))
+    texts = read_texts(test, {row for row, _ in shown})
+    return [
+        ExampleRow(
+            pair.model.dataset,
+            pair.model.model,
+            pair.reference.model,
+            pair.model.size,
+            pair.model.n,
+            len(pair.seeds),
+            row,
+            right,
+            label=names[reference.labels[row]],
+            reference_label=names[reference.top[row]],
+            reference_probability=reference.scores[row].max(),
+            model_label=names[model.top[row]],
+            model_probability=model.scores[row].max(),
+            text=texts[row],
+        )
+        for row, right in shown
+    ]
 
 
 def read_texts(path: str, rows: set[int]) -> dict[int, str]:
@@ -164,40 +213,49 @@ def read_texts(path: str, rows: set[int]) -> dict[int, str]:
 
 
 def examine(
-    cells: Paths, tests: Mapping[str, str], names: Mapping[str, Sequence[str]], recipe: Row
-) -> dict[str, list[Row]]:
-    """Return the rows of the tables lengths, agreements and examples.
+    cells: Paths,
+    tests: Mapping[str, str],
+    names: Mapping[str, Sequence[str]],
+    recipe: ErrorsRecipe,
+) -> Tables:
+    """Return the rows of all tables.
 
     `tests` are the test sets and `names` the labels of each data set. Examples are of one model per
-    data set, the recipe's `compared` or else the first beside the reference, at the largest size.
-    Memory holds two models of one data set and size.
+    data set, at the largest size. Memory holds two models of one data set and size.
     """
-    tables: dict[str, list[Row]] = {"lengths": [], "agreements": [], "examples": []}
-    chosen: dict[str, tuple[Cell, Cell, set[int]]] = {}
+    tables = Tables()
+    shown: dict[str, Pair] = {}
     words = {dataset: word_counts(path) for dataset, path in tests.items()}
-    for cell, correct, reference, ours in beside_reference(cells, recipe["reference"]):
+    for cell, correct, reference, reference_correct in beside_reference(cells, recipe.reference):
         _check(cell, correct, words)
-        tables["lengths"] += by_length(cell, correct, words[cell.dataset], recipe["confidence"])
-        shared = ours.keys() & correct.keys()
-        if reference and cell != reference and shared:
-            tables["agreements"].append(agreement(reference, cell, ours, correct))
-            if _is_main(cell, chosen.get(cell.dataset), recipe):
-                chosen[cell.dataset] = (reference, cell, set(shared))
-    for dataset, (reference, cell, seeds) in chosen.items():
-        tables["examples"] += example_rows(
-            cells, (reference, cell), seeds, tests[dataset], names[dataset], recipe["examples"]
+        tables.lengths.extend(by_length(cell, correct, words[cell.dataset], recipe.confidence))
+        seeds = frozenset(reference_correct.keys() & correct.keys())
+        if reference and cell != reference and seeds:
+            pair = Pair(reference, cell, seeds)
+            tables.agreements.append(agreement(pair, reference_correct, correct))
+            if _is_rather_shown(pair, shown.get(cell.dataset), recipe):
+                shown[cell.dataset] = pair
+    for dataset, pair in shown.items():
+        tables.examples.extend(
+            example_rows(cells, pair, tests[dataset], names[dataset], recipe.examples)
         )
-    return {name: study_order(rows, recipe) for name, rows in tables.items()}
+    return Tables(
+        study_order(tables.lengths, recipe),
+        study_order(tables.agreements, recipe),
+        study_order(tables.examples, recipe),
+    )
 
 
-def _is_main(cell: Cell, before: tuple[Cell, Cell, set[int]] | None, recipe: Row) -> bool:
+def _is_rather_shown(pair: Pair, before: Pair | None, recipe: ErrorsRecipe) -> bool:
     """Whether examples are rather of this model and size than of those found `before`."""
     if before is None:
         return True
-    compared = recipe.get("compared")
-    places = {name: place for place, name in enumerate([compared, *recipe.get("models", [])])}
-    ours, theirs = (places.get(one.model, len(places)) for one in (cell, before[1]))
-    return (-ours, cell.n) > (-theirs, before[1].n)
+    names = dict.fromkeys([recipe.compared, *recipe.models])
+    places = {name: place for place, name in enumerate(names)}
+    place, place_before = (
+        places.get(name, len(places)) for name in (pair.model.model, before.model.model)
+    )
+    return (-place, pair.model.n) > (-place_before, before.model.n)
 
 
 def _check(cell: Cell, correct: Correct, words: Mapping[str, NDArray[np.int64]]) -> None:
@@ -209,10 +267,6 @@ def _check(cell: Cell, correct: Correct, words: Mapping[str, NDArray[np.int64]])
         )
 
 
-def _named(cell: Cell) -> tuple[Any, ...]:
-    return cell.dataset, cell.model, cell.size, cell.n
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
@@ -220,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "JSON: reference, confidence (0..1), examples (how many of each kind), and optionally "
         "compared, the model whose texts are shown, and models, a list of names in order"
     )
-    parser.add_argument("--recipe", required=True, type=json.loads, help=keys)
+    parser.add_argument("--recipe", required=True, type=recipe_option(ErrorsRecipe), help=keys)
     parser.add_argument("--cards", required=True, nargs="+", help="JSON cards of prepare.py")
     order = "test sets of prepare.py, in the order of the cards"
     parser.add_argument("--tests", required=True, nargs="+", help=order)
@@ -228,16 +282,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.add_argument(f"--{name}", required=True, help="CSV file to write")
     parser.add_argument("predictions", nargs="*", help="Parquet files, or @FILE that lists them")
     arguments = parser.parse_args(argv)
-    cards = [read_json(path) for path in arguments.cards]
-    names = {card["dataset"]: card["labels"] for card in cards}
+    names = read_labels(arguments.cards)
     tests = dict(zip(names, arguments.tests, strict=True))
     tables = examine(index(arguments.predictions), tests, names, arguments.recipe)
-    for name, columns in (
-        ("lengths", LENGTH_COLUMNS),
-        ("agreements", AGREEMENT_COLUMNS),
-        ("examples", EXAMPLE_COLUMNS),
-    ):
-        write_table(getattr(arguments, name), columns, tables[name], decimals=4)
+    write_rows(arguments.lengths, LengthRow, tables.lengths)
+    write_rows(arguments.agreements, AgreementRow, tables.agreements)
+    write_rows(arguments.examples, ExampleRow, tables.examples)
 
 
 if __name__ == "__main__":

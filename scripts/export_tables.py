@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from gap.report.wording import size_label, two_digits, with_interval
-from gap.results.findings import Row, Study
-from gap.results.tables import TEXTS, read_table, study_order
+from gap.results.reading import ReadingRecipe, recipe_option
+from gap.results.rows import TABLES, AccuracyRow, CrossingRow, GapRow, LatencyRow, Row
+from gap.results.tables import SETTINGS, field_types, read_rows, study_order
 from gap.run.errors import UserError
 from gap.run.program import run
-from gather import OUTCOME, RUN
 
 # The lines of a table, each by column.
 Lines = list[dict[str, str]]
 
-WORDS = TEXTS | {"form", "family", "device", "precision", "right"}
-WHOLE = {
-    *("n", "seed", "seeds", "row", "rows", "sizes", "largest", "trial", "step"),
-    *("words_from", "words_to", "parameters", "trained_parameters", "batch_size", "threads"),
-}
-YES_OR_NO = {"chosen", "disturbed", "pareto"}
-# Points on a curve, and a metric by the name of what hardware computes in.
-FRACTIONS = {("crossings", "n"), ("curves", "n"), ("labels", "precision")}
+TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 SPECIAL = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -37,80 +31,74 @@ HEAD = "% In the preamble: \\usepackage{booktabs}\n"
 NOTHING = "--"
 
 
-def typed(table: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of text with a type for each column; what is left out is missing.
+def to_arrow(row_class: type[Row], rows: Sequence[Row]) -> pa.Table:
+    """Return a table with a type for each column; what is left out is missing.
 
-    A column has the same type in every study, but for those of `trials` that are a study's own
+    A column has the same type in every study, but for those of trials that are a study's own
     settings: numbers where all of them are.
     """
-    return pd.DataFrame({name: _typed(table, name, frame[name]) for name in frame.columns})
+    table: dict[str, pa.Array] = {}
+    for name, (kind, _) in field_types(row_class).items():
+        values = [getattr(row, name) for row in rows]
+        if name == SETTINGS:
+            for key in sorted({key for settings in values for key in settings}):
+                table[key] = setting_column([settings.get(key) for settings in values])
+        else:
+            table[name] = pa.array(values, type=TYPES[kind])
+    return pa.table(table)
 
 
-def _typed(table: str, name: str, column: pd.Series) -> pd.Series:
-    if (table, name) in FRACTIONS:
-        return _numbers(column)
-    if name in WORDS:
-        return column.astype("string")
-    if name in YES_OR_NO:
-        return column == "yes"
-    if table == "trials" and name not in (*RUN, *OUTCOME):
-        return _setting(column)
-    return _numbers(column).astype("Int64") if name in WHOLE else _numbers(column)
-
-
-def _setting(column: pd.Series) -> pd.Series:
+def setting_column(texts: Sequence[str | None]) -> pa.Array:
+    """Return the values of a setting, None where a trial has none: numbers if all of them are."""
     try:
-        numbers = _numbers(column)
+        numbers = [None if text is None else float(text) for text in texts]
     except ValueError:
-        return column.astype("string")
-    return numbers.astype("Int64") if (numbers.dropna() % 1 == 0).all() else numbers
+        return pa.array(texts, type=pa.string())
+    whole = all(number is None or number % 1 == 0 for number in numbers)
+    return pa.array(numbers, type=pa.float64()).cast(pa.int64() if whole else pa.float64())
 
 
-def _numbers(column: pd.Series) -> pd.Series:
-    return pd.to_numeric(column).astype("Float64")
-
-
-def accuracies(rows: Sequence[Row], study: Study) -> tuple[str, Lines]:
+def accuracies(rows: Sequence[AccuracyRow], recipe: ReadingRecipe) -> tuple[str, Lines]:
     """Return caption and lines of the accuracies of one data set, sizes in columns."""
-    caption = f"Accuracy on the test set, in percent, with {study.interval}s"
-    return caption, _by_size(rows, "accuracy", study)
+    caption = f"Accuracy on the test set, in percent, with {recipe.interval}s"
+    return caption, _by_size(rows, "accuracy", recipe)
 
 
-def gaps(rows: Sequence[Row], study: Study) -> tuple[str, Lines]:
+def gaps(rows: Sequence[GapRow], recipe: ReadingRecipe) -> tuple[str, Lines]:
     """Return caption and lines of the gaps of one data set, sizes in columns."""
-    caption = f"Gap to {study.reference}, in percentage points, with {study.interval}s"
-    return caption, _by_size(rows, "gap", study)
+    caption = f"Gap to {recipe.reference_title}, in percentage points, with {recipe.interval}s"
+    return caption, _by_size(rows, "gap", recipe)
 
 
-def crossings(rows: Sequence[Row], study: Study) -> tuple[str, Lines]:
+def crossings(rows: Sequence[CrossingRow], recipe: ReadingRecipe) -> tuple[str, Lines]:
     """Return caption and lines of the sizes from which on gaps of one data set are closed."""
     lines = [
         {
-            "Model": study.title(row["model"]),
-            "Labelled examples": _labels(row["n"]),
-            "from": _labels(row["n_low"]),
-            "to": _labels(row["n_high"]),
+            "Model": recipe.title(row.model),
+            "Labelled examples": _labels(row.n),
+            "from": _labels(row.n_low),
+            "to": _labels(row.n_high),
         }
         for row in rows
     ]
     return (
-        f"Number of labelled examples from which on the gap to {study.reference} is at most "
-        f"{study.margin}, by a curve through the gaps, with {study.interval}s; the smallest size "
-        "that was measured stands for itself and any before"
+        "Number of labelled examples from which on the gap to "
+        f"{recipe.reference_title} is at most {recipe.spelled_margin}, by a curve through the "
+        f"gaps, with {recipe.interval}s; the smallest size that was measured stands for itself and "
+        "any before"
     ), lines
 
 
-def latency(rows: Sequence[Row], study: Study) -> tuple[str, Lines]:
+def latency(rows: Sequence[LatencyRow], recipe: ReadingRecipe) -> tuple[str, Lines]:
     """Return caption and lines of what inference costs on one data set."""
     lines = [
         {
-            "Model": study.title(row["model"]),
-            "Parameters (millions)": f"{row['parameters'] / 1e6:.3g}",
-            "ms": f"{row['milliseconds']:.3g}" + ("*" if row["disturbed"] == "yes" else ""),
-            "ms, 95 %": f"{row['milliseconds_95']:.3g}",
-            "Texts/s": f"{row['examples_per_second']:,.0f}",
-            # An empty text where the reference is not measured yet.
-            "Times as fast": f"{float(row['speed_up']):.3g}" if row["speed_up"] != "" else NOTHING,
+            "Model": recipe.title(row.model),
+            "Parameters (millions)": f"{row.parameters / 1e6:.3g}",
+            "ms": f"{row.milliseconds:.3g}" + ("*" if row.disturbed else ""),
+            "ms, 95 %": f"{row.milliseconds_95:.3g}",
+            "Texts/s": f"{row.examples_per_second:,.0f}",
+            "Times as fast": NOTHING if row.speed_up is None else f"{row.speed_up:.3g}",
         }
         for row in rows
     ]
@@ -118,12 +106,13 @@ def latency(rows: Sequence[Row], study: Study) -> tuple[str, Lines]:
     return (
         "What inference costs: milliseconds of one text (median and what 95 of 100 take at most), "
         "texts per second in batches, and how many times as fast as "
-        f"{study.reference} one text is scored"
-        + (disturbed if any(row["disturbed"] == "yes" for row in rows) else "")
+        f"{recipe.reference_title} one text is scored"
+        + (disturbed if any(row.disturbed for row in rows) else "")
     ), lines
 
 
-LATEX: dict[str, Callable[[Sequence[Row], Study], tuple[str, Lines]]] = {
+# By table, what returns caption and lines of its rows of one data set.
+LATEX: dict[str, Callable[..., tuple[str, Lines]]] = {
     "accuracies": accuracies,
     "gaps": gaps,
     "crossings": crossings,
@@ -135,13 +124,15 @@ def _labels(n: float) -> str:
     return "not within reach" if math.isinf(n) else f"{two_digits(n):,.0f}"
 
 
-def _by_size(rows: Sequence[Row], name: str, study: Study) -> Lines:
+def _by_size(
+    rows: Sequence[AccuracyRow] | Sequence[GapRow], name: str, recipe: ReadingRecipe
+) -> Lines:
     """Return a line for each model, with a column for each size; "--" where there is no run."""
-    sizes = {(row["n"], row["size"]): size_label(row) for row in rows}
+    sizes = {(row.n, row.size): size_label(row) for row in rows}
     lines: dict[str, dict[str, str]] = {}
     for row in rows:
         empty = {sizes[size]: NOTHING for size in sorted(sizes)}
-        line = lines.setdefault(row["model"], {"Model": study.title(row["model"])} | empty)
+        line = lines.setdefault(row.model, {"Model": recipe.title(row.model)} | empty)
         line[size_label(row)] = with_interval(row, name)
     return list(lines.values())
 
@@ -170,23 +161,21 @@ def latex(caption: str, label: str, lines: Lines) -> str:
     return str(text).replace(r"\begin{tabular}", "\\footnotesize\n\\begin{tabular}", 1)
 
 
-def paper_tables(table: str, rows: Sequence[Row], recipe: Mapping[str, Any]) -> str:
+def paper_tables(table: str, rows: Sequence[Row], recipe: ReadingRecipe) -> str:
     """Return the LaTeX of a study's table, one float for each data set."""
-    study = Study(recipe, scores=(), accuracies=(), gaps=(), cards=())
-    parts = []
-    for dataset in dict.fromkeys(row["dataset"] for row in rows):
-        ours = [row for row in rows if row["dataset"] == dataset]
-        caption, lines = LATEX[table](ours, study)
-        parts.append(latex(f"{dataset}: {caption}", f"tab:{table}-{dataset}", lines))
-    return "\n".join([HEAD, *(parts or ["% This study has none.\n"])])
+    floats = []
+    for dataset in dict.fromkeys(row.dataset for row in rows):
+        caption, lines = LATEX[table]([row for row in rows if row.dataset == dataset], recipe)
+        floats.append(latex(f"{dataset}: {caption}", f"tab:{table}-{dataset}", lines))
+    return "\n".join([HEAD, *(floats or ["% This study has none.\n"])])
 
 
 def check_files(tables: Set[str], files: Sequence[Path]) -> None:
     """Make the folders of the files to write; raises UserError where a file is of no table."""
     for path in files:
         if path.stem not in tables:
-            known = ", ".join(sorted(tables))
-            raise UserError(f"{path}: made from no table; expected the name of one of {known}")
+            names = ", ".join(sorted(tables))
+            raise UserError(f"{path}: made from no table; expected the name of one of {names}")
         path.parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -197,21 +186,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         "JSON: reference, margin (points), confidence (0..1), and optionally datasets and models, "
         "lists of names in order, and titles {name: text}"
     )
-    parser.add_argument("--recipe", required=True, type=json.loads, help=recipe)
+    parser.add_argument("--recipe", required=True, type=recipe_option(ReadingRecipe), help=recipe)
     files: dict[str, Any] = {"required": True, "nargs": "+", "type": Path}
     parser.add_argument("--tables", **files, help="CSV tables of a study, with their own names")
     parser.add_argument("--parquet", **files, help="files to write: scores.parquet of scores.csv")
     papers = f"files to write, of {', '.join(LATEX)}"
     parser.add_argument("--latex", **files, help=papers)
     arguments = parser.parse_args(argv)
-    tables = {path.stem: path for path in arguments.tables}
+    tables = {path.stem: path for path in arguments.tables if path.stem in TABLES}
     check_files(tables.keys(), arguments.parquet)
     check_files(tables.keys() & LATEX.keys(), arguments.latex)
     for path in arguments.parquet:
-        frame = pd.read_csv(tables[path.stem], dtype=str, keep_default_na=False)
-        typed(path.stem, frame).to_parquet(path, index=False)
+        rows = read_rows(tables[path.stem], TABLES[path.stem])
+        pq.write_table(to_arrow(TABLES[path.stem], rows), path)
     for path in arguments.latex:
-        rows = study_order(read_table(tables[path.stem]), arguments.recipe)
+        rows = study_order(read_rows(tables[path.stem], TABLES[path.stem]), arguments.recipe)
         path.write_text(paper_tables(path.stem, rows, arguments.recipe), encoding="utf-8")
 
 

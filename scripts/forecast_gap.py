@@ -3,48 +3,57 @@
 from __future__ import annotations
 
 import argparse
-import json
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from gap.results.curves import FEWEST_SIZES, Curves, Measured, crossing, curves, held_back, measured
 from gap.results.predictions import Paths, index, read_correct
+from gap.results.reading import ReadingRecipe, recipe_option
+from gap.results.rows import CrossingRow, CurveRow, ForecastRow
 from gap.results.statistics import Correct, paired
-from gap.results.tables import write_table
+from gap.results.tables import write_rows
 from gap.run.program import run
 from gap.run.progress import progress
 
-WHO = ("dataset", "model", "reference")
-CROSSING_COLUMNS = (*WHO, "sizes", "largest", "form", "n", "n_low", "n_high", "within_reach")
-FORECAST_COLUMNS = (*WHO, "sizes", "largest", "n", "value", "low", "high", "measured")
-CURVE_COLUMNS = (*WHO, "n", "gap", "gap_low", "gap_high")
 # Points of a curve in its table, of those at which it was looked at.
 EVERY = 6
 
-Row = dict[str, Any]
-Tables = dict[str, list[Row]]
+
+class Comparison(NamedTuple):
+    """A model and the reference on a data set."""
+
+    dataset: str
+    model: str
+    reference: str
 
 
-def forecast(cells: Paths, recipe: Mapping[str, Any]) -> Tables:
-    """Return the rows of crossings, forecasts (of held-back sizes) and curves, in the cells' order.
+@dataclass(frozen=True)
+class Tables:
+    """The rows of crossings, forecasts (of held-back sizes) and curves."""
+
+    crossings: list[CrossingRow] = field(default_factory=list)
+    forecasts: list[ForecastRow] = field(default_factory=list)
+    curves: list[CurveRow] = field(default_factory=list)
+
+
+def forecast(cells: Paths, recipe: ReadingRecipe) -> Tables:
+    """Return the rows of all tables, in the cells' order.
 
     A model has them on a data set where it shares seeds with the reference at three sizes or more.
     Memory holds two models of one data set at a time. Random: the draws behind intervals, the same
     for a model whatever else is in the study.
     """
-    tables: Tables = {"crossings": [], "forecasts": [], "curves": []}
+    tables = Tables()
     for dataset, models in progress(_by_dataset(cells), "data sets"):
-        reference = _correct(models.pop(recipe["reference"], {}))
+        reference_correct = _correct(models.pop(recipe.reference, {}))
         for model, paths in models.items():
-            known = _gaps(reference, _correct(paths))
-            if known is not None:
-                who = dict(zip(WHO, (dataset, model, recipe["reference"]), strict=True))
-                for name, rows in _rows(known, who, recipe).items():
-                    tables[name] += [who | row for row in rows]
+            gaps = _gaps(reference_correct, _correct(paths))
+            if gaps is not None:
+                _add(tables, Comparison(dataset, model, recipe.reference), gaps, recipe)
     return tables
 
 
@@ -69,43 +78,49 @@ def _gaps(reference: Mapping[int, Correct], model: Mapping[int, Correct]) -> Mea
     return measured(list(values), list(values.values())) if len(values) >= FEWEST_SIZES else None
 
 
-def _rows(known: Measured, who: Mapping[str, str], recipe: Mapping[str, Any]) -> Tables:
-    confidence = recipe["confidence"]
-    rng = np.random.default_rng(zlib.crc32("/".join(who.values()).encode()))
-    found = curves(known, rng)
-    where = crossing(found, recipe["margin"], confidence)
-    crossed = {
-        **{"sizes": len(known.n), "largest": int(known.n[-1]), "form": found.form},
-        **{"n": where.n, "n_low": where.low, "n_high": where.high},
-        "within_reach": where.within_reach,
-    }
-    return {
-        "crossings": [crossed],
-        "forecasts": [asdict(one) for one in held_back(known, confidence, rng)],
-        "curves": _curve_rows(found, confidence),
-    }
+def _add(tables: Tables, compared: Comparison, gaps: Measured, recipe: ReadingRecipe) -> None:
+    """Add the rows of a model."""
+    names = compared._asdict()
+    rng = np.random.default_rng(zlib.crc32("/".join(compared).encode()))
+    curve = curves(gaps, rng)
+    crossed = crossing(curve, recipe.margin, recipe.confidence)
+    tables.crossings.append(
+        CrossingRow(
+            **names,
+            sizes=len(gaps.n),
+            largest=int(gaps.n[-1]),
+            form=curve.form,
+            n=crossed.n,
+            n_low=crossed.low,
+            n_high=crossed.high,
+            within_reach=crossed.within_reach,
+        )
+    )
+    forecasts = held_back(gaps, recipe.confidence, rng)
+    tables.forecasts.extend(ForecastRow(**names, **asdict(forecast)) for forecast in forecasts)
+    tables.curves.extend(_curve_rows(compared, curve, recipe.confidence))
 
 
-def _curve_rows(found: Curves, confidence: float) -> list[Row]:
-    low, high = np.quantile(found.draws, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    columns = (column[::EVERY] for column in (found.n, found.values, low, high))
-    names = CURVE_COLUMNS[len(WHO) :]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+def _curve_rows(compared: Comparison, curve: Curves, confidence: float) -> list[CurveRow]:
+    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+    low, high = np.quantile(curve.draws, ends, axis=0)
+    points = zip(*(column[::EVERY] for column in (curve.n, curve.values, low, high)), strict=True)
+    return [CurveRow(*compared, *point) for point in points]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     recipe = "JSON: reference, margin (points), confidence (0..1)"
-    parser.add_argument("--recipe", required=True, type=json.loads, help=recipe)
+    parser.add_argument("--recipe", required=True, type=recipe_option(ReadingRecipe), help=recipe)
     for name in ("crossings", "forecasts", "curves"):
         parser.add_argument(f"--{name}", required=True, help="CSV file to write")
     parser.add_argument("predictions", nargs="*", help="Parquet files, or @FILE that lists them")
     arguments = parser.parse_args(argv)
     tables = forecast(index(arguments.predictions), arguments.recipe)
-    write_table(arguments.crossings, CROSSING_COLUMNS, tables["crossings"], decimals=4)
-    write_table(arguments.forecasts, FORECAST_COLUMNS, tables["forecasts"], decimals=4)
-    write_table(arguments.curves, CURVE_COLUMNS, tables["curves"], decimals=4)
+    write_rows(arguments.crossings, CrossingRow, tables.crossings)
+    write_rows(arguments.forecasts, ForecastRow, tables.forecasts)
+    write_rows(arguments.curves, CurveRow, tables.curves)
 
 
 if __name__ == "__main__":

@@ -6,156 +6,188 @@ import argparse
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from gap.results.tables import study_order, write_table
+from gap.data.cards import read_labels
+from gap.results.records import RunScores, SeedReport, Training, TrialReport
+from gap.results.rows import CalibrationRow, HistoryRow, LabelRow, ScoreRow, TrialRow
+from gap.results.tables import columns, study_order, write_rows
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from gap.run.program import run
 
-COLUMNS = (
-    *("dataset", "model", "size", "n", "seed", "rows"),
-    *("accuracy", "macro_f1", "log_loss", "calibration_error"),
-)
-# Between the two stand the keys that are tuned.
-RUN = ("dataset", "model", "size", "n", "seed", "trial")
-OUTCOME = ("validation_loss", "validation_accuracy", "seconds", "chosen")
-CELL = ("dataset", "model", "size", "n")
-HISTORY_COLUMNS = (*CELL, "seed", "step", "validation_loss", "validation_accuracy")
-CALIBRATION_COLUMNS = (*CELL, "bin_low", "bin_high", "rows", "confidence", "accuracy")
-LABEL_COLUMNS = (*CELL, "label", "rows", "recall", "precision", "f1")
-
-Row = dict[str, Any]
-# Of a run its scores, and what is known of its training.
-Trained = tuple[Row, Row]
+# Data set, model, size and seed of a run.
+Key = tuple[str, str, str, int]
 
 
-def gather(paths: Sequence[str]) -> list[Row]:
-    """Return the scores of all files, data sets and models in the order given, then by n and seed.
+@dataclass(frozen=True)
+class Run:
+    """A run: its row of scores, the counts behind them, and what is known of its training."""
 
-    Raises UserError where a run stands in two files, or there is none.
+    row: ScoreRow
+    scores: RunScores
+    training: SeedReport
+
+
+def read_runs(scores: Sequence[str], trainings: Sequence[str]) -> list[Run]:
+    """Return all runs, data sets and models in the order given, then by n and seed.
+
+    `scores` are files of score.py, `trainings` of train.py. Raises UserError where a run stands in
+    two files of scores or in no file of trainings, or where there is none.
     """
-    if not paths:
+    if not scores:
         raise UserError("no scores to read, as no run is finished; run at least one")
-    runs: dict[tuple[str, str, str, int], Row] = {}
-    for path in paths:
-        for scores in read_json(path):
-            key = (scores["dataset"], scores["model"], scores["size"], scores["seed"])
-            if key in runs:
+    reports = read_trainings(trainings)
+    runs: dict[ScoreRow, Run] = {}
+    keys: set[Key] = set()
+    for path in scores:
+        entries: list[RunScores] = read_json(path)
+        for entry in entries:
+            key = (entry["dataset"], entry["model"], entry["size"], entry["seed"])
+            if key in keys:
                 raise UserError(
-                    f"{path}: data set {key[0]}, model {key[1]}, size {key[2]}, seed {key[3]} was "
-                    "read before; expected each run once; name each file once"
+                    f"{path}: {_spell_key(key)} was read before; expected each run once; name each "
+                    "file once"
                 )
-            runs[key] = scores
-    return study_order(runs.values())
+            if key not in reports:
+                raise UserError(
+                    f"{path}: {_spell_key(key)} has no training; expected the training.json of "
+                    "each run; name it with --trainings"
+                )
+            keys.add(key)
+            row = ScoreRow(**{name: entry[name] for name in columns(ScoreRow)})  # type: ignore[literal-required]
+            runs[row] = Run(row, entry, reports[key])
+    return [runs[row] for row in study_order(runs)]
 
 
-def read_trained(paths: Sequence[str]) -> list[Trained]:
-    """Return the scores of each run in files of scores, and what training.json beside tells."""
+def read_trainings(paths: Sequence[str]) -> dict[Key, SeedReport]:
+    """Return what is known of the training of each run."""
+    trainings: list[Training] = [read_json(path) for path in paths]
+    return {
+        (training["dataset"], training["model"], training["size"], int(seed)): report
+        for training in trainings
+        for seed, report in training["seeds"].items()
+    }
+
+
+def _spell_key(key: Key) -> str:
+    return f"data set {key[0]}, model {key[1]}, size {key[2]}, seed {key[3]}"
+
+
+def trial_rows(runs: Sequence[Run]) -> list[TrialRow]:
+    """Return the trials of the runs."""
     return [
-        (scores, seeds[str(scores["seed"])])
-        for path in paths
-        for seeds in [read_json(Path(path).with_name("training.json"))["seeds"]]
-        for scores in read_json(path)
+        TrialRow(
+            run.row.dataset,
+            run.row.model,
+            run.row.size,
+            run.row.n,
+            run.row.seed,
+            trial["trial"],
+            settings={key: _spell(value) for key, value in trial["settings"].items()},
+            validation_loss=trial["loss"],
+            validation_accuracy=trial["accuracy"],
+            seconds=trial["seconds"],
+            chosen=trial["trial"] == run.training["chosen"],
+        )
+        for run in runs
+        for trial in run.training["trials"]
     ]
 
 
-def gather_trials(trained: Sequence[Trained]) -> list[Row]:
-    """Return the trials of these runs."""
-    return study_order(
-        _trial_row(scores, known["chosen"], trial)
-        for scores, known in trained
-        for trial in known["trials"]
-    )
-
-
-def _trial_row(scores: Row, chosen: int, trial: Row) -> Row:
-    # As text: a table's number of decimals is not for a small lr.
-    settings = {key: _spell(value) for key, value in trial["settings"].items()}
-    run = {key: scores[key] for key in RUN[:-1]} | {"trial": trial["trial"]}
-    outcome = (
-        trial["loss"],
-        trial["accuracy"],
-        _spell(trial["seconds"]),
-        "yes" if trial["trial"] == chosen else "no",
-    )
-    return run | settings | dict(zip(OUTCOME, outcome, strict=True))
-
-
-def _spell(value: object) -> str:
+def _spell(value: str | float) -> str:
+    # A table's number of decimals is not for a small lr.
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def trial_columns(rows: Sequence[Row]) -> list[str]:
-    """Return the columns of a table of trials: those of each, and those that any of them tunes."""
-    tuned = {key for row in rows for key in row} - {*RUN, *OUTCOME}
-    return [*RUN, *sorted(tuned), *OUTCOME]
-
-
-def gather_histories(trained: Sequence[Trained]) -> list[Row]:
+def history_rows(runs: Sequence[Run]) -> list[HistoryRow]:
     """Return what the chosen trial of each run came to on the validation rows, by step.
 
     Logistic regressions have none, as they are not looked at before they are done.
     """
-    return study_order(
-        {key: scores[key] for key in (*CELL, "seed")}
-        | {"step": one["step"]}
-        | {"validation_loss": one["loss"], "validation_accuracy": one["accuracy"]}
-        for scores, known in trained
-        for trial in known["trials"]
-        if trial["trial"] == known["chosen"]
-        for one in trial["evaluations"]
-        if "step" in one
-    )
+    return [
+        HistoryRow(
+            run.row.dataset,
+            run.row.model,
+            run.row.size,
+            run.row.n,
+            run.row.seed,
+            evaluation["step"],
+            evaluation["loss"],
+            evaluation["accuracy"],
+        )
+        for run in runs
+        for evaluation in chosen_trial(run.training)["evaluations"]
+        if "step" in evaluation
+    ]
 
 
-def gather_calibration(runs: Sequence[Row]) -> list[Row]:
-    """Return how often each model was right, by its top label's probability, seeds together.
-
-    `runs` are rows of `gather`. A bin holds probabilities over `bin_low`, up to `bin_high`.
-    """
-    rows = []
-    for cell, ours in _cells(runs).items():
-        sums = {
-            name: np.sum([one["bins"][name] for one in ours], axis=0) for name in ours[0]["bins"]
-        }
-        bins = len(sums["rows"])
-        for place in np.flatnonzero(sums["rows"]).tolist():
-            count = sums["rows"][place]
-            values = (place / bins, (place + 1) / bins, int(count))
-            shares = (sums["confidence"][place] / count, sums["correct"][place] / count)
-            rows.append(dict(zip(CALIBRATION_COLUMNS, (*cell, *values, *shares), strict=True)))
-    return rows
+def chosen_trial(training: SeedReport) -> TrialReport:
+    """Return the trial whose weights a run has."""
+    return next(trial for trial in training["trials"] if trial["trial"] == training["chosen"])
 
 
-def gather_labels(runs: Sequence[Row], names: Mapping[str, Sequence[str]]) -> list[Row]:
+def calibration_rows(runs: Sequence[Run]) -> list[CalibrationRow]:
+    """Return how often each model was right, by its top label's probability, seeds together."""
+    table = []
+    for seeds in by_cell(runs):
+        first = seeds[0].row
+        rows = np.sum([run.scores["bins"]["rows"] for run in seeds], axis=0)
+        confidence = np.sum([run.scores["bins"]["confidence"] for run in seeds], axis=0)
+        correct = np.sum([run.scores["bins"]["correct"] for run in seeds], axis=0)
+        table += [
+            CalibrationRow(
+                first.dataset,
+                first.model,
+                first.size,
+                first.n,
+                bin_low=place / len(rows),
+                bin_high=(place + 1) / len(rows),
+                rows=int(rows[place]),
+                confidence=confidence[place] / rows[place],
+                accuracy=correct[place] / rows[place],
+            )
+            for place in np.flatnonzero(rows).tolist()
+        ]
+    return table
+
+
+def label_rows(runs: Sequence[Run], names: Mapping[str, Sequence[str]]) -> list[LabelRow]:
     """Return recall, precision and F1 of each label that the test set has, seeds together.
 
-    `runs` are rows of `gather`, `names` the labels of each data set, as the rows of a confusion
-    matrix have them. A label that is never predicted has the precision 0, as is usual.
+    `names` has the labels of each data set, in the order of the rows of a confusion matrix. A label
+    that is never predicted has the precision 0, as is usual.
     """
-    rows = []
-    for cell, ours in _cells(runs).items():
-        confusion = np.sum([one["confusion"] for one in ours], axis=0)
+    table = []
+    for seeds in by_cell(runs):
+        first = seeds[0].row
+        confusion = np.sum([run.scores["confusion"] for run in seeds], axis=0)
         true, predicted, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
-        for place in np.flatnonzero(true).tolist():
-            values = (names[cell[0]][place], int(true[place]) // len(ours))
-            shares = (
-                right[place] / true[place],
-                right[place] / max(1, predicted[place]),
-                2 * right[place] / (true[place] + predicted[place]),
+        table += [
+            LabelRow(
+                first.dataset,
+                first.model,
+                first.size,
+                first.n,
+                label=names[first.dataset][place],
+                rows=int(true[place]) // len(seeds),
+                recall=right[place] / true[place],
+                precision=right[place] / max(1, predicted[place]),
+                f1=2 * right[place] / (true[place] + predicted[place]),
             )
-            rows.append(dict(zip(LABEL_COLUMNS, (*cell, *values, *shares), strict=True)))
-    return rows
+            for place in np.flatnonzero(true).tolist()
+        ]
+    return table
 
 
-def _cells(runs: Sequence[Row]) -> dict[tuple[str, str, str, int], list[Row]]:
-    cells: dict[tuple[str, str, str, int], list[Row]] = defaultdict(list)
-    for one in runs:
-        cells[one["dataset"], one["model"], one["size"], one["n"]].append(one)
-    return cells
+def by_cell(runs: Sequence[Run]) -> list[list[Run]]:
+    """Return the runs of each data set, model and size together, in their order."""
+    cells: dict[tuple[str, str, str, int], list[Run]] = defaultdict(list)
+    for member in runs:
+        row = member.row
+        cells[row.dataset, row.model, row.size, row.n].append(member)
+    return list(cells.values())
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -164,20 +196,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in ("table", "trials", "histories", "calibration", "labels"):
         parser.add_argument(f"--{name}", required=True, help="CSV file to write")
     parser.add_argument("--cards", nargs="+", default=[], help="JSON cards of prepare.py")
-    scores = "files of score.py, or @FILE that lists them; training.json stands beside each"
-    parser.add_argument("scores", nargs="*", help=scores)
+    trainings = "training.json of each training, or @FILE that lists them"
+    parser.add_argument("--trainings", nargs="+", default=[], help=trainings)
+    parser.add_argument("scores", nargs="*", help="files of score.py, or @FILE that lists them")
     arguments = parser.parse_args(argv)
-    names = {card["dataset"]: card["labels"] for card in map(read_json, arguments.cards)}
-    runs, trained = gather(arguments.scores), read_trained(arguments.scores)
-    trials = gather_trials(trained)
-    for path, columns, rows in (
-        (arguments.table, COLUMNS, runs),
-        (arguments.trials, trial_columns(trials), trials),
-        (arguments.histories, HISTORY_COLUMNS, gather_histories(trained)),
-        (arguments.calibration, CALIBRATION_COLUMNS, gather_calibration(runs)),
-        (arguments.labels, LABEL_COLUMNS, gather_labels(runs, names)),
-    ):
-        write_table(path, columns, rows, decimals=6)
+    runs = read_runs(arguments.scores, arguments.trainings)
+    write_rows(arguments.table, ScoreRow, [run.row for run in runs])
+    write_rows(arguments.trials, TrialRow, trial_rows(runs))
+    write_rows(arguments.histories, HistoryRow, history_rows(runs))
+    write_rows(arguments.calibration, CalibrationRow, calibration_rows(runs))
+    write_rows(arguments.labels, LabelRow, label_rows(runs, read_labels(arguments.cards)))
 
 
 if __name__ == "__main__":

@@ -30,9 +30,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", type=Path, help="manifest of a pretrained checkpoint")
     parser.add_argument("--training", type=Path, required=True, help="JSON file of the training")
     parser.add_argument("--weights", type=Path, required=True, help="folder of the training")
-    parser.add_argument(
-        "--predictions", type=Path, required=True, help="Parquet file, its manifest beside it"
-    )
+    parser.add_argument("--predictions", type=Path, required=True, help="Parquet file to write")
+    parser.add_argument("--predictions-manifest", type=Path, required=True, help="JSON to write")
     arguments = parser.parse_args(argv)
 
     training = read_json(arguments.training)
@@ -44,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The manifests of the encoded texts, one or one per seed.
         made_from += sorted(arguments.ids.rglob("test.json"))
     state = state_folder(arguments.predictions.parent, "predict", facts, made_from)
-    outputs = [arguments.predictions, arguments.predictions.with_suffix(".json")]
+    outputs = [arguments.predictions, arguments.predictions_manifest]
     if restore(state, outputs):
         return
     checkpoint = arguments.checkpoint and checkpoint_folder(arguments.checkpoint)
@@ -58,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cell = arguments.cell | {"n": training["n"]}
     write_predictions(arguments.predictions, cell, scores, load_labels(arguments.test))
     digest = sha256_file(arguments.predictions)
-    write_json(outputs[1], {"seeds": sorted(scores), "sha256": digest})
+    write_json(arguments.predictions_manifest, {"seeds": sorted(scores), "sha256": digest})
     keep(state, outputs)
 
 

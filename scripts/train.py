@@ -178,7 +178,7 @@ def digests(folder: Path) -> dict[str, str]:
 def made_with(training: Training, provenance: dict[str, object]) -> dict[str, object]:
     """Return what besides recipe and data the weights came from: code, packages, hardware."""
     from gap.models.hardware import describe_hardware
-    from gap.run.provenance import installed_packages
+    from gap.run.packages import installed_packages
 
     hardware = describe_hardware(training.family.uses_gpu, training.processes)
     return {"packages": installed_packages(), "hardware": hardware, "provenance": provenance}
@@ -189,6 +189,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: the model's")
     parser.add_argument("--provenance", type=json.loads, required=True, help="JSON: code, packages")
+    parser.add_argument("--cell", type=json.loads, required=True, help="JSON: dataset, model, size")
     parser.add_argument("--manifest", type=Path, required=True, help="pool.json, for the labels")
     parser.add_argument("--subsample", type=Path, required=True, help="Parquet file of the block")
     parser.add_argument("--ids", type=Path, help="folder of encoded texts")
@@ -234,7 +235,7 @@ def train(arguments: argparse.Namespace) -> None:
         link(folder, arguments.weights / seed)
     made = made_with(training, arguments.provenance)
     report = {"n": len(subsample.rows), "seeds": seeds, "made_with": made}
-    write_json(arguments.training, report)
+    write_json(arguments.training, arguments.cell | report)
     keep(state, outputs)
 
 

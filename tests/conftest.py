@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
@@ -44,8 +45,14 @@ def grid(tmp_path_factory, tiny_bert, worker_id):
     with FileLock(folder.with_suffix(".lock")):
         if not printed.exists():
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            call = new_study(folder / "study", tiny_bert).snakemake("--cores", "2", config=GRID)
+            (folder / "executed").mkdir(parents=True)
+            new_study(folder / "study", tiny_bert)
+            # What the programs call is written down, for a test of what their digests cover.
+            recorder = {
+                "PYTHONPATH": str(Path(__file__).parent / "executed"),
+                "EXECUTED": str(folder / "executed"),
+            }
+            call = Study(folder / "study", recorder).snakemake("--cores", "2", config=GRID)
             assert call.rc == 0, call.output
             printed.write_text(call.output, encoding="utf-8")
     return Study(folder / "study"), printed.read_text(encoding="utf-8")

@@ -12,7 +12,6 @@ import estimate_gap
 import examine_errors
 import forecast_gap
 import gather
-import gather_latency
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,7 +21,8 @@ import write_report
 import write_summary
 from gap.config import check as study
 from gap.results.predictions import write_predictions
-from gap.results.tables import write_table
+from gap.results.rows import LatencyRow
+from gap.results.tables import write_rows
 from gap.run.json import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,7 +103,8 @@ def _write_run(folder: Path, dataset: str, model: str, n: int, rng: np.random.Ge
         scores[seed] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     cell = {"dataset": dataset, "model": model, "size": str(n), "n": n}
     write_predictions(path / "predictions.parquet", cell, scores, labels)
-    write_json(path / "training.json", _training(model, n, rng))
+    known = {key: cell[key] for key in ("dataset", "model", "size")}
+    write_json(path / "training.json", known | _training(model, n, rng))
     options = ["--predictions", str(path / "predictions.parquet")]
     score.main([*options, "--scores", str(path / "scores.json")])
 
@@ -135,18 +136,18 @@ def _write_sources(folder: Path, known: dict[str, Any]) -> None:
         write_json(path / "origin.json", {"spec": known["dataset_zoo"][dataset]["source"]})
 
 
-def _latencies(known: dict[str, Any]) -> list[dict[str, Any]]:
+def _latencies(known: dict[str, Any]) -> list[LatencyRow]:
     rows = []
     for dataset, (place, model) in product(known["datasets"], enumerate(known["models"])):
-        row: dict[str, Any] = dict.fromkeys(gather_latency.COLUMNS, 1.0)
+        row: dict[str, Any] = {"tokenisation": 1.0, "cpu_share": 1.0, "trained_parameters": 1}
         row |= {"dataset": dataset, "model": model, "size": str(SIZES[-1]), "n": SIZES[-1]}
         row |= {"family": known["model_zoo"][model]["family"], "parameters": 10 ** (7 - place)}
         row |= {"milliseconds": 9.0 / 3**place, "milliseconds_95": 10.0 / 3**place}
         row |= {"speed_up": 3.0**place, "batched_speed_up": 2.0**place, "spread": 0.01}
-        row |= {"examples_per_second": 100.0 * 3**place, "disturbed": "no", "device": "cpu"}
+        row |= {"examples_per_second": 100.0 * 3**place, "disturbed": False, "device": "cpu"}
         row |= {"processor": "a CPU", "precision": "fp32", "threads": 1, "batch_size": 8}
         row |= {"accuracy": 85.0 - 3 * place, "accuracy_low": 84.0 - 3 * place}
-        rows.append(row | {"accuracy_high": 86.0 - 3 * place, "pareto": "yes"})
+        rows.append(LatencyRow(**row, accuracy_high=86.0 - 3 * place, pareto=True))
     return rows
 
 
@@ -168,7 +169,9 @@ def _write_tables(folder: Path, known: dict[str, Any]) -> None:
         return [text for name, file in paths.items() for text in (f"--{name}", str(folder / file))]
 
     made = tables("trials", "histories", "calibration", "labels", table="scores.csv")
-    gather.main([*made, "--cards", *cards, "--", *(str(path / "scores.json") for path in runs)])
+    trainings = [str(path / "training.json") for path in runs]
+    scores = [str(path / "scores.json") for path in runs]
+    gather.main([*made, "--cards", *cards, "--trainings", *trainings, "--", *scores])
     estimate_gap.main(["--recipe", recipe, *tables("accuracies", "gaps"), *predictions])
     made = tables("crossings", "forecasts", "curves")
     forecast_gap.main(["--recipe", recipe, *made, *predictions])
@@ -176,16 +179,18 @@ def _write_tables(folder: Path, known: dict[str, Any]) -> None:
     examine_errors.main(
         ["--recipe", recipe, *made, "--cards", *cards, "--tests", *tests, "--", *predictions]
     )
-    path = folder / "latency.csv"
-    write_table(path, gather_latency.COLUMNS, _latencies(known), decimals=4)
+    write_rows(folder / "latency.csv", LatencyRow, _latencies(known))
     names = ("scores", "accuracies", "gaps", "trials", "crossings", "forecasts")
     made = tables(*names, latencies="latency.csv", summary="summary.md")
     write_summary.main(["--recipe", recipe, *made, "--cards", *cards])
+    sources = sorted((folder / "sources").iterdir())
     record_provenance.main(
         [
             *("--config", json.dumps(known), "--rules", "{}"),
-            *("--sources", *map(str, (folder / "sources").glob("*/manifest.json"))),
-            *("--cards", *cards, "--trainings", *(str(path / "training.json") for path in runs)),
+            *("--names", *(path.name for path in sources)),
+            *("--sources", *(str(path / "manifest.json") for path in sources)),
+            *("--origins", *(str(path / "origin.json") for path in sources)),
+            *("--cards", *cards, "--trainings", *trainings, "--predictions", *predictions),
             *("--record", str(folder / "provenance.json")),
         ]
     )

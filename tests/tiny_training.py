@@ -26,6 +26,8 @@ FILLER = ["a", "the", "is", "was", "film", "book", "plot"]
 PROVENANCE = {"code": "0123456789abcdef", "packages": {"torch": "2.13"}}
 STEPS = {"batch_size": 8, "max_epochs": 2, "min_steps": 24, "evaluations": 4, "patience": 4}
 
+CELL = {"dataset": "made-up", "model": "model", "size": "80"}
+
 
 def make_recipes(**optimisation):
     """Return tiny recipes of each family, with the schema's defaults filled in."""
@@ -150,6 +152,7 @@ def training_arguments(data, recipe, folder):
     return as_arguments(
         recipe=recipe,
         provenance=PROVENANCE,
+        cell=CELL,
         manifest=data / "pool.json",
         subsample=data / "subsample.parquet",
         state=folder,
@@ -169,12 +172,13 @@ def run_prediction(data, recipe, folder):
         predict.main,
         recipe=recipe,
         provenance=PROVENANCE,
-        cell={"dataset": "made-up", "model": "model", "size": "80"},
+        cell=CELL,
         manifest=data / "test.json",
         test=data / "test.parquet",
         training=folder / "training.json",
         weights=folder / "weights",
         predictions=folder / "predictions.parquet",
+        predictions_manifest=folder / "predictions.json",
         **model_options(data, recipe, "test"),
     )
     return (folder / "predictions.parquet").read_bytes()

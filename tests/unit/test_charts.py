@@ -12,11 +12,10 @@ from typing import Any
 
 import chart_cost
 import chart_gap
-import estimate_gap
-import gather_latency
 import pytest
 from gap.report.charts import CHART_WIDTH, cost_chart, nice_ticks, spread, study_chart
-from gap.results.tables import write_table
+from gap.results.rows import AccuracyRow, GapRow, LatencyRow
+from gap.results.tables import columns, write_table
 from gap.run.errors import UserError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -362,8 +361,8 @@ class References(HTMLParser):
 def draw(folder: Path, tables: Any = None, **recipe: Any) -> dict[str, Path]:
     folder.mkdir(exist_ok=True)
     accuracies, gaps = tables or study()
-    write_table(folder / "a.csv", estimate_gap.ACCURACY_COLUMNS, accuracies, decimals=4)
-    write_table(folder / "g.csv", estimate_gap.GAP_COLUMNS, gaps, decimals=4)
+    write_table(folder / "a.csv", columns(AccuracyRow), accuracies, decimals=4)
+    write_table(folder / "g.csv", columns(GapRow), gaps, decimals=4)
     files = {name: folder / f"gap.{name}" for name in ("html", "svg", "png", "spec")}
     options = [text for name, path in files.items() for text in (f"--{name}", str(path))]
     inputs = ["--accuracies", str(folder / "a.csv"), "--gaps", str(folder / "g.csv")]
@@ -489,7 +488,7 @@ def test_the_cost_chart_says_on_what_and_what_was_disturbed() -> None:
 
 @pytest.mark.parametrize("rows", [[], costs(), costs(("a", "b", "c"), ("big", "x" * 40))])
 def test_the_cost_chart_is_drawn_offline(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    write_table(tmp_path / "latency.csv", gather_latency.COLUMNS, rows, decimals=4)
+    write_table(tmp_path / "latency.csv", columns(LatencyRow), rows, decimals=4)
     files = {name: tmp_path / f"cost.{name}" for name in ("html", "svg", "png", "spec")}
     options = [text for name, path in files.items() for text in (f"--{name}", str(path))]
     recipe = ["--recipe", json.dumps(RECIPE), "--latencies", str(tmp_path / "latency.csv")]

@@ -11,9 +11,9 @@ from pathlib import Path
 import compare_studies
 import pytest
 from compare_studies import compare, difference, name_studies, notes, read_study, report
-from estimate_gap import ACCURACY_COLUMNS, GAP_COLUMNS
 from gap.report.charts import INK, comparison_chart
-from gap.results.tables import write_table
+from gap.results.rows import AccuracyRow, GapRow
+from gap.results.tables import columns, write_table
 from gap.run.errors import UserError
 from gap.run.json import read_json, write_json
 from pages import ROOT
@@ -51,8 +51,8 @@ def write_study(folder, datasets=("films",), sizes=(250, 1000), lag=5.0, test="a
         if gap:
             gaps.append(cell | {"reference": reference, "difference": "clear"})
             gaps[-1] |= estimate("gap", gap, 3)
-    write_table(folder / "accuracies.csv", ACCURACY_COLUMNS, accuracies, decimals=4)
-    write_table(folder / "gaps.csv", GAP_COLUMNS, gaps, decimals=4)
+    write_table(folder / "accuracies.csv", columns(AccuracyRow), accuracies, decimals=4)
+    write_table(folder / "gaps.csv", columns(GapRow), gaps, decimals=4)
     parts = {"pool": {"rows": 9, "sha256": "p" * 64}, "test": {"rows": 3, "sha256": test}}
     runs = {
         f"{cell['dataset']}/{cell['model']}/{cell['size']}/{seed}": {"environment": "1"}
@@ -339,7 +339,7 @@ def test_the_folder_above_the_results_is_told_where_they_are(tmp_path):
         ),
         ("gaps.csv", "", "gaps.csv: no table of estimate_gap"),
         ("gaps.csv", b"\xff\xfe\x00", "gaps.csv: no table of estimate_gap"),
-        ("accuracies.csv", ",".join(ACCURACY_COLUMNS) + "\n", "accuracies.csv: no rows"),
+        ("accuracies.csv", ",".join(columns(AccuracyRow)) + "\n", "accuracies.csv: no rows"),
         ("provenance.json", "{", "no whole record of provenance"),
         ("provenance.json", '{"config": 1}', "no whole record of provenance"),
     ],

@@ -3,20 +3,15 @@
 import json
 import math
 import re
-from typing import Any
 
 import export_tables
 import pyarrow.parquet as pq
 import pytest
-from estimate_gap import ACCURACY_COLUMNS, GAP_COLUMNS
-from examine_errors import AGREEMENT_COLUMNS, EXAMPLE_COLUMNS, LENGTH_COLUMNS
 from export_tables import LATEX, escape, paper_tables
-from forecast_gap import CROSSING_COLUMNS, CURVE_COLUMNS, FORECAST_COLUMNS
-from gap.results.tables import write_table
+from gap.results.reading import ReadingRecipe
+from gap.results.rows import TABLES, AccuracyRow
+from gap.results.tables import columns, field_types, write_rows
 from gap.run.errors import UserError
-from gather import CALIBRATION_COLUMNS, HISTORY_COLUMNS, LABEL_COLUMNS, trial_columns
-from gather import COLUMNS as SCORE_COLUMNS
-from gather_latency import COLUMNS as LATENCY_COLUMNS
 
 RECIPE = {
     "reference": "big",
@@ -24,22 +19,6 @@ RECIPE = {
     "confidence": 0.95,
     "models": ["big", "lstm"],
     "titles": {"big": "Big #1 {base}", "lstm": r"50%_a&b \ $x^2~"},
-}
-COLUMNS: dict[str, Any] = {
-    "scores": SCORE_COLUMNS,
-    "accuracies": ACCURACY_COLUMNS,
-    "gaps": GAP_COLUMNS,
-    "crossings": CROSSING_COLUMNS,
-    "forecasts": FORECAST_COLUMNS,
-    "curves": CURVE_COLUMNS,
-    "trials": None,
-    "latency": LATENCY_COLUMNS,
-    "histories": HISTORY_COLUMNS,
-    "calibration": CALIBRATION_COLUMNS,
-    "labels": LABEL_COLUMNS,
-    "lengths": LENGTH_COLUMNS,
-    "agreements": AGREEMENT_COLUMNS,
-    "examples": EXAMPLE_COLUMNS,
 }
 CELLS = [
     {"dataset": dataset, "model": model, "size": size, "n": n}
@@ -52,8 +31,13 @@ GAP = {"gap": -0.04, "gap_low": -3.16, "gap_high": 2.5}
 SEEDS = {"seeds": 2, "seed_list": "1 2", "reference": "big", "difference": "clear"}
 COST = {"family": "lstm", "parameters": 22_300_000, "trained_parameters": 1, "batch_size": 8}
 COST |= {"milliseconds": 3.4567, "milliseconds_95": 5.0, "tokenisation": 0.1, "threads": 1}
-COST |= {"examples_per_second": 7028.1, "speed_up": "", "batched_speed_up": "", "cpu_share": 1.0}
-COST |= {"spread": 0.5, "disturbed": "yes", "device": "cpu", "processor": "a CPU", "pareto": "no"}
+COST |= {
+    "examples_per_second": 7028.1,
+    "speed_up": None,
+    "batched_speed_up": None,
+    "cpu_share": 1.0,
+}
+COST |= {"spread": 0.5, "disturbed": True, "device": "cpu", "processor": "a CPU", "pareto": False}
 COST |= {"precision": "fp32"}
 REACHED = {"sizes": 3, "largest": 1234, "form": "power law", "within_reach": 0.7}
 
@@ -62,9 +46,9 @@ def rows_of_study():
     """Return the rows of each table of a study."""
     others = [cell for cell in CELLS if cell["model"] != "big"]
     last = [cell for cell in CELLS if cell["size"] == "10%"]
-    trial = {"seed": 1, "trial": 1, "lr": "0.01", "lr_schedule": "linear", "max_epochs": "5"}
-    trial |= {"validation_loss": 0.5, "validation_accuracy": 0.75, "seconds": "1.5"}
-    left_out = ("lr_schedule", "max_epochs", "validation_loss")
+    settings = {"lr": "0.01", "lr_schedule": "linear", "max_epochs": "5"}
+    trial = {"seed": 1, "trial": 1, "settings": settings, "seconds": 1.5}
+    trial |= {"validation_loss": 0.5, "validation_accuracy": 0.75}
     known = {"n": 1234.5, "n_low": 260.0, "n_high": math.inf}
     forecast = {"n": 1234, "value": 1.0, "low": 0.0, "high": 2.0, "measured": 1.5}
     scores = {"macro_f1": 0.5, "log_loss": 0.7, "calibration_error": 0.1, "rows": 9, "seed": 1}
@@ -77,23 +61,29 @@ def rows_of_study():
         "curves": [cell | SEEDS | GAP | {"n": 250.5} for cell in others],
         "trials": [
             # A trial that diverged has no loss, a model that tunes less no such setting.
-            CELLS[0] | trial | {"chosen": "yes"},
-            CELLS[1] | trial | dict.fromkeys(left_out, "") | {"chosen": "no"},
+            CELLS[0] | trial | {"chosen": True},
+            CELLS[1] | trial | {"settings": {"lr": "0.01"}, "validation_loss": None},
         ],
         "latency": [cell | COST | ENDS for cell in last],
         "labels": [CELLS[0] | {"label": "1", "rows": 9, "precision": 0.5}],
-        "lengths": [CELLS[0] | {"words_from": 10, "words_to": "", "rows": 9}],
+        "lengths": [CELLS[0] | {"words_from": 10, "words_to": 12, "rows": 9}],
     }
 
 
+def make_row(row_class, cells):
+    """Return a row that holds these cells, and nothing or an empty text elsewhere."""
+    none = {str: "", int: 0, float: 0.0, bool: False}
+    fields = field_types(row_class)
+    return row_class(**{name: cells.get(name, none[kind]) for name, (kind, _) in fields.items()})
+
+
 def write_tables(folder, rows):
-    for name, columns in COLUMNS.items():
-        known = rows.get(name, [])
-        path = folder / f"{name}.csv"
-        write_table(path, columns or trial_columns(known), known, decimals=4)
+    for name, row_class in TABLES.items():
+        made = [make_row(row_class, cells) for cells in rows.get(name, [])]
+        write_rows(folder / f"{name}.csv", row_class, made)
 
 
-def export(folder, parquet=tuple(COLUMNS), latex=tuple(LATEX)):
+def export(folder, parquet=tuple(TABLES), latex=tuple(LATEX)):
     target = folder / "tables"
     csvs = [str(path) for path in sorted(folder.glob("*.csv"))]
     argv = ["--recipe", json.dumps(RECIPE), "--tables", *csvs]
@@ -139,8 +129,8 @@ def test_every_column_has_its_type(target):
     assert (types("lengths")["words_to"], types("latency")["precision"]) == ("int64", "string")
     assert types("latency")["parameters"] == "int64"
     assert types("latency")["speed_up"] == "double"
-    for name, columns in COLUMNS.items():
-        assert columns is None or list(types(name)) == list(columns)
+    for name, row_class in TABLES.items():
+        assert name == "trials" or list(types(name)) == columns(row_class)
 
 
 def test_values_are_those_of_the_csv_and_what_is_left_out_is_missing(target):
@@ -171,9 +161,9 @@ def test_names_that_look_like_numbers_stay_texts(tmp_path):
 
 def test_tables_without_rows_have_the_same_types(target, tmp_path):
     none = tmp_path / "none"
-    write_tables(none, {name: [] for name in COLUMNS})
+    write_tables(none, {name: [] for name in TABLES})
     empty = export(none)
-    for name in (name for name in COLUMNS if name != "trials"):
+    for name in (name for name in TABLES if name != "trials"):
         schema = pq.read_schema(target / f"{name}.parquet")
         assert pq.read_schema(empty / f"{name}.parquet").equals(schema), name
         assert pq.read_table(empty / f"{name}.parquet").num_rows == 0
@@ -239,8 +229,10 @@ def test_every_file_is_sound_and_says_what_it_needs(target):
 
 
 def test_what_is_not_there_is_a_dash(target):
-    rows = [row for row in rows_of_study()["accuracies"] if row["dataset"] == "films"]
-    ((_, _, _, cells),) = tables_of(paper_tables("accuracies", rows[:-1], RECIPE))
+    rows = [make_row(AccuracyRow, cells) for cells in rows_of_study()["accuracies"]]
+    films = [row for row in rows if row.dataset == "films"]
+    recipe = ReadingRecipe.model_validate(RECIPE)
+    ((_, _, _, cells),) = tables_of(paper_tables("accuracies", films[:-1], recipe))
     assert cells[2][1:] == ["80.0 (78.0 to 82.0)", "--"]
     ((_, _, _, cells), _) = tables_of((target / "latency.tex").read_text(encoding="utf-8"))
     assert cells[1][1:] == ["22.3", "3.46*", "5", "7,028", "--"]

@@ -21,7 +21,8 @@ from gap.models.latency import (
 )
 from gap.models.serving import ServedModel
 from gap.results.predictions import read_predictions
-from gap.results.tables import read_table, write_table
+from gap.results.rows import AccuracyRow, LatencyRow
+from gap.results.tables import read_rows, write_rows
 from gap.run.json import read_json, write_json
 from tiny_training import as_arguments, make_data, make_recipes, run_prediction, run_training
 
@@ -248,19 +249,18 @@ def gathered(folder, models, accuracies, reference="big"):
     """Return the rows of the table, as it is read again."""
     write_json(folder / "films.json", {"dataset": "films", "size": "80", "models": models})
     rows = [
-        {"dataset": "films", "model": model, "size": size, "n": 80, "accuracy": value}
-        | {"accuracy_low": value - 1, "accuracy_high": value + 1}
+        AccuracyRow("films", model, size, 80, value, value - 1, value + 1, None, 1.0, 1, "1")
         for model, value in accuracies.items()
         for size, value in (("80", value), ("40", value - 20))
     ]
-    write_table(folder / "accuracies.csv", list(rows[0]), rows, decimals=4)
+    write_rows(folder / "accuracies.csv", AccuracyRow, rows)
     options = as_arguments(
         recipe={"reference": reference},
         accuracies=folder / "accuracies.csv",
         table=folder / "latency.csv",
     )
     gather_latency.main([*options, str(folder / "films.json")])
-    return read_table(folder / "latency.csv")
+    return read_rows(folder / "latency.csv", LatencyRow)
 
 
 def test_the_table_has_speed_ups_and_the_pareto_front(tmp_path):
@@ -272,19 +272,19 @@ def test_the_table_has_speed_ups_and_the_pareto_front(tmp_path):
     }
     accuracies = {"big": 90.0, "small": 80.0, "tiny": 80.0, "odd": 85.0}
     rows = gathered(tmp_path, models, accuracies)
-    assert tuple(rows[0]) == gather_latency.COLUMNS
-    assert [row["model"] for row in rows] == ["big", "odd", "small", "tiny"]
-    assert [row["speed_up"] for row in rows] == [1, 0.8, 4, 16]
-    assert [row["batched_speed_up"] for row in rows] == [1, 0.5, 2, 9]
+    assert [row.model for row in rows] == ["big", "odd", "small", "tiny"]
+    assert [row.speed_up for row in rows] == [1, 0.8, 4, 16]
+    assert [row.batched_speed_up for row in rows] == [1, 0.5, 2, 9]
     # Less accurate than big, and slower; as accurate as tiny, but slower.
-    assert [row["pareto"] for row in rows] == ["yes", "no", "no", "yes"]
-    assert [row["accuracy"] for row in rows] == [90, 85, 80, 80]
-    assert [row["accuracy_low"] for row in rows] == [89, 84, 79, 79]
-    assert {row["disturbed"] for row in rows} == {"no"}
+    assert [row.pareto for row in rows] == [True, False, False, True]
+    assert [row.accuracy for row in rows] == [90, 85, 80, 80]
+    assert [row.accuracy_low for row in rows] == [89, 84, 79, 79]
+    assert {row.disturbed for row in rows} == {False}
 
 
 def test_models_alike_are_both_on_the_front():
-    rows = [{"milliseconds": 1.0, "accuracy": 80.0}] * 2
+    accuracy = AccuracyRow("films", "lstm", "80", 80, 80.0, 79.0, 81.0, None, 1.0, 1, "1")
+    rows = [gather_latency.latency_row(facts(), accuracy)] * 2
     assert not any(gather_latency.dominates(*pair) for pair in itertools.permutations(rows))
 
 
@@ -292,7 +292,7 @@ def test_models_alike_are_both_on_the_front():
 def test_a_disturbed_measurement_is_told(tmp_path, trouble):
     models = {"big": facts(), "small": facts(**trouble)}
     rows = gathered(tmp_path, models, {"big": 90.0, "small": 80.0})
-    assert [row["disturbed"] for row in rows] == ["no", "yes"]
+    assert [row.disturbed for row in rows] == [False, True]
 
 
 def test_a_process_that_waits_for_its_core_shows_in_what_is_measured(monkeypatch):
@@ -303,11 +303,11 @@ def test_a_process_that_waits_for_its_core_shows_in_what_is_measured(monkeypatch
 
 def test_without_the_reference_there_is_no_speed_up(tmp_path):
     rows = gathered(tmp_path, {"small": facts(4)}, {"small": 80.0})
-    assert [(row["speed_up"], row["pareto"]) for row in rows] == [("", "yes")]
+    assert [(row.speed_up, row.pareto) for row in rows] == [(None, True)]
 
 
 def test_nothing_measured_yet_is_an_empty_table(tmp_path):
-    write_table(tmp_path / "accuracies.csv", ["dataset", "model", "size"], [], decimals=4)
+    write_rows(tmp_path / "accuracies.csv", AccuracyRow, [])
     options = {"accuracies": tmp_path / "accuracies.csv", "table": tmp_path / "latency.csv"}
     gather_latency.main(as_arguments(recipe={"reference": "big"}, **options))
-    assert read_table(tmp_path / "latency.csv") == []
+    assert read_rows(tmp_path / "latency.csv", LatencyRow) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import compare_provenance
+import gap
 import numpy as np
 import pytest
 import record_provenance
@@ -49,7 +50,7 @@ def study(tmp_path):
     write_json(source / "origin.json", {"spec": spec, "commit": "c" * 40})
     for dataset in CONFIG["datasets"]:
         pool, test = ({"rows": n, "sha256": DIGESTS[n]} for n in (2, 3))
-        card = {"pool": pool, "test": test, "labels": ["a", "b"]}
+        card = {"dataset": dataset, "pool": pool, "test": test, "labels": ["a", "b"]}
         write_json(folder / "datasets" / dataset / "card.json", card)
         for model in CONFIG["models"]:
             for size in CONFIG["sizes"]:
@@ -64,12 +65,17 @@ def write_training(folder):
     provenance = {"code": "1" * 16, "packages": {"torch": "2.13"}}
     made_with = {"packages": PACKAGES, "hardware": HARDWARE, "provenance": provenance}
     training = {"n": 250, "seeds": {"1": seed, "2": seed}, "made_with": made_with}
-    write_json(folder / "training.json", training)
+    write_json(folder / "training.json", cell_of(folder) | training)
     save_predictions(folder, {1: 0.5, 2: 0.25})
 
 
+def cell_of(folder):
+    """What the runs are of that stand in a folder of the study."""
+    return dict(zip(("dataset", "model", "size"), folder.parts[-4:-1], strict=True))
+
+
 def save_predictions(folder, of_seeds):
-    cell = dict.fromkeys(("dataset", "model", "size", "n"), 250)
+    cell = cell_of(folder) | {"n": 250}
     scores = {seed: np.log([[p, 1 - p]] * 3) for seed, p in of_seeds.items()}
     write_predictions(folder / "predictions.parquet", cell, scores, np.zeros(3, dtype=np.int32))
 
@@ -79,13 +85,16 @@ def record(folder, target, config=CONFIG, rules=RULES, order=sorted):
     for option, pattern in [
         ("--sources", "sources/*/manifest.json"),
         ("--cards", "datasets/*/card.json"),
+        ("--origins", "sources/*/origin.json"),
         ("--trainings", "runs/*/*/*/*/training.json"),
+        ("--predictions", "runs/*/*/*/*/predictions.parquet"),
     ]:
         listing = target.with_name(f"{target.name}{option}")
         listing.parent.mkdir(exist_ok=True)
         listing.write_text("\n".join(map(str, order(folder.glob(pattern)))))
         lists += [option, f"@{listing}"]
-    texts = ["--config", json.dumps(config), "--rules", json.dumps(rules)]
+    names = [path.parent.name for path in order(folder.glob("sources/*/origin.json"))]
+    texts = ["--config", json.dumps(config), "--rules", json.dumps(rules), "--names", *names]
     record_provenance.main([*texts, *lists, "--record", str(target)])
     return read_json(target)
 
@@ -117,6 +126,7 @@ def test_record_names_each_run_and_each_environment_once(study, tmp_path):
     assert content["environments"] == {
         "1": {"code": "1" * 16, "hardware": HARDWARE, "packages": PACKAGES}
     }
+    assert content["version"] == gap.__version__
     assert len(content["runs"]) == 16
     run = content["runs"]["films/bert/10%/2"]
     predictions = run.pop("predictions")
@@ -190,6 +200,41 @@ def test_the_command_of_the_page_compares_two_studies(study, tmp_path, capsys, m
     status, output = compare(capsys, *command.groups())
     assert status == 1
     assert "sizes" in output
+
+
+def test_the_place_of_files_names_nothing(study, tmp_path):
+    """What a run, a source or a data set is called stands in files and options."""
+    record(study, tmp_path / "a")
+    moved = tmp_path / "x" / "runs" / "some" / "where" / "else" / "1-2"
+    moved.parent.mkdir(parents=True)
+    (study / "runs" / "books" / "bert" / "250" / "1-2").rename(moved)
+    (tmp_path / "x" / "runs" / "books").mkdir()
+    for name in ("sources", "datasets"):
+        (study / name).rename(tmp_path / "x" / name)
+    (tmp_path / "x" / "datasets" / "books").rename(tmp_path / "x" / "datasets" / "b")
+    for path in [*study.glob("runs/*/*/*/*")]:
+        target = tmp_path / "x" / path.relative_to(study)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+    before, after = read_json(tmp_path / "a"), record(tmp_path / "x", tmp_path / "b")
+    for name in ("runs", "datasets"):
+        assert after[name] == before[name]
+
+
+def test_a_run_without_predictions_is_told(study, tmp_path):
+    for path in study.glob("runs/films/bert/250/*/predictions.parquet"):
+        path.unlink()
+    with pytest.raises(UserError, match="films/bert/250/1: no predictions; expected a file of"):
+        record(study, tmp_path / "a")
+
+
+def test_another_version_is_told(study, tmp_path, capsys, monkeypatch):
+    record(study, tmp_path / "a")
+    monkeypatch.setattr(gap, "__version__", "9.0.0")
+    before = read_json(tmp_path / "a")["version"]
+    record(study, tmp_path / "b")
+    told = f"version\n  {before} -> 9.0.0\n"
+    assert compare(capsys, tmp_path / "a", tmp_path / "b") == (1, told)
 
 
 def other_config(config):

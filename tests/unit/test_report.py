@@ -26,7 +26,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_results import LABELS, SIZES, TITLES, make_results
 
-RECIPE = {"reference": "encoder", "confidence": 0.95, "examples": 2, "models": list(TITLES)}
+RECIPE = examine_errors.ErrorsRecipe(
+    reference="encoder", confidence=0.95, examples=2, models=list(TITLES)
+)
 
 
 class Page(HTMLParser):
@@ -126,17 +128,19 @@ def test_examples_are_the_ones_furthest_apart(tmp_path: Path) -> None:
     columns = {"row": np.arange(5), "text": texts, "label": truth}
     pq.write_table(pa.table(columns), tmp_path / "test.parquet")
     tests, names = {"dishes": str(tmp_path / "test.parquet")}, {"dishes": ["no", "yes"]}
-    found = examine_errors.examine(index(paths), tests, names, RECIPE)["examples"]
-    assert [(row["row"], row["right"], row["text"]) for row in found] == [
+    found = examine_errors.examine(index(paths), tests, names, RECIPE).examples
+    assert [(row.row, row.right, row.text) for row in found] == [
         (1, "reference", "text 1"),
         (0, "reference", "text 0"),
         (3, "model", "text 3"),
     ]
-    assert found[0]["reference_probability"] == pytest.approx(0.7)
-    assert found[0]["model_probability"] == pytest.approx(0.9)
-    assert (found[0]["label"], found[0]["model_label"], found[0]["seeds"]) == ("no", "yes", 2)
-    none = examine_errors.examine(index(paths), tests, names, RECIPE | {"examples": 0})
-    assert none["examples"] == []
+    assert found[0].reference_probability == pytest.approx(0.7)
+    assert found[0].model_probability == pytest.approx(0.9)
+    assert (found[0].label, found[0].model_label, found[0].seeds) == ("no", "yes", 2)
+    none = examine_errors.examine(
+        index(paths), tests, names, RECIPE.model_copy(update={"examples": 0})
+    )
+    assert none.examples == []
 
 
 def test_examples_are_of_the_first_other_model_at_its_largest_size(report: Path) -> None:

@@ -180,8 +180,9 @@ def run_scores(tmp_path: Path, name: str, **values: object) -> str:
     ]
     if run["model"] == "ant":
         trials = [trials[0] | {"trial": 1, "settings": {}}]
-    known = {"trials": trials, "chosen": trials[0]["trial"]}
-    write_json(path.with_name("training.json"), {"n": 250, "seeds": {str(run["seed"]): known}})
+    seeds = {str(run["seed"]): {"trials": trials, "chosen": trials[0]["trial"]}}
+    cell = {key: run[key] for key in ("dataset", "model", "size", "n")}
+    write_json(path.with_name("training.json"), cell | {"seeds": seeds})
     return str(path)
 
 
@@ -196,7 +197,9 @@ def gathered(tmp_path: Path, *scores: str) -> list[list[dict[str, str]]]:
     for dataset in ("films", "apples"):
         cards.append(str(tmp_path / f"{dataset}.json"))
         write_json(cards[-1], {"dataset": dataset, "labels": ["bad", "fair", "good"]})
-    gather.main([*options, "--cards", *cards, "--", *scores])
+    trainings = sorted(map(str, tmp_path.glob("*/training.json")))
+    listed = ["--trainings", *trainings] if trainings else []
+    gather.main([*options, "--cards", *cards, *listed, "--", *scores])
     return [list(csv.DictReader(table.open(encoding="utf-8", newline=""))) for table in tables]
 
 
@@ -226,6 +229,14 @@ def test_gather_refuses_a_run_given_twice(tmp_path: Path) -> None:
         UserError, match=r"b/scores\.json: data set films, model lstm, size 250, seed 1"
     ):
         gathered(tmp_path, *paths)
+
+
+def test_gather_of_a_run_whose_training_is_not_named_is_an_error(tmp_path: Path) -> None:
+    path = run_scores(tmp_path, "a")
+    run_scores(tmp_path, "b", seed=2)
+    (tmp_path / "a" / "training.json").unlink()
+    with pytest.raises(UserError, match=r"seed 1 has no training; .*--trainings"):
+        gathered(tmp_path, path)
 
 
 def test_gather_of_no_run_is_an_error(tmp_path: Path) -> None:

@@ -9,13 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import estimate_gap
-import forecast_gap
-import gather
-import gather_latency
 import pytest
 import write_summary
-from gap.results.tables import read_table, write_table
+from gap.results.rows import (
+    AccuracyRow,
+    CrossingRow,
+    ForecastRow,
+    GapRow,
+    LatencyRow,
+    ScoreRow,
+    TrialRow,
+)
+from gap.results.tables import columns, read_table, write_table
 
 RECIPE: dict[str, Any] = {
     "reference": "big",
@@ -410,17 +415,17 @@ def test_program_reads_the_tables_and_writes_the_summary(tmp_path: Path) -> None
     study = dataclasses.replace(study, crossings=[crossed(9100.0, 4100.0, math.inf)])
     study = dataclasses.replace(study, forecasts=[held_back(9.5, 9.1)])
     names = {
-        "scores": (gather.COLUMNS, study.scores),
-        "accuracies": (estimate_gap.ACCURACY_COLUMNS, study.accuracies),
-        "gaps": (estimate_gap.GAP_COLUMNS, study.gaps),
-        "trials": (gather.trial_columns([]), []),
-        "latencies": (gather_latency.COLUMNS, study.latencies),
-        "crossings": (forecast_gap.CROSSING_COLUMNS, study.crossings),
-        "forecasts": (forecast_gap.FORECAST_COLUMNS, study.forecasts),
+        "scores": (columns(ScoreRow), study.scores),
+        "accuracies": (columns(AccuracyRow), study.accuracies),
+        "gaps": (columns(GapRow), study.gaps),
+        "trials": (columns(TrialRow), []),
+        "latencies": (columns(LatencyRow), study.latencies),
+        "crossings": (columns(CrossingRow), study.crossings),
+        "forecasts": (columns(ForecastRow), study.forecasts),
     }
     options = []
-    for name, (columns, rows) in names.items():
-        write_table(tmp_path / f"{name}.csv", columns, [dict(row) for row in rows], decimals=4)
+    for name, (header, rows) in names.items():
+        write_table(tmp_path / f"{name}.csv", header, [dict(row) for row in rows], decimals=4)
         options += [f"--{name}", str(tmp_path / f"{name}.csv")]
     (tmp_path / "card.json").write_text(json.dumps(study.cards[0]), encoding="utf-8")
     options += ["--cards", str(tmp_path / "card.json"), "--summary", str(tmp_path / "out" / "s.md")]

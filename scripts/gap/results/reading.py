@@ -55,6 +55,16 @@ class NamingRecipe(SharedRecipe):
         """Return the name of a model or data set in texts for people."""
         return self.titles.get(name, name)
 
+    @property
+    def reference_title(self) -> str:
+        """The reference as people read it."""
+        return self.title(self.reference)
+
+    @property
+    def interval(self) -> str:
+        """What intervals are called: "95 % interval"."""
+        return f"{100 * self.confidence:g} % interval"
+
 
 class ReadingRecipe(NamingRecipe):
     """How results are named and gaps are judged.
@@ -68,6 +78,11 @@ class ReadingRecipe(NamingRecipe):
     compared: str | None = None
     published: Sequence[PublishedFigure] = ()
     seeds: Mapping[str, Sequence[str]] = {}
+
+    @property
+    def spelled_margin(self) -> str:
+        """The margin with its unit: "1 point"."""
+        return f"{self.margin:g} point" if self.margin == 1 else f"{self.margin:g} points"
 
 
 AnyRecipe = TypeVar("AnyRecipe", bound=Block)

@@ -62,7 +62,7 @@ def _field(row: object, name: str, default: Any = None) -> Any:
 def columns(row_class: type[Row], settings: Iterable[str] = ()) -> list[str]:
     """Return the columns of a table, with those of `settings`, by name, where it has any."""
     names: list[str] = []
-    for name in _types(row_class):
+    for name in field_types(row_class):
         names += sorted(settings) if name == SETTINGS else [name]
     return names
 
@@ -124,7 +124,7 @@ def _row(
     path: str | Path, line: int, row_class: type[TypedRow], cells: Mapping[str, str]
 ) -> TypedRow:
     values: dict[str, Any] = {}
-    for name, (kind, optional) in _types(row_class).items():
+    for name, (kind, optional) in field_types(row_class).items():
         if name == SETTINGS:
             named = columns(row_class)
             # A setting that another model has, and this one has not, is an empty cell.
@@ -145,8 +145,8 @@ def _read(kind: type, cell: str) -> object:
 
 
 @cache
-def _types(row_class: type[Row]) -> dict[str, tuple[type, bool]]:
-    """Return by field the type of its values, and whether a cell may be empty."""
+def field_types(row_class: type[Row]) -> dict[str, tuple[type, bool]]:
+    """Return by field its type (str, int, float or bool), and whether a cell may be empty."""
     found = {}
     for name, hint in typing.get_type_hints(row_class).items():
         if typing.get_origin(hint) is typing.ClassVar:
