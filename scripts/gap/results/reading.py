@@ -55,6 +55,21 @@ class NamingRecipe(SharedRecipe):
         """Return the name of a model or data set in texts for people."""
         return self.titles.get(name, name)
 
+    @property
+    def reference_title(self) -> str:
+        """The reference's name in texts for people."""
+        return self.title(self.reference)
+
+    @property
+    def percent(self) -> str:
+        """The confidence as a text: "95 %"."""
+        return f"{100 * self.confidence:g} %"
+
+    @property
+    def interval(self) -> str:
+        """What intervals are called: "95 % interval"."""
+        return f"{self.percent} interval"
+
 
 class ReadingRecipe(NamingRecipe):
     """How results are named and gaps are judged.
@@ -68,6 +83,16 @@ class ReadingRecipe(NamingRecipe):
     compared: str | None = None
     published: Sequence[PublishedFigure] = ()
     seeds: Mapping[str, Sequence[str]] = {}
+
+    @property
+    def margin_text(self) -> str:
+        """The margin with its unit: "1 point"."""
+        return spell_margin(self.margin)
+
+
+def spell_margin(margin: float) -> str:
+    """Return a margin with its unit: "1 point"."""
+    return f"{margin:g} {'point' if margin == 1 else 'points'}"
 
 
 AnyRecipe = TypeVar("AnyRecipe", bound=Block)
