@@ -152,8 +152,8 @@ def check_folders(folders: Sequence[Path], target: Path) -> None:
 def name_studies(folders: Sequence[Path], names: Sequence[str] | None) -> list[str]:
     """Return the given names, else the folders' own or, of those called results, their parents'.
 
-    Where two names would be the same, they have as much of their paths as it takes. Raises UserError
-    where the given names do not fit.
+    Where two names would be the same, they have as much of their paths as it takes. Raises
+    UserError where the given names do not fit.
     """
     if names is not None:
         if len(names) != len(folders):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from gap.report.wording import size_label, two_digits, with_interval
-from gap.results.findings import Row, Study
-from gap.results.tables import TEXTS, read_table, study_order
+from gap.results.reading import ReadingRecipe, recipe_option
+from gap.results.rows import TABLES, Row
+from gap.results.tables import TEXTS, read_rows, study_order
 from gap.run.errors import UserError
 from gap.run.program import run
 from gather import OUTCOME, RUN
@@ -70,23 +70,23 @@ def _numbers(column: pd.Series) -> pd.Series:
     return pd.to_numeric(column).astype("Float64")
 
 
-def accuracies(rows: Sequence[Row], study: Study) -> tuple[str, Lines]:
+def accuracies(rows: Sequence[Row], recipe: ReadingRecipe) -> tuple[str, Lines]:
     """Return caption and lines of the accuracies of one data set, sizes in columns."""
-    caption = f"Accuracy on the test set, in percent, with {study.interval}s"
-    return caption, _by_size(rows, "accuracy", study)
+    caption = f"Accuracy on the test set, in percent, with {recipe.interval}s"
+    return caption, _by_size(rows, "accuracy", recipe)
 
 
-def gaps(rows: Sequence[Row], study: Study) -> tuple[str, Lines]:
+def gaps(rows: Sequence[Row], recipe: ReadingRecipe) -> tuple[str, Lines]:
     """Return caption and lines of the gaps of one data set, sizes in columns."""
-    caption = f"Gap to {study.reference}, in percentage points, with {study.interval}s"
-    return caption, _by_size(rows, "gap", study)
+    caption = f"Gap to {recipe.reference_title}, in percentage points, with {recipe.interval}s"
+    return caption, _by_size(rows, "gap", recipe)
 
 
-def crossings(rows: Sequence[Row], study: Study) -> tuple[str, Lines]:
+def crossings(rows: Sequence[Row], recipe: ReadingRecipe) -> tuple[str, Lines]:
     """Return caption and lines of the sizes from which on gaps of one data set are closed."""
     lines = [
         {
-            "Model": study.title(row["model"]),
+            "Model": recipe.title(row["model"]),
             "Labelled examples": _labels(row["n"]),
             "from": _labels(row["n_low"]),
             "to": _labels(row["n_high"]),
@@ -94,17 +94,17 @@ def crossings(rows: Sequence[Row], study: Study) -> tuple[str, Lines]:
         for row in rows
     ]
     return (
-        f"Number of labelled examples from which on the gap to {study.reference} is at most "
-        f"{study.margin}, by a curve through the gaps, with {study.interval}s; the smallest size "
-        "that was measured stands for itself and any before"
+        f"Number of labelled examples from which on the gap to {recipe.reference_title} is at most "
+        f"{recipe.margin_text}, by a curve through the gaps, with {recipe.interval}s; the smallest "
+        "size that was measured stands for itself and any before"
     ), lines
 
 
-def latency(rows: Sequence[Row], study: Study) -> tuple[str, Lines]:
+def latency(rows: Sequence[Row], recipe: ReadingRecipe) -> tuple[str, Lines]:
     """Return caption and lines of what inference costs on one data set."""
     lines = [
         {
-            "Model": study.title(row["model"]),
+            "Model": recipe.title(row["model"]),
             "Parameters (millions)": f"{row['parameters'] / 1e6:.3g}",
             "ms": f"{row['milliseconds']:.3g}" + ("*" if row["disturbed"] == "yes" else ""),
             "ms, 95 %": f"{row['milliseconds_95']:.3g}",
@@ -118,12 +118,12 @@ def latency(rows: Sequence[Row], study: Study) -> tuple[str, Lines]:
     return (
         "What inference costs: milliseconds of one text (median and what 95 of 100 take at most), "
         "texts per second in batches, and how many times as fast as "
-        f"{study.reference} one text is scored"
+        f"{recipe.reference_title} one text is scored"
         + (disturbed if any(row["disturbed"] == "yes" for row in rows) else "")
     ), lines
 
 
-LATEX: dict[str, Callable[[Sequence[Row], Study], tuple[str, Lines]]] = {
+LATEX: dict[str, Callable[[Sequence[Row], ReadingRecipe], tuple[str, Lines]]] = {
     "accuracies": accuracies,
     "gaps": gaps,
     "crossings": crossings,
@@ -135,15 +135,20 @@ def _labels(n: float) -> str:
     return "not within reach" if math.isinf(n) else f"{two_digits(n):,.0f}"
 
 
-def _by_size(rows: Sequence[Row], name: str, study: Study) -> Lines:
+def _by_size(rows: Sequence[Row], name: str, recipe: ReadingRecipe) -> Lines:
     """Return a line for each model, with a column for each size; "--" where there is no run."""
-    sizes = {(row["n"], row["size"]): size_label(row) for row in rows}
+    sizes = {(row["n"], row["size"]): _size(row) for row in rows}
     lines: dict[str, dict[str, str]] = {}
     for row in rows:
         empty = {sizes[size]: NOTHING for size in sorted(sizes)}
-        line = lines.setdefault(row["model"], {"Model": study.title(row["model"])} | empty)
-        line[size_label(row)] = with_interval(row, name)
+        line = lines.setdefault(row["model"], {"Model": recipe.title(row["model"])} | empty)
+        estimate = (row[end] for end in (name, f"{name}_low", f"{name}_high"))
+        line[_size(row)] = with_interval(*estimate)
     return list(lines.values())
+
+
+def _size(row: Row) -> str:
+    return size_label(row["size"], row["n"])
 
 
 def escape(text: str) -> str:
@@ -170,13 +175,12 @@ def latex(caption: str, label: str, lines: Lines) -> str:
     return str(text).replace(r"\begin{tabular}", "\\footnotesize\n\\begin{tabular}", 1)
 
 
-def paper_tables(table: str, rows: Sequence[Row], recipe: Mapping[str, Any]) -> str:
+def paper_tables(table: str, rows: Sequence[Row], recipe: ReadingRecipe) -> str:
     """Return the LaTeX of a study's table, one float for each data set."""
-    study = Study(recipe, scores=(), accuracies=(), gaps=(), cards=())
     parts = []
-    for dataset in dict.fromkeys(row["dataset"] for row in rows):
-        ours = [row for row in rows if row["dataset"] == dataset]
-        caption, lines = LATEX[table](ours, study)
+    for dataset in dict.fromkeys(row.dataset for row in rows):
+        ours = [row for row in rows if row.dataset == dataset]
+        caption, lines = LATEX[table](ours, recipe)
         parts.append(latex(f"{dataset}: {caption}", f"tab:{table}-{dataset}", lines))
     return "\n".join([HEAD, *(parts or ["% This study has none.\n"])])
 
@@ -197,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "JSON: reference, margin (points), confidence (0..1), and optionally datasets and models, "
         "lists of names in order, and titles {name: text}"
     )
-    parser.add_argument("--recipe", required=True, type=json.loads, help=recipe)
+    parser.add_argument("--recipe", required=True, type=recipe_option(ReadingRecipe), help=recipe)
     files: dict[str, Any] = {"required": True, "nargs": "+", "type": Path}
     parser.add_argument("--tables", **files, help="CSV tables of a study, with their own names")
     parser.add_argument("--parquet", **files, help="files to write: scores.parquet of scores.csv")
@@ -211,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         frame = pd.read_csv(tables[path.stem], dtype=str, keep_default_na=False)
         typed(path.stem, frame).to_parquet(path, index=False)
     for path in arguments.latex:
-        rows = study_order(read_table(tables[path.stem]), arguments.recipe)
+        rows = study_order(read_rows(tables[path.stem], TABLES[path.stem]), arguments.recipe)
         path.write_text(paper_tables(path.stem, rows, arguments.recipe), encoding="utf-8")
 
 

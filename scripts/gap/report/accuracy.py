@@ -42,7 +42,7 @@ def _cells(findings: Findings, row: AccuracyRow) -> list[str]:
     scores = list(_of_cell(findings.scores, row))
     return [
         findings.title(row.model),
-        size_label(row),
+        size_label(row.size, row.n),
         f"{row.accuracy:.1f}",
         f"{row.accuracy_low:.1f} to {row.accuracy_high:.1f}",
         f"{100 * fmean(score.macro_f1 for score in scores):.1f}",

@@ -154,8 +154,9 @@ def _tell_remedy(findings: Findings, remedy: Remedy, possible: Sequence[Remedy])
     if remedy.seeds is None:
         return text + _tell_rows(findings, remedy)
     return (
-        f"{text}The spread of its {row.seeds} seeds is a rough guide; by it, {remedy.seeds} seeds "
-        f"are expected to tell: {_typed_seeds(findings, remedy)}.{_tell_others(remedy, possible)}"
+        f"{text}By the spread of its {row.seeds} seeds, which is a rough guide, {remedy.seeds} "
+        f"seeds should be enough: {_typed_seeds(findings, remedy)}."
+        f"{_tell_others(remedy, possible)}"
     )
 
 
@@ -194,18 +195,18 @@ def _tell_rows(findings: Findings, remedy: Remedy) -> str:
     here, pool = card["test"]["rows"], card["pool"]["rows"]
     if remedy.rows <= here:
         return (
-            f"More seeds do not help: they differ so much that {MOST_SEEDS} of them are not "
-            "expected to tell."
+            "More seeds are not advised: seeds differ so much that even "
+            f"{MOST_SEEDS} of them would hardly be enough."
         )
     if remedy.rows >= here + pool:
         return (
-            "Neither more seeds nor more test rows are expected to tell, even if all rows of the "
-            "data set were test rows."
+            "More seeds would not be enough, and neither would more test rows, even if all rows "
+            "of the data set were test rows."
         )
     # Rounded, but not to fewer.
     rows = round(two_digits(1.05 * remedy.rows))
     return (
-        f"No number of seeds tells, because {here:,} test rows are too few: at least about "
+        f"No number of seeds is enough, because {here:,} test rows are too few: at least about "
         f"{rows:,} are needed. Where the test set is drawn from the data set's own rows, write "
         f"`test: {rows}` under `{dataset}`; everything on that data set is then made again."
     )
@@ -266,7 +267,9 @@ def _tell_size(findings: Findings, dataset: str) -> str:
         f"about {two_digits(crossing.n):,.0f} labels"
     )
     if crossing.n > pool:
-        return f"{where}, more than the {pool:,} rows of the pool: only more labels can tell."
+        return (
+            f"{where}, which is more than the {pool:,} rows of the pool: only more labels can tell."
+        )
     if crossing.n > sizes[-1]:
         why = ", which is more than was measured"
     else:
@@ -306,7 +309,7 @@ def _typed_sizes(findings: Findings, new: Sequence[int]) -> str:
     sizes = ", ".join(sorted(numbers, key=lambda size: numbers[size]))
     expected = [_expected_seconds(findings, size) for size in new]
     seconds = [value for value in expected if value is not None]
-    cost = f", in proportion about {duration(sum(seconds))} of training" if seconds else ""
+    cost = f", by estimate {duration(sum(seconds))} of training" if seconds else ""
     return f"`sizes: [{sizes}]`{cost}"
 
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from gap.report.sections import Paragraph, Part, Section, Table
 from gap.results.findings import Findings
 from gap.results.missing import count_missing, name_unpaired, spell_size
-from gap.results.records import Card
+from gap.results.study_record import Card
 
 MISSING = "What is missing"
 

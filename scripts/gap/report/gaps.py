@@ -24,7 +24,7 @@ def gaps(findings: Findings) -> Section | None:
             row.dataset,
             [
                 findings.title(row.model),
-                size_label(row),
+                size_label(row.size, row.n),
                 points(row.gap),
                 span(row.gap_low, row.gap_high),
                 str(row.seeds),

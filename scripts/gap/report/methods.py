@@ -7,7 +7,7 @@ from typing import Any
 
 from gap.results.missing import spell_size
 from gap.results.reading import ReadingRecipe
-from gap.results.records import Card, Record, machine
+from gap.results.study_record import Card, Record, machine
 from gap.study.sizes import parse_seeds
 
 # The packages that one names in a paper.

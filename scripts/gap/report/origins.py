@@ -7,7 +7,7 @@ import yaml
 from gap.report.methods import methods
 from gap.report.sections import Heading, Paragraph, Preformatted, Section, Table
 from gap.results.findings import Findings
-from gap.results.records import Record, Source, machine
+from gap.results.study_record import Record, Source, machine
 
 
 def methods_section(findings: Findings) -> Section | None:

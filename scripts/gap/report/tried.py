@@ -16,7 +16,7 @@ from gap.results.trials import budgets, expected_best
 
 TRIED = (
     "The accuracy, in percent, that the best of 1, 2, 4 and more trials is expected to have on the "
-    "validation rows (never on the test set). It is the mean over all subsets of so many of the "
+    "validation rows (never the test set). It is the mean over all subsets of so many of the "
     "trials that were run, and over seeds (Dodge et al. 2019, in the unbiased form of Tang et al. "
     "2020). The best trial is the one with the lowest validation loss. The more trials there are, "
     "the more this accuracy flatters, because the same rows choose the trial. Models trained by "
@@ -38,7 +38,7 @@ def tried(findings: Findings) -> Section | None:
             rows[0].dataset,
             [
                 findings.title(rows[0].model),
-                size_label(rows[0]),
+                size_label(rows[0].size, rows[0].n),
                 str(_trials_of(rows)),
                 *(_expected(rows, number) for number in numbers),
             ],

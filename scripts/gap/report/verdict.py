@@ -180,7 +180,7 @@ def _table(findings: Findings, dataset: str, chosen: Sequence[Choice]) -> Table:
         seconds = findings.seconds(dataset, choice.model, size)
         rows.append(
             [
-                size_label(choice.size),
+                size_label(size, choice.size.n),
                 findings.title(choice.model),
                 choice.reason.value,
                 accuracies[choice.model, size],

@@ -5,21 +5,8 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sized
-from typing import Protocol
 
 WIDTH = 100
-
-
-class OfSize(Protocol):
-    """What is told at a size: as the config says it, and the labelled examples that it comes to."""
-
-    @property
-    def size(self) -> str:
-        """The size as the config says it: "250" or "10%"."""
-
-    @property
-    def n(self) -> int:
-        """The number of labelled examples."""
 
 
 def fill(text: str, first: str = "", others: str = "") -> str:
@@ -34,9 +21,9 @@ def fill(text: str, first: str = "", others: str = "") -> str:
     return lines.replace("\0", " ")
 
 
-def size_label(row: OfSize) -> str:
-    """Return the size of a row as a person reads it: "4,000", or "4,321 (10%)"."""
-    return f"{row.n:,}" if row.size == str(row.n) else f"{row.n:,} ({row.size})"
+def size_label(size: str, n: int) -> str:
+    """Return a size of `n` labelled examples as a person reads it: "4,000", or "4,321 (10%)"."""
+    return f"{n:,}" if size == str(n) else f"{n:,} ({size})"
 
 
 def points(value: float) -> str:

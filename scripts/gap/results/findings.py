@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from gap.results.published import Published, published_figures
 from gap.results.reading import ReadingRecipe
-from gap.results.records import Card, Record
 from gap.results.rows import (
     AccuracyRow,
     AgreementRow,
@@ -25,6 +24,7 @@ from gap.results.rows import (
     ScoreRow,
     TrialRow,
 )
+from gap.results.study_record import Card, Record
 
 
 @dataclass(frozen=True)
