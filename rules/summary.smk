@@ -1,10 +1,12 @@
-# The tables that the report draws on, by the names that its program has for them.
-REPORTED = {
+# The tables that summary and report are made of, by the names that their programs have for them.
+SUMMARISED = {
     name: f"<results>/{name}.csv"
-    for name in (
-        "accuracies gaps curves calibration labels lengths agreements examples histories"
-    ).split()
+    for name in "scores accuracies gaps trials crossings forecasts".split()
 } | {"latencies": "<results>/latency.csv"}
+REPORTED = SUMMARISED | {
+    name: f"<results>/{name}.csv"
+    for name in "curves calibration labels lengths agreements examples histories".split()
+}
 
 
 # What the report is laid out by, and the works that its methods name.
@@ -77,13 +79,7 @@ rule chart_cost:
 
 rule write_summary:
     input:
-        scores="<results>/scores.csv",
-        accuracies="<results>/accuracies.csv",
-        gaps="<results>/gaps.csv",
-        trials="<results>/trials.csv",
-        latencies="<results>/latency.csv",
-        crossings="<results>/crossings.csv",
-        forecasts="<results>/forecasts.csv",
+        **SUMMARISED,
         cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
     output:
         summary=report(
@@ -100,16 +96,14 @@ rule write_summary:
     params:
         cards=listed("cards"),
         recipe=spell(verdict_recipe()),
+        tables=lambda wildcards, input: options({name: input[name] for name in SUMMARISED}),
         program=program("write_summary.py"),
         provenance=provenance("write_summary.py"),
     message:
         "Writing the answer"
     shell:
-        "{params.program} --recipe {params.recipe:q} --scores {input.scores}"
-        " --accuracies {input.accuracies} --gaps {input.gaps} --trials {input.trials}"
-        " --latencies {input.latencies} --crossings {input.crossings}"
-        " --forecasts {input.forecasts} --cards {params.cards} --summary {output.summary}"
-        " > {log} 2>&1"
+        "{params.program} --recipe {params.recipe:q} {params.tables} --cards {params.cards}"
+        " --summary {output.summary} > {log} 2>&1"
 
 
 rule record_provenance:
@@ -155,7 +149,6 @@ rule record_provenance:
 rule write_report:
     input:
         **REPORTED,
-        summary="<results>/summary.md",
         provenance="<results>/provenance.json",
         cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
     output:
@@ -173,7 +166,7 @@ rule write_report:
     params:
         **{name: sha256_file(file) for name, file in PAGE.items()},
         cards=listed("cards"),
-        recipe=spell(summary_recipe()),
+        recipe=spell(verdict_recipe()),
         # Beside the repository's programs, wherever it lies: digests tell of a change.
         page=lambda wildcards, input: options(PAGE),
         tables=lambda wildcards, input: options({name: input[name] for name in REPORTED}),
@@ -182,9 +175,8 @@ rule write_report:
     message:
         "Writing the report"
     shell:
-        "{params.program} --recipe {params.recipe:q} --summary {input.summary}"
-        " --provenance {input.provenance} {params.tables} --cards {params.cards}"
-        " {params.page} --report {output.report}"
+        "{params.program} --recipe {params.recipe:q} --provenance {input.provenance}"
+        " {params.tables} --cards {params.cards} {params.page} --report {output.report}"
         " > {log} 2>&1"
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 
-from gap.report.charts import cost_chart, save_chart
-from gap.results.tables import read_table, study_order
+from gap.report.charts import save_chart
+from gap.report.cost import cost_chart
+from gap.results.reading import NamingRecipe, recipe_option
+from gap.results.rows import LatencyRow
+from gap.results.tables import read_rows, study_order
 from gap.run.program import run
 
 
@@ -18,13 +20,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "JSON: reference, confidence (0..1), and optionally datasets and models, lists of names in "
         "order, titles {name: text}, and missing, a list of the runs that are not done"
     )
-    parser.add_argument("--recipe", required=True, type=json.loads, help=keys)
+    parser.add_argument("--recipe", required=True, type=recipe_option(NamingRecipe), help=keys)
     parser.add_argument("--latencies", required=True, help="CSV of gather_latency.py")
     for name in ("html", "svg", "png", "spec"):
         parser.add_argument(f"--{name}", required=True, help="file to write")
     arguments = parser.parse_args(argv)
-    latencies = study_order(read_table(arguments.latencies), arguments.recipe)
-    chart = cost_chart(latencies, arguments.recipe)
+    recipe = arguments.recipe
+    latencies = study_order(read_rows(arguments.latencies, LatencyRow), recipe)
+    chart = cost_chart(latencies, recipe)
     save_chart(chart, arguments.html, arguments.svg, arguments.png, arguments.spec)
 
 

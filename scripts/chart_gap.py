@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 
-from gap.report.charts import save_chart, study_chart
-from gap.results.tables import read_table, study_order
+from gap.report.charts import save_chart
+from gap.report.gap_charts import study_chart
+from gap.results.reading import ReadingRecipe, recipe_option
+from gap.results.rows import AccuracyRow, GapRow
+from gap.results.tables import read_rows, study_order
 from gap.run.errors import UserError
 from gap.run.program import run
 
@@ -21,16 +23,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         "seeds}: the runs that are not done, and published, a list of {dataset, model, size, "
         "accuracy, source, note}"
     )
-    parser.add_argument("--recipe", required=True, type=json.loads, help=keys)
+    parser.add_argument("--recipe", required=True, type=recipe_option(ReadingRecipe), help=keys)
     parser.add_argument("--accuracies", required=True, help="CSV of estimate_gap.py")
     parser.add_argument("--gaps", required=True, help="CSV of estimate_gap.py")
     for name in ("html", "svg", "png", "spec"):
         parser.add_argument(f"--{name}", required=True, help="file to write")
     arguments = parser.parse_args(argv)
     recipe = arguments.recipe
-    accuracies, gaps = (
-        study_order(read_table(path), recipe) for path in (arguments.accuracies, arguments.gaps)
-    )
+    accuracies = study_order(read_rows(arguments.accuracies, AccuracyRow), recipe)
+    gaps = study_order(read_rows(arguments.gaps, GapRow), recipe)
     if not accuracies:
         raise UserError(f"{arguments.accuracies}: no rows, nothing to draw; run estimate_gap again")
     chart = study_chart(accuracies, gaps, recipe)

@@ -3,51 +3,53 @@
 from __future__ import annotations
 
 import argparse
+import csv
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from math import hypot
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from compare_provenance import read_record
-from gap.report.charts import DASHES, comparison_chart, save_chart
+from gap.report.charts import save_chart
+from gap.report.gap_charts import StudyTables, comparison_chart
 from gap.report.markdown import markdown_table
+from gap.report.styles import DASHES
 from gap.report.wording import fill, points, with_interval
-from gap.results.findings import Row, Study
-from gap.results.reading import reading_recipe
+from gap.results.reading import ReadingRecipe, reading_recipe
 from gap.results.rows import AccuracyRow, GapRow
-from gap.results.tables import columns, read_table, study_order, write_table
+from gap.results.tables import columns, read_rows, study_order, write_rows
 from gap.run.errors import UserError
 from gap.run.json import canonical_json
 from gap.run.program import run
 from gap.study.sizes import parse_seeds
 
-# What the tables of estimate_gap hold.
-TABLES = {"accuracies": "accuracy", "gaps": "gap"}
+# What estimate_gap writes and a comparison reads.
+TableRow = TypeVar("TableRow", AccuracyRow, GapRow)
 UNPAIRED = (
     "The studies are not paired: the interval of a difference adds the half-widths of both gaps in "
-    "squares (Zou and Donner 2008). Where they share test rows, that is rather too wide than too "
-    "narrow. Each interval is for its own difference alone."
+    "squares (Zou and Donner 2008). Where the studies share test rows, that interval is rather too "
+    "wide than too narrow. Each interval holds for its own difference alone."
 )
 
 
 @dataclass(frozen=True)
-class Finished(Study):
+class FinishedStudy(StudyTables):
     """A finished study: what to call it, and the record of what it was made from."""
 
-    name: str = ""
-    record: Mapping[str, Any] = field(default_factory=dict)
+    name: str
+    record: Mapping[str, Any]
 
     @property
     def made_reference(self) -> str:
         """What the reference is made by: its recipe and its checkpoint."""
         config = self.record["config"]
-        model = config["model_zoo"][self.recipe["reference"]]
+        model = config["model_zoo"][self.recipe.reference]
         recipe = {key: value for key, value in model.items() if key not in ("seeds", "title")}
         checkpoint = config.get("checkpoint_zoo", {}).get(model.get("checkpoint"))
-        return canonical_json([self.reference, recipe, checkpoint])
+        return canonical_json([self.recipe.reference_title, recipe, checkpoint])
 
     @property
     def runs(self) -> tuple[int, int]:
@@ -62,7 +64,24 @@ class Finished(Study):
         return total - len(self.record["runs"]), total
 
 
-def read_study(folder: Path, name: str) -> Finished:
+@dataclass(frozen=True)
+class InStudy:
+    """What a row of several studies has first: the name of its study."""
+
+    study: str
+
+
+@dataclass(frozen=True)
+class StudyAccuracyRow(AccuracyRow, InStudy):
+    """A row of accuracies of one of several studies."""
+
+
+@dataclass(frozen=True)
+class StudyGapRow(GapRow, InStudy):
+    """A row of gaps of one of several studies."""
+
+
+def read_study(folder: Path, name: str) -> FinishedStudy:
     """Return the finished study in a folder of results.
 
     Raises UserError where a file is missing or is not what the workflow writes.
@@ -75,14 +94,20 @@ def read_study(folder: Path, name: str) -> Finished:
                 f"{folder / file}: no such file; expected the results of a finished study; "
                 + (f"name {inside}" if there else "finish it first (snakemake --cores all)")
             )
-    tables = [read_rows(folder / f"{table}.csv", name) for table, name in TABLES.items()]
-    if not tables[0]:
+    accuracies = read_estimates(folder / "accuracies.csv", AccuracyRow)
+    gaps = read_estimates(folder / "gaps.csv", GapRow)
+    if not accuracies:
         raise UserError(f"{folder / 'accuracies.csv'}: no rows, nothing to draw")
     try:
         record = vars(read_record(str(folder)))
-        recipe = reading_recipe(record["config"])
-        accuracies, gaps = (study_order(rows, recipe) for rows in tables)
-        study = Finished(recipe, (), accuracies, gaps, (), name=name, record=record)
+        recipe = ReadingRecipe.model_validate(reading_recipe(record["config"]))
+        study = FinishedStudy(
+            recipe,
+            study_order(accuracies, recipe),
+            study_order(gaps, recipe),
+            name,
+            record,
+        )
         notes([study])
     except argparse.ArgumentTypeError as error:
         raise UserError(str(error)) from None
@@ -94,23 +119,15 @@ def read_study(folder: Path, name: str) -> Finished:
     return study
 
 
-def read_rows(path: Path, name: str) -> list[dict[str, Any]]:
+def read_estimates(path: Path, row_class: type[TableRow]) -> list[TableRow]:
     """Return the rows of a table of accuracies or gaps; raises UserError where it is none."""
     try:
-        rows = read_table(path)
-    except ValueError:
-        rows = [{}]
-    numbers = ("n", name, f"{name}_low", f"{name}_high", "seeds")
-    if all(
-        all(isinstance(row.get(number), int | float) for number in numbers)
-        and {"dataset", "model", "size", "seed_list"} <= row.keys()
-        for row in rows
-    ):
-        return rows
-    raise UserError(
-        f"{path}: no table of estimate_gap; expected dataset, model, size and the numbers "
-        f"{', '.join(numbers)}; make it again by running the study's workflow"
-    )
+        return read_rows(path, row_class)
+    except (UserError, ValueError, csv.Error):
+        raise UserError(
+            f"{path}: no table of estimate_gap; expected {', '.join(columns(row_class))}; make it "
+            "again by running the study's workflow"
+        ) from None
 
 
 def check_folders(folders: Sequence[Path], target: Path) -> None:
@@ -135,8 +152,8 @@ def check_folders(folders: Sequence[Path], target: Path) -> None:
 def name_studies(folders: Sequence[Path], names: Sequence[str] | None) -> list[str]:
     """Return the given names, else the folders' own or, of those called results, their parents'.
 
-    What would be the same has as much of its path as it takes. Raises UserError where the given
-    names do not fit.
+    Where two names would be the same, they have as much of their paths as it takes. Raises
+    UserError where the given names do not fit.
     """
     if names is not None:
         if len(names) != len(folders):
@@ -145,15 +162,15 @@ def name_studies(folders: Sequence[Path], names: Sequence[str] | None) -> list[s
             raise UserError("--names: expected names that differ and are not empty")
         return list(names)
     parts = [folder.resolve().parts for folder in folders]
-    parts = [one[:-1] if one[-1] == "results" else one for one in parts]
+    parts = [path[:-1] if path[-1] == "results" else path for path in parts]
     for depth in range(1, max(map(len, parts)) + 1):
-        found = ["/".join(one[-depth:]) for one in parts]
-        if len(set(found)) == len(found):
-            return found
+        short = ["/".join(path[-depth:]) for path in parts]
+        if len(set(short)) == len(short):
+            return short
     return [str(folder) for folder in folders]
 
 
-def notes(studies: Sequence[Finished]) -> list[str]:
+def notes(studies: Sequence[FinishedStudy]) -> list[str]:
     """Return sentences on what to know before the studies are compared."""
     return [
         *_on_references(studies),
@@ -163,8 +180,8 @@ def notes(studies: Sequence[Finished]) -> list[str]:
     ]
 
 
-def _on_references(studies: Sequence[Finished]) -> list[str]:
-    references = [study.reference for study in studies]
+def _on_references(studies: Sequence[FinishedStudy]) -> list[str]:
+    references = [study.recipe.reference_title for study in studies]
     text = "Each gap is to the reference of its own study"
     if len(set(references)) > 1:
         return [f"{text}: {_each(studies, references)}."]
@@ -173,7 +190,7 @@ def _on_references(studies: Sequence[Finished]) -> list[str]:
     return []
 
 
-def _on_tests(studies: Sequence[Finished]) -> list[str]:
+def _on_tests(studies: Sequence[FinishedStudy]) -> list[str]:
     tests = defaultdict(set)
     for study in studies:
         for dataset, parts in study.record["datasets"].items():
@@ -185,74 +202,76 @@ def _on_tests(studies: Sequence[Finished]) -> list[str]:
     ]
 
 
-def _on_settings(studies: Sequence[Finished]) -> list[str]:
-    found = []
-    for name, values in (
-        ("margin", [study.margin for study in studies]),
-        ("confidence", [study.interval for study in studies]),
-    ):
-        if len(set(values)) > 1:
-            found.append(f"The studies differ in {name}: {_each(studies, values)}.")
-    return found
+def _on_settings(studies: Sequence[FinishedStudy]) -> list[str]:
+    settings = {
+        "margin": [study.recipe.margin_text for study in studies],
+        "confidence": [study.recipe.interval for study in studies],
+    }
+    return [
+        f"The studies differ in {name}: {_each(studies, values)}."
+        for name, values in settings.items()
+        if len(set(values)) > 1
+    ]
 
 
-def _on_missing(study: Finished) -> str:
+def _on_missing(study: FinishedStudy) -> str:
     absent, total = study.runs
     verb = "is" if absent == 1 else "are"
     text = f"Preliminary: {absent:,} of {total:,} runs of {study.name} {verb} missing."
     return text if absent > 0 else ""
 
 
-def _each(studies: Sequence[Finished], values: Sequence[str]) -> str:
-    return ", ".join(f"{value} ({one.name})" for one, value in zip(studies, values, strict=True))
+def _each(studies: Sequence[FinishedStudy], values: Sequence[str]) -> str:
+    pairs = zip(studies, values, strict=True)
+    return ", ".join(f"{value} ({study.name})" for study, value in pairs)
 
 
-def difference(first: Row, second: Row) -> dict[str, Any]:
-    """Return first minus second gap with the interval of two estimates that are independent.
+def difference(first: GapRow, second: GapRow) -> tuple[float, float, float]:
+    """Return first minus second gap, and the ends of its interval, of independent estimates.
 
     The half-widths of the two intervals add up in squares, on each side those that lie there (Zou
     and Donner 2008, Construction of confidence limits about effect measures).
     """
-    value = first["gap"] - second["gap"]
-    down = hypot(first["gap"] - first["gap_low"], second["gap_high"] - second["gap"])
-    up = hypot(first["gap_high"] - first["gap"], second["gap"] - second["gap_low"])
-    return {"gap": value, "gap_low": value - down, "gap_high": value + up}
+    value = first.gap - second.gap
+    down = hypot(first.gap - first.gap_low, second.gap_high - second.gap)
+    up = hypot(first.gap_high - first.gap, second.gap - second.gap_low)
+    return value, value - down, value + up
 
 
-def compare(first: Finished, second: Finished) -> str:
+def compare(first: FinishedStudy, second: FinishedStudy) -> str:
     """Return a table of the gaps that stand in both studies; empty where there is none.
 
     Gaps are matched by data set, model and number of labels. Studies of different confidence have
     no interval of the difference.
     """
-    alike = first.recipe["confidence"] == second.recipe["confidence"]
-    known = {_cell(row): row for row in second.gaps}
-    rows = []
-    for ours in first.gaps:
-        theirs = known.get(_cell(ours))
-        if theirs:
-            apart = ours["gap_low"] > theirs["gap_high"] or theirs["gap_low"] > ours["gap_high"]
-            found = difference(ours, theirs)
-            rows.append(
-                [
-                    ours["dataset"],
-                    first.title(ours["model"]),
-                    f"{ours['n']:,}",
-                    with_interval(ours, "gap"),
-                    with_interval(theirs, "gap"),
-                    with_interval(found, "gap") if alike else points(found["gap"]),
-                    "apart" if apart else "overlap",
-                ]
-            )
+    alike = first.recipe.confidence == second.recipe.confidence
+    counterparts = {_cell(row): row for row in second.gaps}
+    rows = [
+        [row.dataset, first.recipe.title(row.model), f"{row.n:,}", *_against(row, other, alike)]
+        for row in first.gaps
+        if (other := counterparts.get(_cell(row)))
+    ]
     header = ["Data set", "Model", "Labels", first.name, second.name, "Difference", "Intervals"]
-    return markdown_table(header, rows, right={2, 3, 4, 5}) if rows else ""
+    return markdown_table(header, rows, right=frozenset({2, 3, 4, 5})) if rows else ""
 
 
-def _cell(row: Row) -> tuple[str, str, int]:
-    return row["dataset"], row["model"], row["n"]
+def _against(first: GapRow, second: GapRow, alike: bool) -> list[str]:
+    """Return two gaps, their difference, and whether their intervals are apart."""
+    apart = first.gap_low > second.gap_high or second.gap_low > first.gap_high
+    value, low, high = difference(first, second)
+    return [
+        with_interval(first.gap, first.gap_low, first.gap_high),
+        with_interval(second.gap, second.gap_low, second.gap_high),
+        with_interval(value, low, high) if alike else points(value),
+        "apart" if apart else "overlap",
+    ]
 
 
-def report(studies: Sequence[Finished]) -> str:
+def _cell(row: GapRow) -> tuple[str, str, int]:
+    return row.dataset, row.model, row.n
+
+
+def report(studies: Sequence[FinishedStudy]) -> str:
     """Return how the gaps of cells that stand in several studies differ, for a terminal."""
     parts = list(map(fill, notes(studies)))
     tables = [
@@ -267,18 +286,17 @@ def report(studies: Sequence[Finished]) -> str:
     return "\n\n".join(parts)
 
 
-def rows_of_all(studies: Iterable[Finished], table: str) -> list[dict[str, Any]]:
-    """Return the rows of a table of all studies, with a first column study."""
-    return [{"study": one.name} | row for one in studies for row in getattr(one, table)]
-
-
-def write(studies: Sequence[Finished], target: Path) -> None:
+def write(studies: Sequence[FinishedStudy], target: Path) -> None:
     """Write the chart and the tables of all studies."""
-    accuracies, gaps = (rows_of_all(studies, table) for table in TABLES)
-    recipes = {study.name: study.recipe for study in studies}
-    chart = comparison_chart(accuracies, gaps, recipes, notes(studies))
-    write_table(target / "accuracies.csv", ("study", *columns(AccuracyRow)), accuracies, decimals=4)
-    write_table(target / "gaps.csv", ("study", *columns(GapRow)), gaps, decimals=4)
+    chart = comparison_chart({study.name: study for study in studies}, notes(studies))
+    accuracies = [
+        StudyAccuracyRow(study=study.name, **vars(row))
+        for study in studies
+        for row in study.accuracies
+    ]
+    gaps = [StudyGapRow(study=study.name, **vars(row)) for study in studies for row in study.gaps]
+    write_rows(target / "accuracies.csv", StudyAccuracyRow, accuracies)
+    write_rows(target / "gaps.csv", StudyGapRow, gaps)
     html, svg, png, spec = (str(target / f"gap.{end}") for end in ("html", "svg", "png", "vl.json"))
     save_chart(chart, html, svg, png, spec)
 
@@ -289,13 +307,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     folders = "folders of results of finished studies, two to four"
     parser.add_argument("--compare", required=True, nargs="+", type=Path, help=folders)
     parser.add_argument("--folder", required=True, type=Path, help="folder to write to")
-    names = "what to call the studies, in the same order; else their folders' names"
-    parser.add_argument("--names", nargs="+", help=names)
+    order = "what to call the studies, in the same order; else their folders' names"
+    parser.add_argument("--names", nargs="+", help=order)
     arguments = parser.parse_args(argv)
     target = arguments.folder
     check_folders(arguments.compare, target)
-    called = name_studies(arguments.compare, arguments.names)
-    studies = [read_study(*one) for one in zip(arguments.compare, called, strict=True)]
+    names = name_studies(arguments.compare, arguments.names)
+    studies = [
+        read_study(folder, name) for folder, name in zip(arguments.compare, names, strict=True)
+    ]
     write(studies, target)
     print(f"The chart is {target / 'gap.html'}, the tables are in {target}.\n\n{report(studies)}")
 

@@ -83,7 +83,7 @@ def crossings(rows: Sequence[CrossingRow], recipe: ReadingRecipe) -> tuple[str, 
     ]
     return (
         "Number of labelled examples from which on the gap to "
-        f"{recipe.reference_title} is at most {recipe.spelled_margin}, by a curve through the "
+        f"{recipe.reference_title} is at most {recipe.margin_text}, by a curve through the "
         f"gaps, with {recipe.interval}s; the smallest size that was measured stands for itself and "
         "any before"
     ), lines
@@ -128,13 +128,18 @@ def _by_size(
     rows: Sequence[AccuracyRow] | Sequence[GapRow], name: str, recipe: ReadingRecipe
 ) -> Lines:
     """Return a line for each model, with a column for each size; "--" where there is no run."""
-    sizes = {(row.n, row.size): size_label(row) for row in rows}
+    sizes = {(row.n, row.size): size_label(row.size, row.n) for row in rows}
     lines: dict[str, dict[str, str]] = {}
     for row in rows:
         empty = {sizes[size]: NOTHING for size in sorted(sizes)}
         line = lines.setdefault(row.model, {"Model": recipe.title(row.model)} | empty)
-        line[size_label(row)] = with_interval(row, name)
+        estimate = (getattr(row, end) for end in (name, f"{name}_low", f"{name}_high"))
+        line[size_label(row.size, row.n)] = with_interval(*estimate)
     return list(lines.values())
+
+
+def _size(row: Row) -> str:
+    return size_label(row["size"], row["n"])
 
 
 def escape(text: str) -> str:

@@ -20,10 +20,12 @@ import score
 import write_report
 import write_summary
 from gap.config import check as study
+from gap.report.inputs import REPORTED
 from gap.results.predictions import write_predictions
 from gap.results.rows import LatencyRow
 from gap.results.tables import write_rows
 from gap.run.json import write_json
+from table_rows import row_of
 
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = ("cold", "mild", "hot & <b>spicy</b>")
@@ -137,23 +139,39 @@ def _write_sources(folder: Path, known: dict[str, Any]) -> None:
 
 
 def _latencies(known: dict[str, Any]) -> list[LatencyRow]:
-    rows = []
-    for dataset, (place, model) in product(known["datasets"], enumerate(known["models"])):
-        row: dict[str, Any] = {"tokenisation": 1.0, "cpu_share": 1.0, "trained_parameters": 1}
-        row |= {"dataset": dataset, "model": model, "size": str(SIZES[-1]), "n": SIZES[-1]}
-        row |= {"family": known["model_zoo"][model]["family"], "parameters": 10 ** (7 - place)}
-        row |= {"milliseconds": 9.0 / 3**place, "milliseconds_95": 10.0 / 3**place}
-        row |= {"speed_up": 3.0**place, "batched_speed_up": 2.0**place, "spread": 0.01}
-        row |= {"examples_per_second": 100.0 * 3**place, "disturbed": False, "device": "cpu"}
-        row |= {"processor": "a CPU", "precision": "fp32", "threads": 1, "batch_size": 8}
-        row |= {"accuracy": 85.0 - 3 * place, "accuracy_low": 84.0 - 3 * place}
-        rows.append(LatencyRow(**row, accuracy_high=86.0 - 3 * place, pareto=True))
-    return rows
+    return [
+        row_of(
+            LatencyRow,
+            dataset=dataset,
+            model=model,
+            family=known["model_zoo"][model]["family"],
+            size=str(SIZES[-1]),
+            n=SIZES[-1],
+            parameters=10 ** (7 - place),
+            milliseconds=9.0 / 3**place,
+            milliseconds_95=10.0 / 3**place,
+            tokenisation=1.0,
+            examples_per_second=100.0 * 3**place,
+            batch_size=8,
+            speed_up=3.0**place,
+            batched_speed_up=2.0**place,
+            cpu_share=1.0,
+            spread=0.01,
+            device="cpu",
+            processor="a CPU",
+            precision="fp32",
+            accuracy=85.0 - 3 * place,
+            accuracy_low=84.0 - 3 * place,
+            accuracy_high=86.0 - 3 * place,
+            pareto=True,
+        )
+        for dataset, (place, model) in product(known["datasets"], enumerate(known["models"]))
+    ]
 
 
 def _write_tables(folder: Path, known: dict[str, Any]) -> None:
-    recipe = {key: known[key] for key in ("datasets", "models", "reference")} | known["gap"]
-    recipe = json.dumps(recipe | {"titles": TITLES, "examples": known["examples"]})
+    named = {key: known[key] for key in ("datasets", "models", "reference")} | known["gap"]
+    recipe = json.dumps(named | {"titles": TITLES, "examples": known["examples"]})
     runs = [
         folder / "runs" / d / m / str(n) / "1-3"
         for d in known["datasets"]
@@ -199,8 +217,8 @@ def _write_tables(folder: Path, known: dict[str, Any]) -> None:
 
 def write_report_of(folder: Path, recipe: str, cards: list[str]) -> None:
     """Write the report of tables that are there."""
-    files = {name: f"{name}.csv" for name in write_report.TABLES} | {"latencies": "latency.csv"}
-    files |= {"summary": "summary.md", "provenance": "provenance.json", "report": "report.html"}
+    files = {name: f"{name}.csv" for name in REPORTED} | {"latencies": "latency.csv"}
+    files |= {"provenance": "provenance.json", "report": "report.html"}
     options = [text for name, file in files.items() for text in (f"--{name}", str(folder / file))]
     pages = ["--template", str(ROOT / "report" / "report.html")]
     pages += ["--references", str(ROOT / "report" / "references.bib")]

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,24 @@ from typing import Any
 import chart_cost
 import chart_gap
 import pytest
-from gap.report.charts import CHART_WIDTH, cost_chart, nice_ticks, spread, study_chart
+from gap.report.axes import CHART_WIDTH, nice_ticks
+from gap.report.cost import cost_chart
+from gap.report.gap_charts import study_chart
+from gap.report.labels import spread
+from gap.results.reading import ReadingRecipe
 from gap.results.rows import AccuracyRow, GapRow, LatencyRow
-from gap.results.tables import columns, write_table
+from gap.results.tables import write_rows
 from gap.run.errors import UserError
 from hypothesis import given
 from hypothesis import strategies as st
+from table_rows import row_of
 
-RECIPE = {"reference": "big", "margin": 1.0, "confidence": 0.95, "titles": {"big": "Big | one"}}
+RECIPE: dict[str, Any] = {
+    "reference": "big",
+    "margin": 1.0,
+    "confidence": 0.95,
+    "titles": {"big": "Big | one"},
+}
 MODELS = ("big", "frozen", "lstm", "lstm-pretrained", "linear")
 
 
@@ -28,22 +39,26 @@ def study(
     datasets: tuple[str, ...] = ("films",),
     sizes: tuple[int, ...] = (250, 1000, 4000),
     models: tuple[str, ...] = MODELS,
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[list[AccuracyRow], list[GapRow]]:
     accuracies, gaps = [], []
     for dataset in datasets:
         for place, model in enumerate(models):
             for step, n in enumerate(sizes):
                 cell: dict[str, Any] = {"dataset": dataset, "model": model, "size": str(n), "n": n}
+                cell |= {"seeds": 2, "seed_list": "1 2"}
                 value = 80.0 - 5 * place + (1 + place) * step
                 ends = {"accuracy_low": value - 2, "accuracy_high": value + 2}
-                seeds = {"seeds": 2, "seed_list": "1 2"}
-                accuracies.append(cell | {"accuracy": value} | ends | seeds)
+                accuracies.append(row_of(AccuracyRow, **cell, **ends, accuracy=value))
                 if place:
                     lag = 5.0 * place - place * step
                     ends = {"gap_low": lag - 2, "gap_high": lag + 2}
-                    texts = {"reference": models[0], "difference": "clear"}
-                    gaps.append(cell | {"gap": lag} | ends | seeds | texts)
+                    cell |= {"reference": models[0], "difference": "clear"}
+                    gaps.append(row_of(GapRow, **cell, **ends, gap=lag))
     return accuracies, gaps
+
+
+def read(**recipe: Any) -> ReadingRecipe:
+    return ReadingRecipe.model_validate(RECIPE | recipe)
 
 
 def marks(spec: dict[str, Any]) -> list[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
@@ -106,7 +121,7 @@ def test_ticks_by_hand() -> None:
 
 
 def test_every_model_is_labelled_and_the_margin_marked() -> None:
-    spec = study_chart(*study(), RECIPE).to_dict()
+    spec = study_chart(*study(), read()).to_dict()
     names = ["Big | one", "frozen", "lstm", "lstm-pretrained", "linear"]
     assert labels(spec) == [names, [*names[1:], "margin: 1 point"]]
     levels = [rows[0]["value"] for mark, _, rows in marks(spec) if mark == "rule" and len(rows) < 2]
@@ -117,9 +132,8 @@ def test_every_model_is_labelled_and_the_margin_marked() -> None:
 
 def test_labels_do_not_overlap_where_lines_end_together() -> None:
     accuracies, gaps = study(sizes=(250, 1000))
-    for row in accuracies:
-        row["accuracy"] = 80.0
-    spec = study_chart(accuracies, gaps, RECIPE).to_dict()
+    accuracies = [replace(row, accuracy=80.0) for row in accuracies]
+    spec = study_chart(accuracies, gaps, read()).to_dict()
     panel = spec["concat"][0]
     low, high = panel["layer"][0]["encoding"]["y"]["scale"]["domain"]
     rows = next(rows for mark, _, rows in marks(spec) if mark == "text")
@@ -128,7 +142,7 @@ def test_labels_do_not_overlap_where_lines_end_together() -> None:
 
 
 def test_models_differ_in_colour_and_symbol_and_the_reference_is_dark() -> None:
-    spec = study_chart(*study(models=("big", *map(str, range(20)))), RECIPE).to_dict()
+    spec = study_chart(*study(models=("big", *map(str, range(20)))), read()).to_dict()
     encoding = next(x["encoding"] for mark, x, _ in marks(spec) if mark == "point")
     pairs = list(
         zip(encoding["color"]["scale"]["range"], encoding["shape"]["scale"]["range"], strict=True)
@@ -139,7 +153,7 @@ def test_models_differ_in_colour_and_symbol_and_the_reference_is_dark() -> None:
 
 def test_sizes_are_the_ticks_and_shortened_where_they_are_many() -> None:
     def axis(sizes: tuple[int, ...]) -> dict[str, Any]:
-        spec = study_chart(*study(sizes=sizes), RECIPE).to_dict()
+        spec = study_chart(*study(sizes=sizes), read()).to_dict()
         found = next(x["encoding"]["x"] for mark, x, _ in marks(spec) if mark == "line")
         assert found["scale"]["type"] == "log"
         return found["axis"]
@@ -150,7 +164,7 @@ def test_sizes_are_the_ticks_and_shortened_where_they_are_many() -> None:
 
 
 def test_tooltips_tell_the_true_n_and_the_interval() -> None:
-    spec = study_chart(*study(), RECIPE).to_dict()
+    spec = study_chart(*study(), read()).to_dict()
     layer, rows = next((x, rows) for mark, x, rows in marks(spec) if mark == "point")
     assert {tip["title"] for tip in layer["encoding"]["tooltip"]} >= {
         "labelled examples",
@@ -167,7 +181,7 @@ def test_tooltips_tell_the_true_n_and_the_interval() -> None:
 
 @pytest.mark.parametrize("sizes", [(250,), (250, 251), tuple(2**k for k in range(5, 21))])
 def test_everything_drawn_lies_within_the_axes(sizes: tuple[int, ...]) -> None:
-    spec = study_chart(*study(sizes=sizes), RECIPE).to_dict()
+    spec = study_chart(*study(sizes=sizes), read()).to_dict()
     for mark, layer, rows in marks(spec):
         if mark == "line":
             x, y = (layer["encoding"][name]["scale"]["domain"] for name in "xy")
@@ -179,9 +193,8 @@ def test_everything_drawn_lies_within_the_axes(sizes: tuple[int, ...]) -> None:
 
 def test_the_margin_is_on_the_axis_where_all_gaps_are_below_it() -> None:
     accuracies, gaps = study()
-    for row in gaps:
-        row |= {"gap": -9.0, "gap_low": -10.0, "gap_high": -8.0}
-    spec = study_chart(accuracies, gaps, RECIPE | {"margin": 3.0}).to_dict()
+    gaps = [replace(row, gap=-9.0, gap_low=-10.0, gap_high=-8.0) for row in gaps]
+    spec = study_chart(accuracies, gaps, read(margin=3.0)).to_dict()
     low, high = spec["concat"][1]["layer"][0]["encoding"]["y"]["scale"]["domain"]
     assert (low <= -10, high >= 3) == (True, True)
     assert labels(spec)[1][-1] == "margin: 3 points"
@@ -189,13 +202,13 @@ def test_the_margin_is_on_the_axis_where_all_gaps_are_below_it() -> None:
 
 def test_long_titles_are_broken_and_leave_the_plot_its_width() -> None:
     title = "a transformer that was tuned on everything"
-    spec = study_chart(*study(), RECIPE | {"titles": {"big": title}}).to_dict()
+    spec = study_chart(*study(), read(titles={"big": title})).to_dict()
     assert title in labels(spec)[0]
     assert spec["concat"][0]["width"] >= 200
 
 
 def test_data_sets_have_a_row_of_panels_each() -> None:
-    spec = study_chart(*study(datasets=("films", "rentals")), RECIPE).to_dict()
+    spec = study_chart(*study(datasets=("films", "rentals")), read()).to_dict()
     assert spec["columns"] == 2
     assert [panel["title"]["text"] for panel in spec["concat"]] == [
         ["films: Accuracy (%)"],
@@ -206,7 +219,7 @@ def test_data_sets_have_a_row_of_panels_each() -> None:
 
 
 def test_the_reference_alone_has_one_panel() -> None:
-    spec = study_chart(*study(models=("big",)), RECIPE).to_dict()
+    spec = study_chart(*study(models=("big",)), read()).to_dict()
     assert len(spec["concat"]) == 1
 
 
@@ -224,7 +237,7 @@ def hollow(spec: dict[str, Any]) -> list[tuple[dict[str, Any], list[dict[str, An
 
 
 def test_published_figures_stand_hollow_beside_the_results() -> None:
-    spec = study_chart(*study(), RECIPE | {"published": PUBLISHED}).to_dict()
+    spec = study_chart(*study(), read(published=PUBLISHED)).to_dict()
     (accuracy, figures), (_, gaps) = hollow(spec)
     assert [(row["model"], row["value"], row["size"]) for row in figures] == [
         ("big", 95.5, "4000"),
@@ -235,7 +248,7 @@ def test_published_figures_stand_hollow_beside_the_results() -> None:
     assert [(row["model"], row["value"]) for row in gaps] == [("lstm", 24.25)]
     assert figures[1]["title"] == "lstm (published)"
     assert {tip["title"] for tip in accuracy["encoding"]["tooltip"]} >= {"source", "known"}
-    assert "Hollow: published, in no estimate here" in subtitle(spec)
+    assert "Hollow marks: published by others and in no estimate here" in subtitle(spec)
     assert "(A, table 2; B)" in subtitle(spec)
     # They look like the model's own marks, above those where n is the same.
     ours = {row["model"]: row for row in marks(spec)[0][2] if row["n"] == 4000}
@@ -244,8 +257,8 @@ def test_published_figures_stand_hollow_beside_the_results() -> None:
 
 
 def test_published_figures_lie_within_the_axes_and_change_no_line() -> None:
-    plain = study_chart(*study(), RECIPE).to_dict()
-    spec = study_chart(*study(), RECIPE | {"published": PUBLISHED}).to_dict()
+    plain = study_chart(*study(), read()).to_dict()
+    spec = study_chart(*study(), read(published=PUBLISHED)).to_dict()
     for layer, rows in hollow(spec):
         x, y = (layer["encoding"][name]["scale"]["domain"] for name in "xy")
         assert all(x[0] < row["x"] < x[1] and y[0] <= row["value"] <= y[1] for row in rows)
@@ -257,7 +270,7 @@ def test_published_figures_lie_within_the_axes_and_change_no_line() -> None:
     assert drawn(plain) == drawn(spec)
     assert not hollow(plain)
     assert "ollow" not in json.dumps(plain)
-    assert plain == study_chart(*study(), RECIPE | {"published": []}).to_dict()
+    assert plain == study_chart(*study(), read(published=[])).to_dict()
 
 
 def partial(
@@ -266,17 +279,17 @@ def partial(
     """Return the chart, as a specification, of a study without some cells and without some gaps."""
     accuracies, gaps = study(**axes)
 
-    def key(row: dict[str, Any]) -> tuple[str, str, int]:
-        return row["dataset"], row["model"], row["n"]
+    def key(row: AccuracyRow | GapRow) -> tuple[str, str, int]:
+        return row.dataset, row.model, row.n
 
     lost = [row for row in accuracies if key(row) in absent]
     missing = [
-        {name: row[name] for name in ("dataset", "model", "size")} | {"seeds": "1-2"}
+        {"dataset": row.dataset, "model": row.model, "size": row.size, "seeds": "1-2"}
         for row in lost
     ]
     accuracies = [row for row in accuracies if row not in lost]
     gaps = [row for row in gaps if key(row) not in [*absent, *unpaired]]
-    return study_chart(accuracies, gaps, RECIPE | {"missing": missing}).to_dict()
+    return study_chart(accuracies, gaps, read(missing=missing)).to_dict()
 
 
 def subtitle(spec: dict[str, Any]) -> str:
@@ -292,8 +305,8 @@ def test_a_partial_chart_says_what_is_missing() -> None:
 
 
 def test_a_whole_chart_says_nothing_of_it() -> None:
-    spec = study_chart(*study(), RECIPE).to_dict()
-    assert spec == study_chart(*study(), RECIPE | {"missing": []}).to_dict()
+    spec = study_chart(*study(), read()).to_dict()
+    assert spec == study_chart(*study(), read(missing=[])).to_dict()
     assert "reliminary" not in json.dumps(spec)
     assert "missing" not in json.dumps(spec)
     assert "strokeDash" not in json.dumps([x["encoding"] for _, x, _ in marks(spec)])
@@ -310,13 +323,15 @@ def test_of_much_that_is_missing_the_chart_names_some() -> None:
 def test_where_the_reference_is_missing_the_chart_says_that_there_is_no_gap() -> None:
     gone = ("films", "big", 1000)
     spec = partial([gone], [("films", model, 1000) for model in MODELS])
-    assert "2 of 30 runs are missing: Big | one at 1,000 No gap, for want of" in subtitle(spec)
-    assert subtitle(spec).endswith("a run of the reference: all models at 1,000")
+    assert "2 of 30 runs are missing: Big | one at 1,000 No gap, because the" in subtitle(spec)
+    assert subtitle(spec).endswith("reference has no run with the same seed: all models at 1,000")
 
 
 def test_seeds_that_do_not_pair_are_told_of() -> None:
     spec = partial([("films", "linear", 250)], [("films", "lstm", 4000)])
-    assert subtitle(spec).endswith("No gap, for want of a run of the reference: lstm at 4,000")
+    assert subtitle(spec).endswith(
+        "No gap, because the reference has no run with the same seed: lstm at 4,000"
+    )
 
 
 def test_a_data_set_without_gaps_keeps_its_place() -> None:
@@ -361,8 +376,8 @@ class References(HTMLParser):
 def draw(folder: Path, tables: Any = None, **recipe: Any) -> dict[str, Path]:
     folder.mkdir(exist_ok=True)
     accuracies, gaps = tables or study()
-    write_table(folder / "a.csv", columns(AccuracyRow), accuracies, decimals=4)
-    write_table(folder / "g.csv", columns(GapRow), gaps, decimals=4)
+    write_rows(folder / "a.csv", AccuracyRow, accuracies)
+    write_rows(folder / "g.csv", GapRow, gaps)
     files = {name: folder / f"gap.{name}" for name in ("html", "svg", "png", "spec")}
     options = [text for name, path in files.items() for text in (f"--{name}", str(path))]
     inputs = ["--accuracies", str(folder / "a.csv"), "--gaps", str(folder / "g.csv")]
@@ -404,33 +419,50 @@ def test_every_file_of_a_partial_chart_says_so(tmp_path: Path) -> None:
 
 def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.csv: no rows, nothing to draw"):
-        draw(tmp_path, tables=([], [{"model": "lstm"}]))
+        draw(tmp_path, tables=([], [row_of(GapRow, model="lstm")]))
 
 
 # ---------------------------------------------------------------- what inference costs
 
 
 def costs(
-    datasets: tuple[str, ...] = ("films",), models: tuple[str, ...] = MODELS, **changes: Any
-) -> list[dict[str, Any]]:
+    datasets: tuple[str, ...] = ("films",), models: tuple[str, ...] = MODELS
+) -> list[LatencyRow]:
     """Return rows of gather_latency's table: each model is half as slow as the one before it."""
-    rows = []
-    for dataset in datasets:
-        for place, model in enumerate(models):
-            value, front = 80.0 - 3 * (place % 3), "no" if place in (1, 2) else "yes"
-            row = {"dataset": dataset, "model": model, "family": "lstm", "size": "4000", "n": 4000}
-            row |= {"parameters": 10**6, "trained_parameters": 10**6, "batch_size": 8}
-            row |= {"milliseconds": 20.0 / 2**place, "milliseconds_95": 30.0, "spread": 0.01}
-            row |= {"tokenisation": 0.1, "examples_per_second": 99.0, "speed_up": 2.0**place}
-            row |= {"batched_speed_up": 1.0, "cpu_share": 1.0, "disturbed": "no", "device": "cpu"}
-            row |= {"processor": "a CPU", "precision": "fp32", "threads": 1, "pareto": front}
-            rows.append(row | {"accuracy": value, "accuracy_low": value - 2} | changes)
-            rows[-1]["accuracy_high"] = value + 2
-    return rows
+    return [
+        row_of(
+            LatencyRow,
+            dataset=dataset,
+            model=model,
+            family="lstm",
+            size="4000",
+            n=4000,
+            parameters=10**6,
+            trained_parameters=10**6,
+            batch_size=8,
+            milliseconds=20.0 / 2**place,
+            milliseconds_95=30.0,
+            spread=0.01,
+            tokenisation=0.1,
+            examples_per_second=99.0,
+            speed_up=2.0**place,
+            batched_speed_up=1.0,
+            cpu_share=1.0,
+            device="cpu",
+            processor="a CPU",
+            precision="fp32",
+            pareto=place not in (1, 2),
+            accuracy=80.0 - 3 * (place % 3),
+            accuracy_low=78.0 - 3 * (place % 3),
+            accuracy_high=82.0 - 3 * (place % 3),
+        )
+        for dataset in datasets
+        for place, model in enumerate(models)
+    ]
 
 
 def test_the_cost_chart_has_each_model_once_in_its_colours() -> None:
-    spec = cost_chart(costs(), RECIPE).to_dict()
+    spec = cost_chart(costs(), read()).to_dict()
     names = ["Big | one", "frozen", "lstm", "lstm-pretrained", "linear"]
     assert labels(spec) == [[*names, "Pareto front"]]
     layer, points = next((x, rows) for mark, x, rows in marks(spec) if mark == "point")
@@ -441,7 +473,7 @@ def test_the_cost_chart_has_each_model_once_in_its_colours() -> None:
         ("lstm-pretrained", 2.5, 80.0),
         ("linear", 1.25, 77.0),
     ]
-    other = study_chart(*study(), RECIPE).to_dict()
+    other = study_chart(*study(), read()).to_dict()
     same = next(x for mark, x, _ in marks(other) if mark == "point")
     for channel in ("color", "shape"):
         assert layer["encoding"][channel] == same["encoding"][channel]
@@ -453,7 +485,7 @@ def test_the_cost_chart_has_each_model_once_in_its_colours() -> None:
 
 
 def test_the_front_goes_up_in_steps_and_on_to_the_edge() -> None:
-    spec = cost_chart(costs(models=("big", "frozen", "lstm", "linear")), RECIPE).to_dict()
+    spec = cost_chart(costs(models=("big", "frozen", "lstm", "linear")), read()).to_dict()
     layer, front = next((x, rows) for mark, x, rows in marks(spec) if mark == "line")
     assert layer["mark"]["interpolate"] == "step-after"
     assert [row["model"] for row in front] == ["linear", "big", "big"]
@@ -462,7 +494,7 @@ def test_the_front_goes_up_in_steps_and_on_to_the_edge() -> None:
 
 def test_many_decades_have_ticks_at_powers_of_ten() -> None:
     models = tuple(map(str, range(14)))
-    spec = cost_chart(costs(("films", "rentals"), models), RECIPE).to_dict()
+    spec = cost_chart(costs(("films", "rentals"), models), read()).to_dict()
     assert [panel["title"]["text"] for panel in spec["concat"]] == [
         ["films: Accuracy (%) with 4,000 labels"],
         ["rentals: Accuracy (%) with 4,000 labels"],
@@ -473,22 +505,22 @@ def test_many_decades_have_ticks_at_powers_of_ten() -> None:
 
 def test_the_cost_chart_says_on_what_and_what_was_disturbed() -> None:
     rows = costs()
-    text = subtitle(cost_chart(rows, RECIPE).to_dict())
+    text = subtitle(cost_chart(rows, read()).to_dict())
     assert "one core of a CPU" in text
     assert "other load" not in text
-    rows[0]["disturbed"] = "yes"
-    assert subtitle(cost_chart(rows, RECIPE).to_dict()).endswith("beside other load: Big | one")
-    for row in rows[1:]:
-        row |= {"device": "cuda", "processor": "a GPU", "precision": "bf16"}
-    assert " · a GPU, bf16 · " in subtitle(cost_chart(rows, RECIPE).to_dict())
+    rows[0] = replace(rows[0], disturbed=True)
+    assert subtitle(cost_chart(rows, read()).to_dict()).endswith("beside other load: Big | one")
+    on_gpu: dict[str, Any] = {"device": "cuda", "processor": "a GPU", "precision": "bf16"}
+    rows[1:] = [replace(row, **on_gpu) for row in rows[1:]]
+    assert " · a GPU, bf16 · " in subtitle(cost_chart(rows, read()).to_dict())
     missing = [{"dataset": "films", "model": "gru", "size": "250", "seeds": "1"}]
-    spec = cost_chart(rows, RECIPE | {"missing": missing}).to_dict()
+    spec = cost_chart(rows, read(missing=missing)).to_dict()
     assert spec["title"]["text"] == "Preliminary: What does accuracy cost at inference?"
 
 
 @pytest.mark.parametrize("rows", [[], costs(), costs(("a", "b", "c"), ("big", "x" * 40))])
-def test_the_cost_chart_is_drawn_offline(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    write_table(tmp_path / "latency.csv", columns(LatencyRow), rows, decimals=4)
+def test_the_cost_chart_is_drawn_offline(tmp_path: Path, rows: list[LatencyRow]) -> None:
+    write_rows(tmp_path / "latency.csv", LatencyRow, rows)
     files = {name: tmp_path / f"cost.{name}" for name in ("html", "svg", "png", "spec")}
     options = [text for name, path in files.items() for text in (f"--{name}", str(path))]
     recipe = ["--recipe", json.dumps(RECIPE), "--latencies", str(tmp_path / "latency.csv")]

@@ -11,12 +11,14 @@ from pathlib import Path
 import compare_studies
 import pytest
 from compare_studies import compare, difference, name_studies, notes, read_study, report
-from gap.report.charts import INK, comparison_chart
+from gap.report.gap_charts import comparison_chart
+from gap.report.styles import INK
 from gap.results.rows import AccuracyRow, GapRow
-from gap.results.tables import columns, write_table
+from gap.results.tables import columns, write_rows
 from gap.run.errors import UserError
 from gap.run.json import read_json, write_json
 from pages import ROOT
+from table_rows import row_of
 
 PAGE = ROOT / "docs" / "reports.md"
 TITLES = {"big": "Big one", "lstm": "LSTM", "linear": "TF-IDF, linear"}
@@ -47,12 +49,12 @@ def write_study(folder, datasets=("films",), sizes=(250, 1000), lag=5.0, test="a
     accuracies, gaps = [], []
     for cell in cells:
         gap = 0 if cell["model"] == reference else lag + models.index(cell["model"])
-        accuracies.append(cell | estimate("accuracy", 80 - gap, 2))
+        accuracies.append(row_of(AccuracyRow, **cell, **estimate("accuracy", 80.0 - gap, 2)))
         if gap:
-            gaps.append(cell | {"reference": reference, "difference": "clear"})
-            gaps[-1] |= estimate("gap", gap, 3)
-    write_table(folder / "accuracies.csv", columns(AccuracyRow), accuracies, decimals=4)
-    write_table(folder / "gaps.csv", columns(GapRow), gaps, decimals=4)
+            cell |= {"reference": reference, "difference": "clear"}
+            gaps.append(row_of(GapRow, **cell, **estimate("gap", float(gap), 3)))
+    write_rows(folder / "accuracies.csv", AccuracyRow, accuracies)
+    write_rows(folder / "gaps.csv", GapRow, gaps)
     parts = {"pool": {"rows": 9, "sha256": "p" * 64}, "test": {"rows": 3, "sha256": test}}
     runs = {
         f"{cell['dataset']}/{cell['model']}/{cell['size']}/{seed}": {"environment": "1"}
@@ -80,11 +82,7 @@ def two(tmp_path):
 
 
 def draw(studies):
-    accuracies, gaps = (
-        compare_studies.rows_of_all(studies, table) for table in ("accuracies", "gaps")
-    )
-    recipes = {study.name: study.recipe for study in studies}
-    return comparison_chart(accuracies, gaps, recipes, notes(studies)).to_dict()
+    return comparison_chart({study.name: study for study in studies}, notes(studies)).to_dict()
 
 
 def layer(spec, mark, panel=0):
@@ -175,10 +173,9 @@ def test_data_sets_of_one_study_alone_have_panels_of_their_own(tmp_path):
 
 
 def test_a_difference_adds_half_widths_in_squares_on_the_side_where_they_lie():
-    first = {"gap": 10.0, "gap_low": 7.0, "gap_high": 12.0}
-    second = {"gap": 4.0, "gap_low": 2.5, "gap_high": 8.0}
-    found = difference(first, second)
-    assert found == {"gap": 6.0, "gap_low": 6.0 - 5.0, "gap_high": 6.0 + 2.5}
+    first = row_of(GapRow, gap=10.0, gap_low=7.0, gap_high=12.0)
+    second = row_of(GapRow, gap=4.0, gap_low=2.5, gap_high=8.0)
+    assert difference(first, second) == (6.0, 6.0 - 5.0, 6.0 + 2.5)
 
 
 def test_gaps_of_both_studies_are_compared(two):
@@ -203,7 +200,7 @@ def test_intervals_that_are_apart_are_told(tmp_path):
 def test_sizes_are_matched_by_their_number_of_labels(tmp_path):
     first = read_study(write_study(tmp_path / "a", sizes=(250,)), "a")
     second = read_study(write_study(tmp_path / "b", sizes=(250, 1000)), "b")
-    shares = [{**row, "size": "10%"} for row in second.gaps]
+    shares = [dataclasses.replace(row, size="10%") for row in second.gaps]
     second = dataclasses.replace(second, gaps=shares)
     assert len(compare(first, second).splitlines()) == 2 + 2
 

@@ -9,17 +9,17 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import examine_errors
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import write_report
 import yaml
 from gap.report.methods import methods
+from gap.report.page import to_html
 from gap.results.predictions import index, read_correct, write_predictions
+from gap.results.reading import ReadingRecipe
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from hypothesis import given
@@ -177,7 +177,7 @@ def test_the_report_has_all_that_it_should(report: Path) -> None:
         *("The verdict", "The other comparisons"),
         *(
             "Gap to Encoder, fine-tuned, in percentage points",
-            "From which size on the gap is closed",
+            "At which size the gap closes",
         ),
         *("Accuracy on the test set", "What inference costs", "Where the models err"),
         *("How the networks learned", "Data", "How the intervals were made"),
@@ -241,24 +241,25 @@ def test_the_config_of_the_report_is_one_to_run(report: Path) -> None:
 def test_methods_say_what_was_done(report: Path) -> None:
     provenance = read_json(report.with_name("provenance.json"))
     card = read_json(report.parent / "datasets" / "dishes" / "card.json")
-    recipe: dict[str, Any] = {"margin": 1.0, "confidence": 0.9, "titles": TITLES}
-    text = methods(provenance, [card], recipe)
+    recipe = ReadingRecipe(reference="encoder", margin=1.0, confidence=0.9, titles=TITLES)
+    text = "\n\n".join(methods(provenance, [card], recipe))
     for expected in (
         "dishes (made up): 3 labels, 20,000 texts to train on and 600 to test on",
         "250, 1,000, 4,000, 16,000 labelled examples",
-        "20% of a budget, at least 20 and at most 2,000",
+        "Of each budget, 20%, but at least 20 and at most 2,000",
         "Encoder, fine-tuned: small, fine-tuned as a whole (AdamW, lr 5e-05, batches of 32",
         "weights of the highest accuracy on the held-out examples",
         "bidirectional LSTM, 1 layer of 128 units, a SentencePiece vocabulary (pieces)",
         "logistic regression on TF-IDF weights of phrases of up to 2 words",
         "3 seeds for Encoder, fine-tuned, LSTM from scratch, Words | linear",
         "with 90 % intervals",
-        "a margin of 1 point, at a false discovery rate of 10 %",
+        "known to be larger than a margin of 1 point, and as none where it is known to be smaller",
+        "at a false discovery rate of 10 %",
         "Snakemake with torch 2.13.0; trained on a CPU in fp32",
     ):
         assert expected in text
 
 
 def test_markdown_of_names_makes_no_links_and_no_pictures() -> None:
-    made = write_report.to_html("[a](http://a.b) ![c](http://d.e) <http://f.g> <b>h</b>")
+    made = to_html("[a](http://a.b) ![c](http://d.e) <http://f.g> <b>h</b>")
     assert not re.search("<(a|img|b)\\b", made)

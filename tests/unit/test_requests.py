@@ -18,7 +18,7 @@ from gap.models.family import family_of
 from gap.run.json import write_json
 from gap.study.recipes import Validation
 
-VALIDATION = Validation()
+VALIDATION = Validation(share=0.2, min=20, max=2000)
 GPUS = Site(most_gpus=8, most_minutes=1440)
 
 
@@ -112,13 +112,13 @@ def test_steps_of_the_data_path(tmp_path):
     assert gap_request([str(tmp_path / "predictions.parquet")] * 2) == Request(2012, 16)
 
 
-def test_timing_asks_for_all_models_at_once(tmp_path, config):
+def test_timing_asks_for_all_models_at_once(tmp_path, study):
     for name, megabytes in {"small": 10, "large": 400}.items():
         (tmp_path / name / "1").mkdir(parents=True)
         with (tmp_path / name / "1" / "model.safetensors").open("wb") as file:
             file.truncate(megabytes * 10**6)
     write_json(tmp_path / "manifest.json", {"files": [{"bytes": 90_000_000}]})
-    dataset = config["dataset_zoo"]["imdb"]
+    dataset = study.dataset_zoo["imdb"]
     folders = [str(tmp_path / name) for name in ("small", "large")]
     few = latency_request(folders[:1], [], dataset, 0)
     many = latency_request(folders, [str(tmp_path / "manifest.json")], dataset, 0)

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import write_summary
+from gap.report import answer as first_sentence
+from gap.report.contents import document
+from gap.report.markdown import markdown_table, write_markdown
+from gap.results.findings import Findings
+from gap.results.reading import ReadingRecipe
 from gap.results.rows import (
+    TABLES,
     AccuracyRow,
     CrossingRow,
     ForecastRow,
     GapRow,
     LatencyRow,
+    Row,
     ScoreRow,
     TrialRow,
 )
-from gap.results.tables import columns, read_table, write_table
+from gap.results.study_record import Card
+from gap.results.tables import read_rows, write_rows
+from table_rows import row_of
 
 RECIPE: dict[str, Any] = {
     "reference": "big",
@@ -31,63 +40,123 @@ RECIPE: dict[str, Any] = {
 Point = tuple[int, float, float, float]
 
 
-def gaps(*points: Point, model: str = "lstm", dataset: str = "films") -> list[dict[str, Any]]:
+def gaps(*points: Point, model: str = "lstm", dataset: str = "films") -> list[GapRow]:
     return [
-        {"dataset": dataset, "model": model, "reference": "big", "size": str(n), "n": n}
-        | {"gap": gap, "gap_low": low, "gap_high": high}
-        | {"seed_error": 0.1, "row_error": 0.5}
-        | {"seeds": 2, "seed_list": "1 2", "difference": "clear"}
+        GapRow(
+            dataset=dataset,
+            model=model,
+            reference="big",
+            size=str(n),
+            n=n,
+            gap=gap,
+            gap_low=low,
+            gap_high=high,
+            seed_error=0.1,
+            row_error=0.5,
+            seeds=2,
+            seed_list="1 2",
+            difference="clear",
+        )
         for n, gap, low, high in points
     ]
 
 
-def make(rows: list[dict[str, Any]], **recipe: object) -> write_summary.Study:
-    datasets = list(dict.fromkeys(row["dataset"] for row in rows)) or ["films"]
-    sizes = dict.fromkeys([("250", 250), *((row["size"], row["n"]) for row in rows)])
+def make(rows: list[GapRow], **recipe: object) -> Findings:
+    datasets = list(dict.fromkeys(row.dataset for row in rows)) or ["films"]
+    sizes = dict.fromkeys([("250", 250), *((row.size, row.n) for row in rows)])
     accuracies = [
-        {"dataset": dataset, "model": model, "size": size, "n": n, "accuracy": 80.0}
-        | {"accuracy_low": 78.0, "accuracy_high": 82.0, "seed_error": 0.1, "row_error": 0.5}
-        | {"seeds": 2, "seed_list": "1 2"}
+        AccuracyRow(
+            dataset=dataset,
+            model=model,
+            size=size,
+            n=n,
+            accuracy=80.0,
+            accuracy_low=78.0,
+            accuracy_high=82.0,
+            seed_error=0.1,
+            row_error=0.5,
+            seeds=2,
+            seed_list="1 2",
+        )
         for dataset in datasets
-        for model in ["big", *dict.fromkeys(row["model"] for row in rows)]
+        for model in ["big", *dict.fromkeys(row.model for row in rows)]
         for size, n in sizes
     ]
     scores = [
-        {key: row[key] for key in ("dataset", "model", "size", "n")}
-        | {"seed": seed, "rows": 500, "accuracy": 0.8, "macro_f1": 0.7 + 0.1 * seed}
-        | {"log_loss": 0.5, "calibration_error": 0.05}
+        ScoreRow(
+            dataset=row.dataset,
+            model=row.model,
+            size=row.size,
+            n=row.n,
+            seed=seed,
+            rows=500,
+            accuracy=0.8,
+            macro_f1=0.7 + 0.1 * seed,
+            log_loss=0.5,
+            calibration_error=0.05,
+        )
         for row in accuracies
         for seed in (1, 2)
     ]
-    card: dict[str, Any] = {"labels": ["bad", "good"], "pool": {"rows": 47500}}
-    card |= {
-        "test": {"rows": 2000},
-        "rejected": {"no text": 3},
-        "text_budget": {"words": 48},
-        "origin": "Maas et al. 2011",
-    }
-    cards = [{"dataset": dataset} | card for dataset in datasets]
-    return write_summary.Study(RECIPE | recipe, scores, accuracies, rows, cards)
+    cards: list[Card] = [
+        {
+            "dataset": dataset,
+            "labels": ["bad", "good"],
+            "pool": {"rows": 47500},
+            "test": {"rows": 2000},
+            "rejected": {"no text": 3},
+            "text_budget": {"words": 48},
+            "origin": "Maas et al. 2011",
+        }
+        for dataset in datasets
+    ]
+    read = ReadingRecipe.model_validate(RECIPE | recipe)
+    return Findings(read, accuracies, rows, scores=scores, cards=cards)
 
 
-def timed(model: str, **changes: Any) -> dict[str, Any]:
+def summary(findings: Findings) -> str:
+    return write_markdown(document(findings))
+
+
+def timed(model: str, **changes: Any) -> LatencyRow:
     """Return a row of gather_latency's table."""
-    row = {"dataset": "films", "model": model, "family": "lstm", "size": "250", "n": 250}
-    row |= {"parameters": 1_234_567, "trained_parameters": 1000, "milliseconds": 2.0}
-    row |= {"milliseconds_95": 3.456, "tokenisation": 0.25, "examples_per_second": 12345.6}
-    row |= {"batch_size": 32, "speed_up": 8.0, "batched_speed_up": 12.34, "cpu_share": 0.99}
-    row |= {"spread": 0.02, "disturbed": "no", "device": "cpu", "processor": "a CPU (AVX2)"}
-    row |= {"precision": "fp32", "threads": 1, "accuracy": 80.0, "accuracy_low": 78.0}
-    return row | {"accuracy_high": 82.0, "pareto": "yes"} | changes
+    row = LatencyRow(
+        dataset="films",
+        model=model,
+        family="lstm",
+        size="250",
+        n=250,
+        parameters=1_234_567,
+        trained_parameters=1000,
+        milliseconds=2.0,
+        milliseconds_95=3.456,
+        tokenisation=0.25,
+        examples_per_second=12345.6,
+        batch_size=32,
+        speed_up=8.0,
+        batched_speed_up=12.34,
+        cpu_share=0.99,
+        spread=0.02,
+        disturbed=False,
+        device="cpu",
+        processor="a CPU (AVX2)",
+        precision="fp32",
+        threads=1,
+        accuracy=80.0,
+        accuracy_low=78.0,
+        accuracy_high=82.0,
+        pareto=True,
+    )
+    return replace(row, **changes)
 
 
-BIG = timed("big", family="transformer", speed_up=1.0, batched_speed_up=1.0, pareto="no")
+BIG = timed("big", family="transformer", speed_up=1.0, batched_speed_up=1.0, pareto=False)
 
 
-def inference(*rows: dict[str, Any], **recipe: object) -> str:
+def inference(*rows: LatencyRow, **recipe: object) -> str:
     """Return the summary's section on inference in one line."""
-    study = dataclasses.replace(make(gaps((250, 9, 7, 11)), **recipe), latencies=rows)
-    section = write_summary.summary(study).partition("## What inference costs\n\n")[2]
+    study = replace(make(gaps((250, 9, 7, 11)), **recipe), latencies=rows)
+    section = summary(study).partition("## What inference costs\n\n")[2]
     return " ".join(section.partition("\n## ")[0].split())
 
 
@@ -96,36 +165,38 @@ def test_what_inference_costs_is_told_beside_the_papers_claim() -> None:
     assert "on 1 thread of a CPU (AVX2), in fp32." in text
     row = "| the LSTM | 1.23 M | 2 | 3.46 | 25% | 8x | 12,346 | 12.3x | yes |"
     assert row in text
-    assert "found LSTMs at least 20 times as fast as RoBERTa at inference; so says a" in text
-    assert text.endswith("Here, as fast as MiniLM: the LSTM 8 times (12.3 in batches).")
+    assert "found that LSTMs are at least 20 times as fast as RoBERTa at inference." in text
+    assert text.endswith(
+        "Here, compared with MiniLM: the LSTM is 8 times as fast (12.3 times in batches)."
+    )
     assert "disturbed" not in text
-    assert "What inference costs" not in write_summary.summary(make(gaps((250, 9, 7, 11))))
+    assert "What inference costs" not in summary(make(gaps((250, 9, 7, 11))))
 
 
 def test_the_paper_is_left_out_where_its_models_are_not_compared() -> None:
     assert "Wang" not in inference(BIG, timed("tfidf", family="linear"))
-    assert "Wang" not in inference(BIG | {"family": "linear"}, timed("lstm"))
-    unmeasured = {"speed_up": "", "batched_speed_up": ""}
-    text = inference(BIG | unmeasured, timed("lstm", **unmeasured))
+    assert "Wang" not in inference(replace(BIG, family="linear"), timed("lstm"))
+    unmeasured: dict[str, Any] = {"speed_up": None, "batched_speed_up": None}
+    text = inference(replace(BIG, **unmeasured), timed("lstm", **unmeasured))
     assert "Wang" not in text
     assert "| 25% | | 12,346 | |" in text
 
 
 def test_ratios_of_several_data_sets_are_a_range() -> None:
-    other = timed("lstm", dataset="rentals", speed_up="4.5", batched_speed_up=12.34)
+    other = timed("lstm", dataset="rentals", speed_up=4.5, batched_speed_up=12.34)
     text = inference(BIG, timed("lstm"), other)
-    assert "the LSTM 4.5 to 8 times (12.3 in batches)." in text
+    assert "the LSTM is 4.5 to 8 times as fast (12.3 times in batches)." in text
 
 
 def test_a_disturbed_measurement_is_marked_and_told() -> None:
-    text = inference(BIG, timed("lstm", disturbed="yes", cpu_share=0.61, spread=0.4))
+    text = inference(BIG, timed("lstm", disturbed=True, cpu_share=0.61, spread=0.4))
     assert "| the LSTM | 1.23 M | 2* |" in text
     assert "disturbed the measurement of the LSTM (CPU time 61% of the clock's, rounds 40%" in text
-    assert text.endswith("measure again: snakemake --cores all --forcerun measure_latency")
+    assert text.endswith("measure again: `snakemake --cores all --forcerun measure_latency`.")
 
 
 def answer(*points: Point, **recipe: object) -> str:
-    return write_summary.answer(make(gaps(*points), **recipe))
+    return first_sentence.answer(make(gaps(*points), **recipe))
 
 
 def test_narrowing_gap_above_the_margin() -> None:
@@ -178,7 +249,8 @@ def test_narrowing_gap_above_the_margin() -> None:
         ),
         (
             [(250, 9, 7, 11)],
-            "ahead of the LSTM; only one size was measured, so it is open whether the gap narrows.",
+            "ahead of the LSTM; only one size was measured, so it is not known whether the gap "
+            "narrows.",
         ),
     ],
 )
@@ -193,7 +265,7 @@ def test_what_rounds_to_nought_is_no_minus() -> None:
 
 def test_no_gap_to_tell() -> None:
     assert answer() == "No gap can be told: no model beside MiniLM was run."
-    assert write_summary.summary(make([])).count("##") == 3
+    assert summary(make([])).count("##") == 3
 
 
 def test_margin_and_confidence_are_the_recipes() -> None:
@@ -204,15 +276,15 @@ def test_margin_and_confidence_are_the_recipes() -> None:
 
 def test_the_main_comparison_is_the_first_or_the_one_compared() -> None:
     rows = gaps((250, 9, 7, 11), model="frozen") + gaps((250, 5, 4, 6))
-    assert "ahead of frozen" in write_summary.answer(make(rows))
-    assert "ahead of the LSTM" in write_summary.answer(make(rows, compared="lstm"))
-    text = write_summary.summary(make(rows, compared="lstm"))
+    assert "ahead of frozen" in first_sentence.answer(make(rows))
+    assert "ahead of the LSTM" in first_sentence.answer(make(rows, compared="lstm"))
+    text = summary(make(rows, compared="lstm"))
     assert "- With 250 labels MiniLM is 9.0 points (95 % interval 7.0 to 11.0) ahead of" in text
 
 
 def test_several_data_sets_share_the_first_line() -> None:
     rows = gaps((250, 9, 7, 11)) + gaps((250, 5, 4, 6), dataset="rentals")
-    text = write_summary.summary(make(rows))
+    text = summary(make(rows))
     first = text.splitlines()[0]
     assert first.startswith("On films with 250 labels MiniLM is 9.0 points")
     assert "; on rentals with 250 labels MiniLM is 5.0 points" in first
@@ -226,10 +298,10 @@ def test_a_partial_study_is_told_as_preliminary() -> None:
         {"dataset": "films", "model": "lstm", "size": "4000", "seeds": seeds}
         for seeds in ("1-2", "3")
     ]
-    text = write_summary.summary(make(rows, missing=missing))
-    whole = write_summary.summary(make(rows))
+    text = summary(make(rows, missing=missing))
+    whole = summary(make(rows))
     notice, rest = text.split("\n", 1)
-    assert notice == 'Preliminary, as 3 of 7 runs are missing (listed under "What is missing").'
+    assert notice == 'Preliminary: 3 of 7 runs are missing (listed under "What is missing").'
     # The notice and the answer are one paragraph, which is what the end of a run shows.
     assert rest.startswith("With 250 labels MiniLM is 9.0 points")
     section = (
@@ -241,7 +313,7 @@ def test_a_partial_study_is_told_as_preliminary() -> None:
     # What to run next differs.
     assert _but_the_verdict(rest.replace(section, "")) == _but_the_verdict(whole)
     assert "What to run next: the runs that are missing" in text
-    assert write_summary.summary(make(rows, missing=[])) == whole
+    assert summary(make(rows, missing=[])) == whole
 
 
 def _but_the_verdict(text: str) -> str:
@@ -251,44 +323,41 @@ def _but_the_verdict(text: str) -> str:
 
 def test_the_verdict_follows_the_explanation() -> None:
     rows = gaps((250, 9, 7, 11), (4000, 8, 6, 10)) + gaps((250, 9, 7, 11), model="frozen")
-    parts = write_summary.summary(make(rows)).split("\n\n")
+    parts = summary(make(rows)).split("\n\n")
     assert parts[1].startswith("Measured on")
     assert parts[2] == "## The verdict"
     assert parts.index("## The other comparisons") > parts.index("## The verdict")
-    assert "A curve, which tells where the gap closes, takes 3 sizes" in "\n".join(parts[3:7])
+    assert "The curve that tells where the gap closes needs 3 sizes" in "\n".join(parts[3:7])
 
 
 def test_what_has_no_gap_is_told() -> None:
     study = make(gaps((250, 9, 7, 11)))
-    alone = dict(study.accuracies[-1]) | {"size": "4000", "n": 4000}
-    study = write_summary.Study(
-        study.recipe,
-        [*study.scores, dict(study.scores[-1]) | {"size": "4000", "n": 4000}],
-        [*study.accuracies, alone],
-        study.gaps,
-        study.cards,
+    accuracy = replace(study.accuracies[-1], size="4000", n=4000)
+    score = replace(study.scores[-1], size="4000", n=4000)
+    study = replace(study, scores=[*study.scores, score], accuracies=[*study.accuracies, accuracy])
+    text = " ".join(summary(study).split())
+    assert (
+        "No gap can be told here, because MiniLM has no run with the same seed: all models" in text
     )
-    text = write_summary.summary(study)
-    assert "No gap, as MiniLM has no run with the same seed: all models at 4,000." in text
+    assert "all models at 4,000." in text
 
 
 def test_a_data_set_without_gaps_has_no_table_of_them() -> None:
     study = make(gaps((250, 9, 7, 11)) + gaps((250, 9, 7, 11), dataset="rentals"))
-    films = [row for row in study.gaps if row["dataset"] == "films"]
-    study = write_summary.Study(RECIPE, study.scores, study.accuracies, films, study.cards)
-    assert "### rentals\n\nNone yet.\n" in write_summary.summary(study)
+    study = replace(study, gaps=[row for row in study.gaps if row.dataset == "films"])
+    assert "### rentals\n\nNone yet.\n" in summary(study)
 
 
 def test_table_is_aligned_and_escapes_bars() -> None:
-    assert write_summary.markdown_table(["Model", "n"], [["a|b", "1"], ["c", "1,000"]], {1}) == (
+    assert markdown_table(["Model", "n"], [["a|b", "1"], ["c", "1,000"]], frozenset({1})) == (
         "| Model |     n |\n| ----- | ----: |\n| a\\|b  |     1 |\n| c     | 1,000 |"
     )
 
 
 def test_tables_hold_the_numbers_and_fit_a_terminal() -> None:
     rows = gaps((1000000, 12.34, -10.11, 14.56), model="a rather long name of a model")
-    times = [timed("a rather long name of a model", disturbed="yes", milliseconds=1234.5)]
-    text = write_summary.summary(dataclasses.replace(make(rows), latencies=times))
+    times = [timed("a rather long name of a model", disturbed=True, milliseconds=1234.5)]
+    text = summary(replace(make(rows), latencies=times))
     assert max(len(line) for line in text.splitlines()[1:]) <= 110
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     gap = ["a rather long name of a model", "1,000,000", "12.3", "-10.1 to 14.6", "2", "clear"]
@@ -306,9 +375,7 @@ def test_published_figures_stand_beside_ours_and_in_no_other_part() -> None:
         setting | {"model": "lstm", "accuracy": 50.0, "source": "B"},
     ]
     rows = gaps((250, 9, 7, 11))
-    text, whole = (
-        write_summary.summary(make(rows, **recipe)) for recipe in ({"published": published}, {})
-    )
+    text, whole = (summary(make(rows, **recipe)) for recipe in ({"published": published}, {}))
     start, end = text.index("## Published figures"), text.index("## Data")
     assert text[:start] + text[end:] == whole
     cells = [
@@ -324,16 +391,27 @@ def test_published_figures_stand_beside_ours_and_in_no_other_part() -> None:
     ]
     assert "- films, MiniLM, 250: A et al., table 2; derived\n" in text
     assert "- films, the LSTM, 250: A et al., table 2\n" in text
-    assert write_summary.summary(make(rows, published=[])) == whole
+    assert summary(make(rows, published=[])) == whole
 
 
-def tried(model: str, seed: int, *outcomes: tuple[object, float], n: int = 250) -> list[Any]:
+def tried(
+    model: str, seed: int, *outcomes: tuple[float | None, float], n: int = 250
+) -> list[TrialRow]:
     """Rows of trials with their validation losses and accuracies."""
-    run = {"dataset": "films", "model": model, "size": str(n), "n": n, "seed": seed}
     return [
-        run
-        | {"trial": number, "lr": 0.1, "validation_loss": loss, "validation_accuracy": accuracy}
-        | {"seconds": 1.0, "chosen": "no"}
+        TrialRow(
+            dataset="films",
+            model=model,
+            size=str(n),
+            n=n,
+            seed=seed,
+            trial=number,
+            settings={"lr": "0.1"},
+            validation_loss=loss,
+            validation_accuracy=accuracy,
+            seconds=1.0,
+            chosen=False,
+        )
         for number, (loss, accuracy) in enumerate(outcomes, start=1)
     ]
 
@@ -342,12 +420,12 @@ def test_what_was_tried_is_told_at_the_largest_size() -> None:
     trials = [
         *tried("big", 1, (0.5, 0.9), n=100),
         # The lowest loss, not the highest accuracy, is chosen; no loss at all is the highest.
-        *tried("big", 1, (0.5, 0.8), (0.4, 0.7), ("", 0.6)),
+        *tried("big", 1, (0.5, 0.8), (0.4, 0.7), (None, 0.6)),
         *tried("big", 2, (0.5, 0.7), (0.4, 0.9), (0.3, 0.8)),
         *tried("lstm", 1, (0.5, 0.55)),
     ]
     study = replace(make(gaps((250, 9, 7, 11))), trials=trials)
-    text = write_summary.summary(study)
+    text = summary(study)
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     assert ["Model", "Labels", "Trials", "1", "2", "3"] in cells
     # Three trials make three pairs: the best trial is in two of them, the second best in one.
@@ -360,26 +438,46 @@ def test_what_was_tried_is_told_at_the_largest_size() -> None:
 def test_one_trial_each_is_nothing_to_tell() -> None:
     study = make(gaps((250, 9, 7, 11)))
     # Drawn from several: its number is not the first.
-    trials = [row | {"trial": 3} for row in tried("big", 1, (0.5, 0.9))]
-    assert "tried" not in write_summary.summary(replace(study, trials=trials))
+    trials = [replace(row, trial=3) for row in tried("big", 1, (0.5, 0.9))]
+    assert "tried" not in summary(replace(study, trials=trials))
 
 
 def test_a_share_is_shown_with_its_n() -> None:
     rows = gaps((4321, 9, 7, 11))
-    rows[0]["size"] = "10%"
-    assert "| 4,321 (10%) |" in write_summary.summary(make(rows))
+    rows = [replace(row, size="10%") for row in rows]
+    assert "| 4,321 (10%) |" in summary(make(rows))
 
 
-def crossed(n: float, low: float, high: float) -> dict[str, Any]:
-    who = {"dataset": "films", "model": "lstm", "reference": "big"}
-    sizes = {"sizes": 3, "largest": 4000, "form": "power law"}
-    return who | sizes | {"n": n, "n_low": low, "n_high": high, "within_reach": 0.9}
+def crossed(n: float, low: float, high: float) -> CrossingRow:
+    return row_of(
+        CrossingRow,
+        dataset="films",
+        model="lstm",
+        reference="big",
+        sizes=3,
+        largest=4000,
+        form="power law",
+        n=n,
+        n_low=low,
+        n_high=high,
+        within_reach=0.9,
+    )
 
 
-def held_back(value: float, measured: float) -> dict[str, Any]:
-    who = {"dataset": "films", "model": "lstm", "reference": "big"}
-    said = {"sizes": 3, "largest": 1000, "n": 4000, "value": value}
-    return who | said | {"low": value - 0.5, "high": value + 0.5, "measured": measured}
+def held_back(value: float, measured: float) -> ForecastRow:
+    return row_of(
+        ForecastRow,
+        dataset="films",
+        model="lstm",
+        reference="big",
+        sizes=3,
+        largest=1000,
+        n=4000,
+        value=value,
+        low=value - 0.5,
+        high=value + 0.5,
+        measured=measured,
+    )
 
 
 @pytest.mark.parametrize(
@@ -393,8 +491,8 @@ def held_back(value: float, measured: float) -> dict[str, Any]:
 )
 def test_where_a_gap_closes_is_told(n: float, low: float, high: float, expected: str) -> None:
     study = make(gaps((250, 9, 7, 11), (1000, 5, 4, 6), (4000, 3, 2, 4)))
-    text = write_summary.summary(dataclasses.replace(study, crossings=[crossed(n, low, high)]))
-    assert "## From which size on the gap is closed" in text
+    text = summary(replace(study, crossings=[crossed(n, low, high)]))
+    assert "## At which size the gap closes" in text
     cells = [" ".join(line.split()) for line in text.splitlines()]
     assert f"| the LSTM | {' '.join(expected.split())} | power law |" in cells
     assert "Held back" not in text
@@ -402,33 +500,34 @@ def test_where_a_gap_closes_is_told(n: float, low: float, high: float, expected:
 
 def test_how_wrong_forecasts_were_is_told() -> None:
     study = make(gaps((250, 9, 7, 11), (1000, 5, 4, 6), (4000, 3, 2, 4)))
-    study = dataclasses.replace(study, crossings=[crossed(9000.0, 5000.0, math.inf)])
-    study = dataclasses.replace(study, forecasts=[held_back(4.0, 3.0), held_back(2.8, 3.0)])
-    text = " ".join(write_summary.summary(study).split())
-    assert "2 gaps of larger sizes of this study were forecast from the smaller ones alone" in text
-    assert "off by 0.6 points in the mean, 1.0 at most; 1 of 2 lay within" in text
+    study = replace(study, crossings=[crossed(9000.0, 5000.0, math.inf)])
+    study = replace(study, forecasts=[held_back(4.0, 3.0), held_back(2.8, 3.0)])
+    text = " ".join(summary(study).split())
+    assert "2 gaps at larger sizes of this study were forecast from the smaller sizes alone" in text
+    assert "off by 0.6 points on average and by 1.0 at most; 1 of 2 gaps lay inside" in text
 
 
 def test_program_reads_the_tables_and_writes_the_summary(tmp_path: Path) -> None:
     study = make(gaps((250, 18.25, 15.1, 21.3), (4000, 9.1, 8.0, 10.2)))
-    study = dataclasses.replace(study, latencies=[BIG, timed("lstm")])
-    study = dataclasses.replace(study, crossings=[crossed(9100.0, 4100.0, math.inf)])
-    study = dataclasses.replace(study, forecasts=[held_back(9.5, 9.1)])
-    names = {
-        "scores": (columns(ScoreRow), study.scores),
-        "accuracies": (columns(AccuracyRow), study.accuracies),
-        "gaps": (columns(GapRow), study.gaps),
-        "trials": (columns(TrialRow), []),
-        "latencies": (columns(LatencyRow), study.latencies),
-        "crossings": (columns(CrossingRow), study.crossings),
-        "forecasts": (columns(ForecastRow), study.forecasts),
+    study = replace(study, latencies=[BIG, timed("lstm")])
+    study = replace(study, crossings=[crossed(9100.0, 4100.0, math.inf)])
+    study = replace(study, forecasts=[held_back(9.5, 9.1)])
+    tables: dict[str, Sequence[Row]] = {
+        "scores": study.scores,
+        "accuracies": study.accuracies,
+        "gaps": study.gaps,
+        "trials": [],
+        "latency": study.latencies,
+        "crossings": study.crossings,
+        "forecasts": study.forecasts,
     }
     options = []
-    for name, (header, rows) in names.items():
-        write_table(tmp_path / f"{name}.csv", header, [dict(row) for row in rows], decimals=4)
-        options += [f"--{name}", str(tmp_path / f"{name}.csv")]
+    for name, rows in tables.items():
+        write_rows(tmp_path / f"{name}.csv", TABLES[name], rows)
+        option = "latencies" if name == "latency" else name
+        options += [f"--{option}", str(tmp_path / f"{name}.csv")]
     (tmp_path / "card.json").write_text(json.dumps(study.cards[0]), encoding="utf-8")
     options += ["--cards", str(tmp_path / "card.json"), "--summary", str(tmp_path / "out" / "s.md")]
     write_summary.main(["--recipe", json.dumps(RECIPE), *options])
-    assert (tmp_path / "out" / "s.md").read_text(encoding="utf-8") == write_summary.summary(study)
-    assert read_table(tmp_path / "gaps.csv")[0] == study.gaps[0]
+    assert (tmp_path / "out" / "s.md").read_text(encoding="utf-8") == summary(study)
+    assert read_rows(tmp_path / "gaps.csv", GapRow)[0] == study.gaps[0]

@@ -6,9 +6,11 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from gap.report import verdict as verdicts
 from gap.report.advice import (
     MOST_SEEDS,
     advice,
@@ -17,8 +19,11 @@ from gap.report.advice import (
     remedies,
     size_to_measure,
 )
-from gap.report.verdict import choices, equals, verdict
-from gap.results.findings import Study
+from gap.report.markdown import part_as_markdown
+from gap.report.verdict import choices, equals
+from gap.results.findings import Findings
+from gap.results.reading import MissingRuns, ReadingRecipe
+from gap.results.rows import AccuracyRow, CrossingRow, GapRow, LatencyRow, ScoreRow, TrialRow
 from gap.results.statistics import (
     Component,
     Estimate,
@@ -28,8 +33,10 @@ from gap.results.statistics import (
     seeds_to_tell,
     with_seeds,
 )
+from gap.results.tables import read_rows, write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from table_rows import row_of
 
 RECIPE: dict[str, Any] = {
     "reference": "big",
@@ -52,69 +59,94 @@ def estimate_of(told: Told, seeds: int) -> Estimate:
     return Estimate(value, tuple(range(1, seeds + 1)), tuple(parts))
 
 
-def make(seeds: int = 3, crossed: Any = None, **models: Sequence[Told]) -> Study:
+def make(seeds: int = 3, crossed: Any = None, **models: Sequence[Told]) -> Findings:
     """A study of films whose gaps are judged as the workflow judges them."""
     cells = [(model, told) for model, rows in models.items() for told in rows]
     found = [estimate_of(told, seeds) for _, told in cells]
     claims = differences(found, RECIPE["margin"], RECIPE["confidence"])
-    seed_list = " ".join(map(str, range(1, seeds + 1)))
-    gaps: list[dict[str, Any]] = []
-    accuracies: list[dict[str, Any]] = []
+    gaps = []
     for (model, (n, value, of_seeds, of_rows)), estimate, claim in zip(
         cells, found, claims, strict=True
     ):
         low, high = estimate.interval(0.95)
-        row: dict[str, Any] = {"dataset": "films", "model": model, "size": str(n), "n": n}
-        row |= {"seeds": seeds}
-        row |= {"seed_list": seed_list}
-        accuracies.append(row | {"accuracy": 85 - value})
-        row |= {"seed_error": of_seeds if seeds > 1 else "", "row_error": of_rows}
-        gaps.append(row | {"gap": value, "gap_low": low, "gap_high": high, "difference": claim})
-    sizes = sorted({told[0] for _, told in cells})
-    for n in sizes:
-        row = {"dataset": "films", "model": "big", "size": str(n), "n": n, "accuracy": 85.0}
-        accuracies.append(row | {"seeds": seeds, "seed_list": seed_list})
+        row = row_of(GapRow, **cell(model, n, seeds), gap=value, gap_low=low, gap_high=high)
+        seed_error = of_seeds if seeds > 1 else None
+        gaps.append(replace(row, seed_error=seed_error, row_error=of_rows, difference=claim))
+    accuracies = [
+        row_of(AccuracyRow, **cell(model, n, seeds), accuracy=85 - value)
+        for model, (n, value, _, _) in cells
+    ]
+    accuracies += [
+        row_of(AccuracyRow, **cell("big", n, seeds), accuracy=85.0)
+        for n in sorted({told[0] for _, told in cells})
+    ]
     trials = [
-        {key: row[key] for key in ("dataset", "model", "size", "n")}
-        | {"seed": seed, "trial": trial, "seconds": COSTS[str(row["model"])][0] * row["n"] / 2000}
+        row_of(
+            TrialRow,
+            dataset="films",
+            model=row.model,
+            size=row.size,
+            n=row.n,
+            seed=seed,
+            trial=trial,
+            seconds=COSTS[row.model][0] * row.n / 2000,
+        )
         for row in accuracies
         for seed in range(1, seeds + 1)
         for trial in (1, 2)
     ]
     latencies = [
-        {"dataset": "films", "model": model, "milliseconds": ms, "parameters": parameters}
+        row_of(LatencyRow, dataset="films", model=model, milliseconds=ms, parameters=parameters)
         for model, (_, ms, parameters) in COSTS.items()
         if model in {"big", *models}
     ]
-    card = {"dataset": "films", "pool": {"rows": 47500}, "test": {"rows": ROWS}}
-    crossings = [
-        {"dataset": "films", "model": "lstm"} | dict(zip(ENDS, crossed or (), strict=False))
-    ]
     blocks = {model: [f"1-{seeds}" if seeds > 1 else "1"] for model in COSTS}
-    return Study(
-        RECIPE | {"seeds": blocks},
-        [{"dataset": "films", "rows": ROWS}],
+    return Findings(
+        ReadingRecipe.model_validate(RECIPE | {"seeds": blocks}),
         accuracies,
         gaps,
-        [card],
-        trials,
-        latencies,
-        crossings if crossed else [],
+        scores=[row_of(ScoreRow, dataset="films", rows=ROWS)],
+        trials=trials,
+        latencies=latencies,
+        crossings=[crossing(crossed)] if crossed else [],
+        cards=[{"dataset": "films", "labels": [], "pool": {"rows": 47500}, "test": {"rows": ROWS}}],
     )
 
 
-ENDS = ("n", "n_low", "n_high")
+def cell(model: str, n: int, seeds: int) -> dict[str, Any]:
+    seed_list = " ".join(map(str, range(1, seeds + 1)))
+    named = {"dataset": "films", "model": model, "size": str(n), "n": n}
+    return named | {"seeds": seeds, "seed_list": seed_list}
+
+
+def crossing(ends: Sequence[float]) -> CrossingRow:
+    n, low, high = ends
+    return row_of(CrossingRow, dataset="films", model="lstm", n=n, n_low=low, n_high=high)
+
+
+def told_by(study: Findings, **recipe: Any) -> Findings:
+    """Return a study whose recipe says something else."""
+    return replace(study, recipe=study.recipe.model_copy(update=recipe))
+
+
+def verdict(study: Findings) -> str:
+    section = verdicts.verdict(study)
+    assert section
+    return "\n\n".join(map(part_as_markdown, section.parts))
+
+
 INF = math.inf
 
 HOW = """\
-Taken is the cheapest model, by milliseconds of a text, of those that are equal, within 1 point of
-MiniLM, or clearly ahead of it; where no other is known to be either, MiniLM. Training, s: seconds
-of one seed with all its trials. Milliseconds and parameters are those of the largest size.
+At each size the table names the model to take: the cheapest, by milliseconds of a text, of all
+models that are known to be within 1 point of MiniLM or clearly ahead of it. Where no other model is
+known to be either, it is MiniLM. Training, s: the seconds that one seed takes with all of its
+trials. Milliseconds and parameters are those of the largest size.
 
 """
 
 
-def noisy(**changes: Any) -> Study:
+def noisy(**changes: Any) -> Findings:
     models: dict[str, Any] = {
         "lstm": [(250, 9.0, 0.5, 0.4), (1000, 4.5, 0.4, 0.4), (4000, 2.4, 0.3, 0.4)],
         "tfidf": [(250, 12.0, 0.5, 0.6), (1000, 8.0, 0.4, 0.6), (4000, 5.2, 0.4, 0.6)],
@@ -138,8 +170,8 @@ def test_a_clear_gap() -> None:
 At every measured size MiniLM is worth it: with 4,000 labels the next best, the LSTM, is 9.1 points
 behind (95 % interval 7.4 to 10.8) and 3 times as fast.
 
-What to run next: nothing needs to be run for the comparisons measured, as each gap is known to be
-larger or smaller than 1 point.
+What to run next: the comparisons above need no more runs, because each gap is known to be larger or
+smaller than 1 point.
 """
     assert verdict(study) == HOW + expected.strip()
 
@@ -158,12 +190,12 @@ def test_a_closed_gap() -> None:
 |  4,000 | the LSTM | cheapest of equals |     84.9 |          80 |         2 |      2.5 M |
 
 Up to 1,000 labels MiniLM is worth it: with 1,000 labels the next best, the LSTM, is 3.2 points
-behind (95 % interval 2.5 to 3.9) and 3 times as fast. With 4,000 labels take the LSTM: it is as
-good within 1 point (gap 0.1, 95 % interval -0.5 to 0.7) and 3 times as fast, so MiniLM is not worth
+behind (95 % interval 2.5 to 3.9) and 3 times as fast. With 4,000 labels take the LSTM: it is within
+1 point of MiniLM (gap 0.1, 95 % interval -0.5 to 0.7) and 3 times as fast, so MiniLM is not worth
 it.
 
-What to run next: nothing needs to be run for the comparisons measured, as each gap is known to be
-larger or smaller than 1 point.
+What to run next: the comparisons above need no more runs, because each gap is known to be larger or
+smaller than 1 point.
 """
     assert verdict(study) == HOW + expected.strip()
 
@@ -182,12 +214,12 @@ def test_a_reversed_gap() -> None:
 |  4,000 | the LSTM | clearly ahead      |     88.5 |          80 |         2 |      2.5 M |
 
 With 250 labels MiniLM is worth it: the next best, the LSTM, is 5.2 points behind (95 % interval 3.7
-to 6.7) and 3 times as fast. With 1,000 labels take the LSTM: it is as good within 1 point (gap 0.1,
-95 % interval -0.5 to 0.7) and 3 times as fast, so MiniLM is not worth it. With 4,000 labels take
-the LSTM: it is 3.5 points (95 % interval 2.6 to 4.4) ahead of MiniLM and 3 times as fast.
+to 6.7) and 3 times as fast. With 1,000 labels take the LSTM: it is within 1 point of MiniLM (gap
+0.1, 95 % interval -0.5 to 0.7) and 3 times as fast, so MiniLM is not worth it. With 4,000 labels
+take the LSTM: it is 3.5 points (95 % interval 2.6 to 4.4) ahead of MiniLM and 3 times as fast.
 
-What to run next: nothing needs to be run for the comparisons measured, as each gap is known to be
-larger or smaller than 1 point.
+What to run next: the comparisons above need no more runs, because each gap is known to be larger or
+smaller than 1 point.
 """
     assert verdict(study) == HOW + expected.strip()
 
@@ -201,15 +233,16 @@ def test_gaps_too_noisy_to_tell() -> None:
 |  1,000 | MiniLM | undecided |     85.0 |          60 |         6 |     22.7 M |
 |  4,000 | MiniLM | undecided |     85.0 |         240 |         6 |     22.7 M |
 
-At every measured size nothing is decided: MiniLM is the safe choice, and the LSTM may do as well,
-as with 4,000 labels its gap is 2.4 (95 % interval -1.5 to 6.3).
+At every measured size nothing is decided: MiniLM is the safe choice, but the LSTM may be as good;
+with 4,000 labels its gap is 2.4 (95 % interval -1.5 to 6.3).
 
-What to run next: it is open whether the LSTM is within 1 point of MiniLM with 250 labels (gap 9.0,
-95 % interval 2.6 to 15.4, which would tell alone, but not among 6 gaps). By the spread of its 2
-seeds, a rough guide, 3 seeds are expected to tell: `seeds: [1-2, 3]` under `big` and `lstm`, some 7
-minutes of training at all sizes. Seeds that it takes at other sizes: with 1,000 labels 4, with
-4,000 labels 6. The curve through the gaps to the LSTM falls to 1 point at some 9,100 labels, beyond
-all that was measured: `sizes: [250, 1000, 4000, 9100]`, by proportion some 25 minutes of training.
+What to run next: it is not known whether the LSTM is within 1 point of MiniLM with 250 labels (gap
+9.0, 95 % interval 2.6 to 15.4, which would be enough for one gap alone, but not among 6 gaps). By
+the spread of its 2 seeds, which is a rough guide, 3 seeds should be enough: `seeds: [1-2, 3]` under
+`big` and `lstm`, about 7 minutes of training at all sizes. Seeds needed at other sizes: 4 with
+1,000 labels, 6 with 4,000 labels. The curve through the gaps to the LSTM falls to 1 point at about
+9,100 labels, which is more than was measured: `sizes: [250, 1000, 4000, 9100]`, by estimate 25
+minutes of training.
 """
     assert verdict(study) == HOW + expected.strip()
 
@@ -223,14 +256,14 @@ def test_one_seed_only() -> None:
 |  1,000 | MiniLM | all others behind |     85.0 |          60 |         6 |     22.7 M |
 
 At every measured size MiniLM is worth it: with 1,000 labels the next best, the LSTM, is 2.4 points
-behind (95 % interval 1.2 to 3.6) and 3 times as fast. With one seed this counts test rows only:
-what seeds do is not known.
+behind (95 % interval 1.2 to 3.6) and 3 times as fast. Where there is one seed only, an interval
+covers test rows alone: how much results vary between seeds is not known.
 
-What to run next: the gap to the LSTM rests on one seed, so that its interval is of test rows alone
-and nothing is known of what seeds do. First 3 seeds: `seeds: [1, 2-3]` under `big` and `lstm`, some
-3.3 minutes of training at all sizes. An interval reaches 12.7 standard errors of seeds to each side
-with 2 of them, 4.3 with 3. A curve, which tells where the gap closes, takes 3 sizes:
-`sizes: [250, 1000, 4000]`, by proportion some 5.3 minutes of training.
+What to run next: the gap to the LSTM rests on one seed. Its interval covers test rows only, and it
+is not known how much results vary between seeds. Begin with 3 seeds: `seeds: [1, 2-3]` under `big`
+and `lstm`, about 3.3 minutes of training at all sizes. With 2 seeds an interval reaches 12.7
+standard errors of seeds to each side, with 3 seeds 4.3. The curve that tells where the gap closes
+needs 3 sizes: `sizes: [250, 1000, 4000]`, by estimate 5.3 minutes of training.
 """
     assert verdict(study) == HOW + expected.strip()
 
@@ -241,7 +274,7 @@ def test_missing_cells() -> None:
         tfidf=[(250, 21.0, 0.5, 0.6), (1000, 17.0, 0.4, 0.6), (4000, 11.0, 0.3, 0.6)],
     )
     absent = {"dataset": "films", "model": "lstm", "size": "4000", "seeds": "1-3"}
-    study = replace(study, recipe={**study.recipe, "missing": [absent]})
+    study = told_by(study, missing=[MissingRuns.model_validate(absent)])
     expected = """
 | Labels | Take   | Because           | Accuracy | Training, s | ms a text | Parameters |
 | -----: | ------ | ----------------- | -------: | ----------: | --------: | ---------: |
@@ -252,17 +285,18 @@ def test_missing_cells() -> None:
 At every measured size MiniLM is worth it: with 4,000 labels the next best, TF-IDF, is 11.0 points
 behind (95 % interval 9.3 to 12.7) and 24 times as fast.
 
-What to run next: the runs that are missing, as the choice may change with them:
+What to run next: the runs that are missing, because they may change the choice:
 `snakemake --cores all`.
 """
     assert verdict(study) == HOW + expected.strip()
 
 
-def took(study: Study) -> list[tuple[int, str, str]]:
-    return [(one.size["n"], one.model, one.reason) for one in choices(study, "films")]
+def took(study: Findings) -> list[tuple[int, str, str]]:
+    chosen = choices(study, "films")
+    return [(choice.size.n, choice.model, choice.reason.value) for choice in chosen]
 
 
-def as_good(**models: float) -> Study:
+def as_good(**models: float) -> Findings:
     """A study of one size in which all these gaps are known to be none."""
     cells: dict[str, Any] = {name: [(250, gap, 0.01, 0.1)] for name, gap in models.items()}
     return make(**cells)
@@ -271,23 +305,25 @@ def as_good(**models: float) -> Study:
 def test_of_equals_the_cheapest_is_taken_by_what_is_known_of_all() -> None:
     study = as_good(lstm=0.1, tfidf=0.2)
     assert took(study) == [(250, "tfidf", "cheapest of equals")]
-    slow = [{**row, "milliseconds": 7.0} for row in study.latencies if row["model"] != "big"]
-    big = next(row for row in study.latencies if row["model"] == "big")
+    slow = [replace(row, milliseconds=7.0) for row in study.latencies if row.model != "big"]
+    big = next(row for row in study.latencies if row.model == "big")
     untouched = replace(study, latencies=[big, *slow])
     assert took(untouched) == [(250, "big", "cheapest of equals")]
-    assert "no cheaper, are the LSTM, TF-IDF." in " ".join(verdict(untouched).split())
+    assert "the LSTM and TF-IDF are within 1 point of it, but they are no cheaper." in " ".join(
+        verdict(untouched).split()
+    )
     # Trained in the least time, and not timed at inference with the others.
     partly = replace(study, latencies=[big, slow[0]])
     assert took(partly) == [(250, "tfidf", "cheapest of equals")]
     text = " ".join(verdict(partly).split())
-    assert "60 times as fast to train, so MiniLM is not worth it. What is cheapest was told" in text
+    assert "60 times as fast to train, so MiniLM is not worth it. Where the times of a text" in text
     unknown = replace(study, latencies=[], trials=[])
     assert took(unknown) == [(250, "big", "cheapest of equals")]
 
 
 def test_what_takes_no_time_is_no_division_by_it() -> None:
     study = as_good(tfidf=0.1)
-    trials = [{**row, "seconds": 0.0} for row in study.trials]
+    trials = [replace(row, seconds=0.0) for row in study.trials]
     assert "times as fast" not in verdict(replace(study, latencies=[], trials=trials))
 
 
@@ -297,15 +333,17 @@ def test_what_takes_no_time_is_no_division_by_it() -> None:
 )
 def test_what_is_about_as_fast_is_told_so(milliseconds: float, told: str) -> None:
     study = make(lstm=[(250, 18.2, 0.5, 0.6), (1000, 14.9, 0.4, 0.6)])
-    latencies = [dict(row) for row in study.latencies]
-    next(row for row in latencies if row["model"] == "lstm")["milliseconds"] = milliseconds
+    latencies = [
+        replace(row, milliseconds=milliseconds) if row.model == "lstm" else row
+        for row in study.latencies
+    ]
     text = " ".join(verdict(replace(study, latencies=latencies)).split())
     assert re.search(rf"the LSTM, is 14.9 points behind \([^)]*\) and {re.escape(told)}", text)
 
 
-def gap_row(model: str, low: float, high: float, difference: str) -> dict[str, Any]:
-    gap = {"gap": (low + high) / 2, "gap_low": low, "gap_high": high}
-    return {"model": model, "difference": difference} | gap
+def gap_row(model: str, low: float, high: float, difference: str) -> GapRow:
+    ends = {"gap": (low + high) / 2, "gap_low": low, "gap_high": high}
+    return row_of(GapRow, model=model, difference=difference, **ends)
 
 
 def test_none_is_taken_that_is_worse_than_the_best_by_more_than_the_margin() -> None:
@@ -325,7 +363,7 @@ def test_none_is_taken_that_is_worse_than_the_best_by_more_than_the_margin() -> 
         # Clearly behind is not taken, however wide the interval of the best.
         ([gap_row("b", -0.95, 0.9, "none"), gap_row("e", 1.2, 2, "clear")], ["big", "b"]),
     ):
-        assert [row["model"] for row in equals(rows, "big", 1.0)] == expected
+        assert [candidate.model for candidate in equals(rows, "big", 1.0)] == expected
 
 
 @settings(max_examples=50, deadline=None)
@@ -388,30 +426,27 @@ def test_an_interval_clear_of_the_margin_is_told_among_all_gaps(values: Any) -> 
 
 
 def test_the_main_comparison_goes_first_then_the_least_training() -> None:
-    def first(study: Study) -> str:
+    def first(study: Findings) -> str:
         remedy = most_urgent(remedies(study, "films"), study)
-        return str(remedy.gap["model"]) if remedy else ""
+        return str(remedy.gap.model) if remedy else ""
 
     study = noisy()
     assert first(study) == "lstm"
-    assert first(replace(study, recipe={**study.recipe, "compared": "tfidf"})) == "tfidf"
+    assert first(told_by(study, compared="tfidf")) == "tfidf"
     # TF-IDF takes least, but none of its gaps is open.
-    told = [
-        {**row, **({"difference": "clear"} if row["model"] != "lstm" else {})} for row in study.gaps
-    ]
+    told = [row if row.model == "lstm" else replace(row, difference="clear") for row in study.gaps]
     assert first(replace(study, gaps=told)) == "lstm"
     # The main comparison is told; of the others the one of least training.
-    third = [{**row, "model": "slow"} for row in study.gaps if row["model"] == "lstm"]
-    others = [row for row in study.gaps if row["model"] == "tfidf"]
-    recipe = {**study.recipe, "seeds": study.recipe["seeds"] | {"slow": ["1-2"]}}
-    main = [{**row, "difference": "clear"} for row in study.gaps if row["model"] == "lstm"]
+    third = [replace(row, model="slow") for row in study.gaps if row.model == "lstm"]
+    others = [row for row in study.gaps if row.model == "tfidf"]
+    main = [replace(row, difference="clear") for row in study.gaps if row.model == "lstm"]
     costly = [
-        {**row, "model": "slow", "seconds": 900} for row in study.trials if row["model"] == "lstm"
+        replace(row, model="slow", seconds=900) for row in study.trials if row.model == "lstm"
     ]
-    cells = [{**row, "model": "slow"} for row in study.accuracies if row["model"] == "lstm"]
+    cells = [replace(row, model="slow") for row in study.accuracies if row.model == "lstm"]
+    study = told_by(study, seeds={**study.recipe.seeds, "slow": ["1-2"]})
     study = replace(
         study,
-        recipe=recipe,
         gaps=[*main, *third, *others],
         trials=[*study.trials, *costly],
         accuracies=[*study.accuracies, *cells],
@@ -424,28 +459,26 @@ def test_which_model_is_ahead_makes_no_difference_to_the_seeds() -> None:
     assert ahead.seeds == behind.seeds == 4
 
 
-def told(study: Study) -> str:
+def told(study: Findings) -> str:
     return " ".join(advice(study, "films").split())
 
 
 def test_seeds_that_one_of_both_has_are_not_trained_again() -> None:
     study = noisy()
-    blocks = study.recipe["seeds"] | {"lstm": ["1-2", "7"]}
-    text = told(replace(study, recipe={**study.recipe, "seeds": blocks}))
-    assert "`seeds: [1-2, 7]` under `big`, some 5.2 minutes of training at all sizes." in text
+    text = told(told_by(study, seeds={**study.recipe.seeds, "lstm": ["1-2", "7"]}))
+    assert "`seeds: [1-2, 7]` under `big`, about 5.2 minutes of training at all sizes." in text
     # A config that is not known: each seed was a job of its own.
-    recipe = {key: value for key, value in study.recipe.items() if key != "seeds"}
-    assert "`seeds: [1, 2, 3]` under `big` and `lstm`" in told(replace(study, recipe=recipe))
+    assert "`seeds: [1, 2, 3]` under `big` and `lstm`" in told(told_by(study, seeds={}))
 
 
 def test_what_seeds_cannot_tell_takes_test_rows() -> None:
     study = make(lstm=[(250, 2.0, 0.1, 0.9)])
-    assert "as 2,000 test rows are too few: it takes some 6,500 at least." in told(study)
+    assert "because 2,000 test rows are too few: at least about 6,500 are needed." in told(study)
     assert "`test: 6500` under `films`" in told(study)
     near = told(make(lstm=[(250, 1.1, 0.1, 0.9)]))
-    assert "Neither seeds nor all rows of the data set as test rows are expected to tell." in near
+    assert "even if all rows of the data set were test rows." in near
     spread = told(make(lstm=[(250, 2.0, 4.0, 0.1)]))
-    assert "they differ so much that 20 of them are not expected to tell." in spread
+    assert "seeds differ so much that even 20 of them would hardly be enough." in spread
     assert "`seeds" not in near + spread
 
 
@@ -464,17 +497,17 @@ def test_what_seeds_cannot_tell_takes_test_rows() -> None:
     ],
 )
 def test_which_size_would_tell_where_the_gap_closes(crossed: Any, expected: int | None) -> None:
-    row = dict(zip(ENDS, crossed, strict=True))
-    assert size_to_measure([250, 1000, 4000], row) == expected
+    assert size_to_measure([250, 1000, 4000], crossing(crossed)) == expected
 
 
 def test_no_size_is_advised_beyond_the_pool() -> None:
     study = noisy()
-    small = replace(study, cards=[dict(study.cards[0]) | {"pool": {"rows": 9000}}])
-    assert "labels, more than the 9,000 rows of the pool: only more labels would tell." in told(
-        small
+    small = replace(study, cards=[{**study.cards[0], "pool": {"rows": 9000}}])
+    assert (
+        "labels, which is more than the 9,000 rows of the pool: only more labels can tell."
+        in told(small)
     )
-    just = replace(study, cards=[dict(study.cards[0]) | {"pool": {"rows": 9120}}])
+    just = replace(study, cards=[{**study.cards[0], "pool": {"rows": 9120}}])
     assert "`sizes: [250, 1000, 4000, 9100]`" in told(just)
 
 
@@ -494,9 +527,7 @@ def test_a_curve_takes_three_sizes(sizes: list[int], pool: int, expected: list[i
 
 def test_shares_stay_as_they_are_written() -> None:
     study = noisy()
-    accuracies = [
-        {**row, "size": "10%" if row["n"] == 4000 else row["size"]} for row in study.accuracies
-    ]
+    accuracies = [replace(row, size="10%") if row.n == 4000 else row for row in study.accuracies]
     study = replace(study, accuracies=accuracies, trials=[])
     assert told(study).endswith("`sizes: [250, 1000, 10%, 9100]`.")
 
@@ -504,19 +535,24 @@ def test_shares_stay_as_they_are_written() -> None:
 def test_each_data_set_has_its_own_verdict() -> None:
     one = noisy()
     tables: dict[str, Any] = {
-        name: [*getattr(one, name), *({**row, "dataset": "rentals"} for row in getattr(one, name))]
-        for name in ("scores", "accuracies", "gaps", "cards", "trials", "latencies", "crossings")
+        name: [
+            *getattr(one, name),
+            *(replace(row, dataset="rentals") for row in getattr(one, name)),
+        ]
+        for name in ("scores", "accuracies", "gaps", "trials", "latencies", "crossings")
     }
-    both = replace(one, **tables)
+    both = replace(one, cards=[*one.cards, {**one.cards[0], "dataset": "rentals"}], **tables)
     text = verdict(both)
     assert text.count("### films\n\n| Labels") == text.count("### rentals\n\n| Labels") == 1
     assert "of training at all sizes and data sets." in " ".join(text.split())
-    films = [row for row in both.gaps if row["dataset"] == "films"]
+    films = [row for row in both.gaps if row.dataset == "films"]
     assert "### rentals\n\nNone yet." in verdict(replace(both, gaps=films))
 
 
-def test_columns_with_empty_cells_are_read_as_texts() -> None:
-    """As read_table gives them where some gaps rest on one seed and others do not."""
+def test_gaps_that_rest_on_one_seed_are_read_beside_others(tmp_path: Path) -> None:
     study = noisy()
-    gaps = [{**row, "seed_error": f"{row['seed_error']:.4f}"} for row in study.gaps]
-    assert verdict(replace(study, gaps=gaps)) == verdict(study)
+    gaps = [replace(study.gaps[0], seed_error=None), *study.gaps[1:]]
+    write_rows(tmp_path / "gaps.csv", GapRow, gaps)
+    read = read_rows(tmp_path / "gaps.csv", GapRow)
+    assert [row.seed_error is None for row in read] == [row.seed_error is None for row in gaps]
+    assert "rests on one seed" in told(replace(study, gaps=read))

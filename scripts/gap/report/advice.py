@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, islice
 
-from gap.report.wording import duration, points, two_digits
+from gap.report.wording import duration, points, span, two_digits
 from gap.results.curves import FEWEST_SIZES
-from gap.results.findings import Row, Study
+from gap.results.findings import Findings
+from gap.results.rows import AccuracyRow, CrossingRow, GapRow
 from gap.results.statistics import (
     Component,
     Estimate,
@@ -38,44 +39,44 @@ class Remedy:
     what these are expected to take in training, at all sizes and data sets.
     """
 
-    gap: Row
+    gap: GapRow
     seeds: int | None
     rows: float
     added: Mapping[str, Sequence[int]]
     seconds: float | None
 
 
-def advice(study: Study, dataset: str) -> str:
+def advice(findings: Findings, dataset: str) -> str:
     """Return what to run next for the comparisons on a data set, as sentences."""
-    if any(row["dataset"] == dataset for row in study.missing):
+    if any(runs.dataset == dataset for runs in findings.recipe.missing):
         return (
-            "What to run next: the runs that are missing, as the choice may change with them: "
+            "What to run next: the runs that are missing, because they may change the choice: "
             "`snakemake --cores all`."
         )
-    found = remedies(study, dataset)
-    remedy = most_urgent(found, study)
-    first = _tell_remedy(study, remedy, found) if remedy else _nothing_open(study)
-    return f"What to run next: {first}{_tell_size(study, dataset)}"
+    possible = remedies(findings, dataset)
+    remedy = most_urgent(possible, findings)
+    first = _tell_remedy(findings, remedy, possible) if remedy else _nothing_open(findings)
+    return f"What to run next: {first}{_tell_size(findings, dataset)}"
 
 
-def remedies(study: Study, dataset: str) -> list[Remedy]:
+def remedies(findings: Findings, dataset: str) -> list[Remedy]:
     """Return what it takes to tell each gap of a data set that is unclear or rests on one seed."""
-    claims = [row["difference"] for row in study.gaps]
-    confidence = confidence_to_tell(claims, study.recipe["confidence"])
-    rows = next(row["rows"] for row in study.scores if row["dataset"] == dataset)
+    claims = [row.difference for row in findings.gaps]
+    confidence = confidence_to_tell(claims, findings.recipe.confidence)
+    rows = next(row.rows for row in findings.scores if row.dataset == dataset)
     return [
-        _remedy(study, row, rows, confidence)
-        for row in study.gaps
-        if row["dataset"] == dataset and (row["difference"] == "unclear" or row["seed_error"] == "")
+        _remedy(findings, row, rows, confidence)
+        for row in findings.gaps
+        if row.dataset == dataset and (row.difference == "unclear" or row.seed_error is None)
     ]
 
 
-def most_urgent(found: Iterable[Remedy], study: Study) -> Remedy | None:
+def most_urgent(possible: Iterable[Remedy], findings: Findings) -> Remedy | None:
     """Return the remedy to begin with: the main comparison's, then that of least training."""
     return min(
-        found,
+        possible,
         key=lambda remedy: (
-            remedy.gap["model"] != study.main,
+            remedy.gap.model != findings.main,
             remedy.seeds is None,
             remedy.seconds or 0.0,
         ),
@@ -83,132 +84,142 @@ def most_urgent(found: Iterable[Remedy], study: Study) -> Remedy | None:
     )
 
 
-def _remedy(study: Study, row: Row, rows: int, confidence: float) -> Remedy:
-    found = _estimate(row, rows)
-    margin = study.recipe["margin"]
+def _remedy(findings: Findings, row: GapRow, rows: int, confidence: float) -> Remedy:
+    estimate = _estimate(row, rows)
+    margin = findings.recipe.margin
     # As in statistics.differences: the nearer end of the margin decides.
-    distance = abs(row["gap"] - math.copysign(margin, row["gap"]))
-    least = rows_to_tell(found, distance, confidence)
-    if row["seed_error"] == "":
+    distance = abs(row.gap - math.copysign(margin, row.gap))
+    least = rows_to_tell(estimate, distance, confidence)
+    if row.seed_error is None:
         seeds: int | None = FIRST_SEEDS
     else:
-        seeds = seeds_to_tell(found, distance, confidence, MOST_SEEDS)
-    added = _added(study, row, seeds) if seeds else {}
-    return Remedy(row, seeds, least, added, _seconds(study, added))
+        seeds = seeds_to_tell(estimate, distance, confidence, MOST_SEEDS)
+    added = _added(findings, row, seeds) if seeds else {}
+    return Remedy(row, seeds, least, added, _seconds(findings, added))
 
 
-def _estimate(row: Row, rows: int) -> Estimate:
+def _estimate(row: GapRow, rows: int) -> Estimate:
     """Return the gap of a table's row as it was estimated."""
-    seeds = tuple(map(int, row["seed_list"].split()))
-    parts = [Component(float(row["row_error"]) ** 2, rows - 1)]
-    if row["seed_error"] != "":
-        parts.insert(0, Component(float(row["seed_error"]) ** 2, len(seeds) - 1))
-    return Estimate(row["gap"], seeds, tuple(parts))
+    seeds = tuple(map(int, row.seed_list.split()))
+    components = [Component(row.row_error**2, rows - 1)]
+    if row.seed_error is not None:
+        components.insert(0, Component(row.seed_error**2, len(seeds) - 1))
+    return Estimate(row.gap, seeds, tuple(components))
 
 
-def _blocks(study: Study, model: str) -> list[str]:
+def _blocks(findings: Findings, model: str) -> list[str]:
     """Return the blocks of a model's seeds as the config has them, else each seed as one."""
-    if known := study.recipe.get("seeds", {}).get(model):
-        return list(known)
-    ours = (row["seed_list"].split() for row in study.accuracies if row["model"] == model)
-    return sorted(set(chain.from_iterable(ours)), key=int)
+    if blocks := findings.recipe.seeds.get(model):
+        return list(blocks)
+    lists = (row.seed_list.split() for row in findings.accuracies if row.model == model)
+    return sorted(set(chain.from_iterable(lists)), key=int)
 
 
-def _seeds(study: Study, model: str) -> set[int]:
-    return set(chain.from_iterable(map(parse_seeds, _blocks(study, model))))
+def _seeds(findings: Findings, model: str) -> set[int]:
+    return set(chain.from_iterable(map(parse_seeds, _blocks(findings, model))))
 
 
-def _added(study: Study, row: Row, seeds: int) -> dict[str, list[int]]:
+def _added(findings: Findings, row: GapRow, seeds: int) -> dict[str, list[int]]:
     """Return the seeds that the reference and the model lack, so that they share so many."""
-    has = {model: _seeds(study, model) for model in (study.recipe["reference"], row["model"])}
-    ours, theirs = has.values()
+    present = {model: _seeds(findings, model) for model in (findings.recipe.reference, row.model)}
+    of_reference, of_model = present.values()
+    shared = of_reference & of_model
     # What one of the two has already costs the other's training only.
-    fresh = chain(sorted(ours ^ theirs), count(max(ours | theirs) + 1))
-    wanted = (ours & theirs) | set(islice(fresh, max(0, seeds - len(ours & theirs))))
-    return {model: sorted(wanted - known) for model, known in has.items() if wanted - known}
+    fresh = chain(sorted(of_reference ^ of_model), count(max(of_reference | of_model) + 1))
+    wanted = shared | set(islice(fresh, max(0, seeds - len(shared))))
+    return {model: sorted(wanted - has) for model, has in present.items() if wanted - has}
 
 
-def _seconds(study: Study, added: Mapping[str, Sequence[int]]) -> float | None:
+def _seconds(findings: Findings, added: Mapping[str, Sequence[int]]) -> float | None:
     """Return what new seeds take: seeds count for all sizes and data sets; None: unknown."""
-    taken = [
-        (len(added[row["model"]]), study.seconds(row["dataset"], row["model"], row["size"]))
-        for row in study.accuracies
-        if row["model"] in added
+    rows = [row for row in findings.accuracies if row.model in added]
+    per_seed = [findings.seconds(row.dataset, row.model, row.size) for row in rows]
+    total = [
+        len(added[row.model]) * seconds
+        for row, seconds in zip(rows, per_seed, strict=True)
+        if seconds is not None
     ]
-    known = [number * seconds for number, seconds in taken if seconds is not None]
-    return sum(known) if known and len(known) == len(taken) else None
+    return sum(total) if total and len(total) == len(rows) else None
 
 
-def _tell_remedy(study: Study, remedy: Remedy, found: Sequence[Remedy]) -> str:
-    row, title = remedy.gap, study.title(remedy.gap["model"])
-    if row["seed_error"] == "":
-        return (
-            f"the gap to {title} rests on one seed, so that its interval is of test rows alone and "
-            f"nothing is known of what seeds do. First {FIRST_SEEDS} seeds: "
-            f"{_typed_seeds(study, remedy)}. An interval reaches {_reach(study, 2)} standard "
-            f"errors of seeds to each side with 2 of them, {_reach(study, FIRST_SEEDS)} with "
-            f"{FIRST_SEEDS}."
-        )
+def _tell_remedy(findings: Findings, remedy: Remedy, possible: Sequence[Remedy]) -> str:
+    row = remedy.gap
+    if row.seed_error is None:
+        return _tell_first_seeds(findings, remedy)
     text = (
-        f"it is open whether {title} is within {study.margin} of {study.reference} with "
-        f"{row['n']:,} labels (gap {points(row['gap'])}, {study.interval} "
-        f"{points(row['gap_low'])} to {points(row['gap_high'])}{_alone(study, row)}). "
+        f"it is not known whether {findings.title(row.model)} is within {findings.margin} of "
+        f"{findings.reference} with {row.n:,} labels (gap {points(row.gap)}, {findings.interval} "
+        f"{span(row.gap_low, row.gap_high)}{_alone(findings, row)}). "
     )
     if remedy.seeds is None:
-        return text + _tell_rows(study, remedy)
+        return text + _tell_rows(findings, remedy)
     return (
-        f"{text}By the spread of its {row['seeds']} seeds, a rough guide, {remedy.seeds} seeds are "
-        f"expected to tell: {_typed_seeds(study, remedy)}.{_tell_others(remedy, found)}"
+        f"{text}By the spread of its {row.seeds} seeds, which is a rough guide, {remedy.seeds} "
+        f"seeds should be enough: {_typed_seeds(findings, remedy)}."
+        f"{_tell_others(remedy, possible)}"
     )
 
 
-def _alone(study: Study, row: Row) -> str:
+def _tell_first_seeds(findings: Findings, remedy: Remedy) -> str:
+    return (
+        f"the gap to {findings.title(remedy.gap.model)} rests on one seed. Its interval covers "
+        "test rows only, and it is not known how much results vary between seeds. Begin with "
+        f"{FIRST_SEEDS} seeds: {_typed_seeds(findings, remedy)}. With 2 seeds an interval reaches "
+        f"{_reach(findings, 2)} standard errors of seeds to each side, with {FIRST_SEEDS} seeds "
+        f"{_reach(findings, FIRST_SEEDS)}."
+    )
+
+
+def _alone(findings: Findings, row: GapRow) -> str:
     """Return that an interval would tell alone, where it lies clear of the margin's ends."""
-    margin = study.recipe["margin"]
-    nearer = math.copysign(margin, row["gap"])
-    if row["gap_low"] <= nearer <= row["gap_high"]:
+    nearer = math.copysign(findings.recipe.margin, row.gap)
+    if row.gap_low <= nearer <= row.gap_high:
         return ""
-    return f", which would tell alone, but not among {len(study.gaps)} gaps"
+    return f", which would be enough for one gap alone, but not among {len(findings.gaps)} gaps"
 
 
-def _tell_others(remedy: Remedy, found: Sequence[Remedy]) -> str:
+def _tell_others(remedy: Remedy, possible: Sequence[Remedy]) -> str:
     """Return how many seeds the same comparison takes where it is open at other sizes."""
     others = [
-        f"with {one.gap['n']:,} labels {one.seeds or f'more than {MOST_SEEDS}'}"
-        for one in found
-        if one.gap["model"] == remedy.gap["model"] and one is not remedy
+        f"{other.seeds or f'more than {MOST_SEEDS}'} with {other.gap.n:,} labels"
+        for other in possible
+        if other.gap.model == remedy.gap.model and other is not remedy
     ]
-    return f" Seeds that it takes at other sizes: {', '.join(others)}." if others else ""
+    return f" Seeds needed at other sizes: {', '.join(others)}." if others else ""
 
 
-def _tell_rows(study: Study, remedy: Remedy) -> str:
+def _tell_rows(findings: Findings, remedy: Remedy) -> str:
     """Return what else would tell a gap that seeds within reason do not."""
-    dataset = remedy.gap["dataset"]
-    card = next(card for card in study.cards if card["dataset"] == dataset)
+    dataset = remedy.gap.dataset
+    card = findings.card(dataset)
     here, pool = card["test"]["rows"], card["pool"]["rows"]
     if remedy.rows <= here:
         return (
-            f"Not by seeds: they differ so much that {MOST_SEEDS} of them are not expected to tell."
+            "More seeds are not advised: seeds differ so much that even "
+            f"{MOST_SEEDS} of them would hardly be enough."
         )
     if remedy.rows >= here + pool:
-        return "Neither seeds nor all rows of the data set as test rows are expected to tell."
+        return (
+            "More seeds would not be enough, and neither would more test rows, even if all rows "
+            "of the data set were test rows."
+        )
     # Rounded, but not to fewer.
     rows = round(two_digits(1.05 * remedy.rows))
     return (
-        f"No number of seeds tells, as {here:,} test rows are too few: it takes some {rows:,} at "
-        f"least. Where the test set is drawn, that is `test: {rows}` under `{dataset}`, which "
-        "makes all of that data set anew."
+        f"No number of seeds is enough, because {here:,} test rows are too few: at least about "
+        f"{rows:,} are needed. Where the test set is drawn from the data set's own rows, write "
+        f"`test: {rows}` under `{dataset}`; everything on that data set is then made again."
     )
 
 
-def _typed_seeds(study: Study, remedy: Remedy) -> str:
+def _typed_seeds(findings: Findings, remedy: Remedy) -> str:
     """Return the config's change that adds seeds, as one types it, and what it takes."""
     models: dict[str, list[str]] = defaultdict(list)
     for model, new in remedy.added.items():
-        blocks = ", ".join([*_blocks(study, model), *_spell(new)])
+        blocks = ", ".join([*_blocks(findings, model), *_spell(new)])
         models[blocks].append(f"`{model}`")
-    changes = [f"`seeds: [{seeds}]` under {' and '.join(who)}" for seeds, who in models.items()]
-    return " and ".join(changes) + _taking(study, remedy.seconds)
+    changes = [f"`seeds: [{seeds}]` under {' and '.join(names)}" for seeds, names in models.items()]
+    return " and ".join(changes) + _taking(findings, remedy.seconds)
 
 
 def _spell(seeds: Sequence[int]) -> list[str]:
@@ -218,47 +229,52 @@ def _spell(seeds: Sequence[int]) -> list[str]:
     return [str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True)]
 
 
-def _taking(study: Study, seconds: float | None) -> str:
-    where = "sizes and data sets" if len(study.datasets) > 1 else "sizes"
-    return "" if seconds is None else f", some {duration(seconds)} of training at all {where}"
+def _taking(findings: Findings, seconds: float | None) -> str:
+    where = "sizes and data sets" if len(findings.datasets) > 1 else "sizes"
+    return "" if seconds is None else f", about {duration(seconds)} of training at all {where}"
 
 
-def _reach(study: Study, seeds: int) -> str:
-    one = Estimate(0.0, tuple(range(seeds)), (Component(1.0, seeds - 1),))
-    return f"{one.half_width(study.recipe['confidence']):.1f}"
+def _reach(findings: Findings, seeds: int) -> str:
+    unit = Estimate(0.0, tuple(range(seeds)), (Component(1.0, seeds - 1),))
+    return f"{unit.half_width(findings.recipe.confidence):.1f}"
 
 
-def _nothing_open(study: Study) -> str:
+def _nothing_open(findings: Findings) -> str:
     return (
-        "nothing needs to be run for the comparisons measured, as each gap is known to be larger "
-        f"or smaller than {study.margin}."
+        "the comparisons above need no more runs, because each gap is known to be larger or "
+        f"smaller than {findings.margin}."
     )
 
 
-def _tell_size(study: Study, dataset: str) -> str:
+def _tell_size(findings: Findings, dataset: str) -> str:
     """Return which size to measure for the main comparison, or an empty text."""
-    gaps = study.comparisons.get((dataset, str(study.main)), [])
-    pool = next(card["pool"]["rows"] for card in study.cards if card["dataset"] == dataset)
-    sizes = [row["n"] for row in gaps]
+    main = str(findings.main)
+    sizes = [row.n for row in findings.comparisons.get((dataset, main), [])]
+    pool = findings.card(dataset)["pool"]["rows"]
     if 0 < len(sizes) < FEWEST_SIZES:
         new = further_sizes(sizes, pool)
         return (
-            f" A curve, which tells where the gap closes, takes {FEWEST_SIZES} sizes: "
-            f"{_typed_sizes(study, new)}."
+            f" The curve that tells where the gap closes needs {FEWEST_SIZES} sizes: "
+            f"{_typed_sizes(findings, new)}."
         )
-    ours = [
-        row for row in study.crossings if row["dataset"] == dataset and row["model"] == study.main
-    ]
-    if not ours or (size := size_to_measure(sizes, ours[0])) is None:
+    crossing = next(
+        (row for row in findings.crossings if (row.dataset, row.model) == (dataset, main)), None
+    )
+    if crossing is None or (size := size_to_measure(sizes, crossing)) is None:
         return ""
     where = (
-        f" The curve through the gaps to {study.title(str(study.main))} falls to {study.margin} at "
-        f"some {two_digits(ours[0]['n']):,.0f} labels"
+        f" The curve through the gaps to {findings.title(main)} falls to {findings.margin} at "
+        f"about {two_digits(crossing.n):,.0f} labels"
     )
-    if ours[0]["n"] > pool:
-        return f"{where}, more than the {pool:,} rows of the pool: only more labels would tell."
-    why = "beyond all that was measured" if ours[0]["n"] > sizes[-1] else "give or take a lot"
-    return f"{where}, {why}: {_typed_sizes(study, [min(size, pool)])}."
+    if crossing.n > pool:
+        return (
+            f"{where}, which is more than the {pool:,} rows of the pool: only more labels can tell."
+        )
+    if crossing.n > sizes[-1]:
+        why = ", which is more than was measured"
+    else:
+        why = ", but the interval of that size is wide"
+    return f"{where}{why}: {_typed_sizes(findings, [min(size, pool)])}."
 
 
 def further_sizes(sizes: Sequence[int], pool: int) -> list[int]:
@@ -271,42 +287,42 @@ def further_sizes(sizes: Sequence[int], pool: int) -> list[int]:
     return sorted(round(two_digits(sizes[0] / 2**place)) for place in lacking)
 
 
-def size_to_measure(sizes: Sequence[int], crossing: Row) -> int | None:
+def size_to_measure(sizes: Sequence[int], crossing: CrossingRow) -> int | None:
     """Return the size that would tell best where the gap closes; None where none would.
 
     One is worth measuring where the curve falls to the margin beyond the largest of `sizes`, or
     where the interval of that size is wide and no measured size is near it.
     """
-    n, largest = crossing["n"], sizes[-1]
+    n, largest = crossing.n, sizes[-1]
     if math.isinf(n):
         return None
     if n > largest:
         return round(two_digits(max(n, APART * largest)))
     near = any(1 / APART < size / n < APART for size in sizes)
-    wide = crossing["n_high"] > WIDE * crossing["n_low"]
+    wide = crossing.n_high > WIDE * crossing.n_low
     return round(two_digits(n)) if wide and not near else None
 
 
-def _typed_sizes(study: Study, new: Sequence[int]) -> str:
+def _typed_sizes(findings: Findings, new: Sequence[int]) -> str:
     """Return the config's change that adds sizes, as one types it, and what it takes."""
-    known = {row["size"]: row["n"] for row in study.accuracies} | {str(n): n for n in new}
-    sizes = ", ".join(sorted(known, key=lambda size: known[size]))
-    taken = [_expected_seconds(study, size) for size in new]
-    seconds = [one for one in taken if one is not None]
-    cost = f", by proportion some {duration(sum(seconds))} of training" if seconds else ""
+    numbers = {row.size: row.n for row in findings.accuracies} | {str(n): n for n in new}
+    sizes = ", ".join(sorted(numbers, key=lambda size: numbers[size]))
+    expected = [_expected_seconds(findings, size) for size in new]
+    seconds = [value for value in expected if value is not None]
+    cost = f", by estimate {duration(sum(seconds))} of training" if seconds else ""
     return f"`sizes: [{sizes}]`{cost}"
 
 
-def _expected_seconds(study: Study, size: int) -> float | None:
+def _expected_seconds(findings: Findings, size: int) -> float | None:
     """Return what a new size takes with all models and seeds, as the nearest measured one does."""
-    cells: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in study.accuracies:
-        cells[row["dataset"], row["model"]].append(row)
+    cells: dict[tuple[str, str], list[AccuracyRow]] = defaultdict(list)
+    for row in findings.accuracies:
+        cells[row.dataset, row.model].append(row)
     total = 0.0
     for (dataset, model), rows in cells.items():
-        nearest = min(rows, key=lambda row: abs(math.log(row["n"] / size)))
-        seconds = study.seconds(dataset, model, nearest["size"])
+        nearest = min(rows, key=lambda row: abs(math.log(row.n / size)))
+        seconds = findings.seconds(dataset, model, nearest.size)
         if seconds is None:
             return None
-        total += nearest["seeds"] * seconds * size / nearest["n"]
+        total += nearest.seeds * seconds * size / nearest.n
     return total

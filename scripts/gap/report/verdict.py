@@ -4,244 +4,295 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import groupby
 
 from gap.report.advice import advice
-from gap.report.markdown import markdown_table
-from gap.report.wording import fill, points, sentence, size_label
-from gap.results.findings import Row, Study
+from gap.report.sections import Heading, Paragraph, Part, Section, Table
+from gap.report.wording import millions, points, sentence, size_label, span
+from gap.results.findings import Findings
+from gap.results.missing import join_names
+from gap.results.rows import GapRow, LatencyRow
 
 HEADER = ["Labels", "Take", "Because", "Accuracy", "Training, s", "ms a text", "Parameters"]
-# Why a model is taken. The reference: as all others are clearly behind, or as nothing is known to
-# be as good; another: as it is clearly ahead of the reference; any: as the cheapest of equals.
-BEST, SAFE, AHEAD, CHEAPEST = (
-    "all others behind",
-    "undecided",
-    "clearly ahead",
-    "cheapest of equals",
-)
+
+
+class Reason(Enum):
+    """Why a model is taken.
+
+    The reference is taken because all others are clearly behind, or because no other is known to be
+    as good; another one because it is clearly ahead; any as the cheapest of equals.
+    """
+
+    BEST = "all others behind"
+    SAFE = "undecided"
+    AHEAD = "clearly ahead"
+    CHEAPEST = "cheapest of equals"
+
+
+class Unit(Enum):
+    """What models of equal accuracy are judged by; NONE where no cost is known of all of them."""
+
+    INFERENCE = "milliseconds of a text"
+    TRAINING = "seconds of training"
+    NONE = ""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that one may take, with the interval of its gap to the reference, in points.
+
+    `difference` is what the table of gaps says of it; the reference's own gap is 0 and "none".
+    """
+
+    model: str
+    gap: float
+    gap_low: float
+    gap_high: float
+    difference: str
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The model to take at one size, and why; `gaps` are those of the size, `equals` of its equals.
+    """The model to take at one size, and why; `gaps` are those of the size.
 
-    `unit` is what the equals were judged by: "milliseconds of a text", "seconds of training", or an
-    empty text where neither is known of all of them.
+    `equals` are the candidates that are as good as the model, itself among them, `unit` is what
+    they were judged by.
     """
 
     model: str
-    reason: str
-    gaps: Sequence[Row]
-    equals: Sequence[Row]
-    unit: str
+    reason: Reason
+    gaps: Sequence[GapRow]
+    equals: Sequence[Candidate]
+    unit: Unit
 
     @property
-    def size(self) -> Row:
+    def size(self) -> GapRow:
         """A row with the size and its n."""
         return self.gaps[0]
 
+    @property
+    def taken(self) -> Candidate:
+        """The model that is taken, with its gap."""
+        return next(candidate for candidate in self.equals if candidate.model == self.model)
 
-def verdict(study: Study) -> str:
+
+def verdict(findings: Findings) -> Section | None:
     """Return how models are chosen, then for each data set a table, the decision and what to run.
 
-    A data set is told under its name if there are several. `study` has gaps.
+    A data set is told under its name if there are several.
     """
+    if not findings.gaps:
+        return None
     text = (
-        "Taken is the cheapest model, by milliseconds of a text, of those that are equal, within "
-        f"{study.margin} of {study.reference}, or clearly ahead of it; where no other is known to "
-        f"be either, {study.reference}. Training, s: seconds of one seed with all its trials. "
-        "Milliseconds and parameters are those of the largest size."
+        "At each size the table names the model to take: the cheapest, by milliseconds of a text, "
+        f"of all models that are known to be within {findings.margin} of {findings.reference} or "
+        f"clearly ahead of it. Where no other model is known to be either, it is "
+        f"{findings.reference}. Training, s: the seconds that one seed takes with all of its "
+        "trials. Milliseconds and parameters are those of the largest size."
     )
-    parts = [fill(text)]
-    for dataset in study.datasets:
-        if len(study.datasets) > 1:
-            parts.append(f"### {study.title(dataset)}")
-        found = choices(study, dataset)
-        if found:
-            parts += [_table(study, dataset, found), fill(_decision(study, dataset, found))]
-            parts.append(fill(advice(study, dataset)))
+    parts: list[Part] = [Paragraph(text)]
+    for dataset in findings.datasets:
+        if len(findings.datasets) > 1:
+            parts.append(Heading(findings.title(dataset)))
+        if chosen := choices(findings, dataset):
+            parts.append(_table(findings, dataset, chosen))
+            parts.append(Paragraph(_decision(findings, chosen)))
+            parts.append(Paragraph(advice(findings, dataset)))
         else:
-            parts.append("None yet.")
-    return "\n\n".join(parts)
+            parts.append(Paragraph("None yet."))
+    return Section("verdict", "The verdict", parts)
 
 
-def choices(study: Study, dataset: str) -> list[Choice]:
+def choices(findings: Findings, dataset: str) -> list[Choice]:
     """Return the model to take on a data set at each size that has a gap, by n."""
-    ours = sorted((row for row in study.gaps if row["dataset"] == dataset), key=_size)
-    return [_choice(study, dataset, list(rows)) for _, rows in groupby(ours, key=_size)]
+    rows = sorted((row for row in findings.gaps if row.dataset == dataset), key=_size)
+    return [_choice(findings, dataset, list(group)) for _, group in groupby(rows, key=_size)]
 
 
-def _size(row: Row) -> tuple[int, str]:
-    return row["n"], row["size"]
+def _size(row: GapRow) -> tuple[int, str]:
+    return row.n, row.size
 
 
-def equals(gaps: Sequence[Row], reference: str, margin: float) -> list[Row]:
-    """Return the gaps of the models that one may take, the reference's (0) to itself among them.
+def equals(gaps: Sequence[GapRow], reference: str, margin: float) -> list[Candidate]:
+    """Return the models that one may take, the reference among them, with their gaps to it.
 
     Another one may be taken where its difference from the reference is known to be none, or clear
     and in its favour. None may be taken that is worse than the best of them by more than `margin`
     points, by their intervals.
     """
-    own = {"model": reference, "gap": 0.0, "gap_low": 0.0, "gap_high": 0.0, "difference": "none"}
-    good = [
-        row
-        for row in (own, *gaps)
-        if row["difference"] == "none" or (row["difference"] == "clear" and row["gap"] < 0)
+    others = [
+        Candidate(row.model, row.gap, row.gap_low, row.gap_high, row.difference) for row in gaps
     ]
-    best = min(good, key=lambda row: float(row["gap"]))
-    return [row for row in good if row["gap_low"] <= best["gap_high"] + margin]
+    good = [
+        candidate
+        for candidate in (Candidate(reference, 0.0, 0.0, 0.0, "none"), *others)
+        if candidate.difference == "none" or (candidate.difference == "clear" and candidate.gap < 0)
+    ]
+    best = min(good, key=lambda candidate: candidate.gap)
+    return [candidate for candidate in good if candidate.gap_low <= best.gap_high + margin]
 
 
-def _choice(study: Study, dataset: str, gaps: Sequence[Row]) -> Choice:
-    reference = study.recipe["reference"]
-    ours = equals(gaps, reference, study.recipe["margin"])
-    unit, costs = _costs(study, dataset, gaps[0]["size"], [row["model"] for row in ours])
+def _choice(findings: Findings, dataset: str, gaps: Sequence[GapRow]) -> Choice:
+    reference = findings.recipe.reference
+    candidates = equals(gaps, reference, findings.recipe.margin)
+    models = [candidate.model for candidate in candidates]
+    unit, costs = _costs(findings, dataset, gaps[0].size, models)
     # Of equal costs, or of unknown ones, the first: the reference where it is one of them.
-    taken = min(ours, key=lambda row: costs.get(row["model"], 0.0))
-    if taken["difference"] == "clear":
-        reason = AHEAD
-    elif len(ours) > 1 or taken["model"] != reference:
-        reason = CHEAPEST
+    taken = min(candidates, key=lambda candidate: costs.get(candidate.model, 0.0))
+    if taken.difference == "clear":
+        reason = Reason.AHEAD
+    elif len(candidates) > 1 or taken.model != reference:
+        reason = Reason.CHEAPEST
     else:
-        reason = SAFE if any(row["difference"] == "unclear" for row in gaps) else BEST
-    return Choice(taken["model"], reason, gaps, ours, unit)
+        undecided = any(row.difference == "unclear" for row in gaps)
+        reason = Reason.SAFE if undecided else Reason.BEST
+    return Choice(taken.model, reason, gaps, candidates, unit)
 
 
 def _costs(
-    study: Study, dataset: str, size: str, models: Sequence[str]
-) -> tuple[str, dict[str, float]]:
+    findings: Findings, dataset: str, size: str, models: Sequence[str]
+) -> tuple[Unit, dict[str, float]]:
     """Return what models cost, in the first unit in which all of them are known."""
-    times = {row["model"]: row["milliseconds"] for row in _latencies(study, dataset)}
-    trained = {model: study.seconds(dataset, model, size) for model in models}
-    for unit, known in (("milliseconds of a text", times), ("seconds of training", trained)):
+    timed = {model: row.milliseconds for model, row in _latencies(findings, dataset).items()}
+    trained = {model: findings.seconds(dataset, model, size) for model in models}
+    for unit, known in ((Unit.INFERENCE, timed), (Unit.TRAINING, trained)):
         costs = {model: cost for model in models if (cost := known.get(model)) is not None}
         if len(costs) == len(models):
             return unit, costs
-    return "", {}
+    return Unit.NONE, {}
 
 
-def _latencies(study: Study, dataset: str) -> list[Row]:
-    return [row for row in study.latencies if row["dataset"] == dataset]
+def _latencies(findings: Findings, dataset: str) -> dict[str, LatencyRow]:
+    return {row.model: row for row in findings.latencies if row.dataset == dataset}
 
 
-def _table(study: Study, dataset: str, found: Sequence[Choice]) -> str:
+def _table(findings: Findings, dataset: str, chosen: Sequence[Choice]) -> Table:
     accuracies = {
-        (row["model"], row["size"]): f"{row['accuracy']:.1f}"
-        for row in study.accuracies
-        if row["dataset"] == dataset
+        (row.model, row.size): f"{row.accuracy:.1f}"
+        for row in findings.accuracies
+        if row.dataset == dataset
     }
-    times = {row["model"]: row for row in _latencies(study, dataset)}
+    timed = _latencies(findings, dataset)
     rows = []
-    for choice in found:
-        size, time = choice.size["size"], times.get(choice.model)
-        seconds = study.seconds(dataset, choice.model, size)
+    for choice in chosen:
+        size, latency = choice.size.size, timed.get(choice.model)
+        seconds = findings.seconds(dataset, choice.model, size)
         rows.append(
             [
-                size_label(choice.size),
-                study.title(choice.model),
-                choice.reason,
+                size_label(size, choice.size.n),
+                findings.title(choice.model),
+                choice.reason.value,
                 accuracies[choice.model, size],
                 "" if seconds is None else f"{float(f'{seconds:.3g}'):,g}",
-                f"{time['milliseconds']:.3g}" if time else "",
-                f"{time['parameters'] / 1e6:.3g} M" if time else "",
+                f"{latency.milliseconds:.3g}" if latency else "",
+                millions(latency.parameters) if latency else "",
             ]
         )
-    return markdown_table(HEADER, rows, right={0, 3, 4, 5, 6})
+    return Table(HEADER, rows, frozenset({0, 3, 4, 5, 6}))
 
 
-def _decision(study: Study, dataset: str, found: Sequence[Choice]) -> str:
+def _decision(findings: Findings, chosen: Sequence[Choice]) -> str:
     """Return what to take, a sentence for each stretch of sizes, and what it rests on."""
-    tell: Mapping[str, Callable[[Study, Choice, str], str]] = {
-        BEST: _tell_best,
-        SAFE: _tell_safe,
-        AHEAD: _tell_ahead,
-        CHEAPEST: _tell_cheapest,
-    }
     sentences = []
-    for _, group in groupby(found, key=lambda choice: (choice.model, choice.reason)):
-        ours = list(group)
+    for _, group in groupby(chosen, key=lambda choice: (choice.model, choice.reason)):
+        stretch = list(group)
         # Numbers are those of the largest size of a stretch.
-        at = f"with {ours[-1].size['n']:,} labels " if len(ours) > 1 else ""
-        text = tell[ours[0].reason](study, ours[-1], at)
-        sentences.append(sentence(f"{_stretch(ours, found)} {text}"))
-    units = {choice.unit: None for choice in found if len(choice.equals) > 1}
-    if "seconds of training" in units:
+        at = f"with {stretch[-1].size.n:,} labels " if len(stretch) > 1 else ""
+        text = TELL[stretch[0].reason](findings, stretch[-1], at)
+        sentences.append(sentence(f"{_name_stretch(stretch, chosen)} {text}"))
+    if any(choice.unit is Unit.TRAINING for choice in chosen if len(choice.equals) > 1):
         sentences.append(
-            "What is cheapest was told by seconds of training where times of a text are missing."
+            "Where the times of a text are missing, the cheapest model is the one that trains in "
+            "the fewest seconds."
         )
-    if any(row["seed_error"] == "" for choice in found for row in choice.gaps):
-        sentences.append("With one seed this counts test rows only: what seeds do is not known.")
+    if any(row.seed_error is None for choice in chosen for row in choice.gaps):
+        sentences.append(
+            "Where there is one seed only, an interval covers test rows alone: how much results "
+            "vary between seeds is not known."
+        )
     return " ".join(sentences)
 
 
-def _stretch(ours: Sequence[Choice], found: Sequence[Choice]) -> str:
-    first, last = ours[0].size["n"], ours[-1].size["n"]
-    if len(ours) == 1:
+def _name_stretch(stretch: Sequence[Choice], chosen: Sequence[Choice]) -> str:
+    first, last = stretch[0].size.n, stretch[-1].size.n
+    if len(stretch) == 1:
         return f"with {last:,} labels"
-    if len(ours) == len(found):
+    if len(stretch) == len(chosen):
         return "at every measured size"
-    return f"up to {last:,} labels" if ours[0] is found[0] else f"with {first:,} to {last:,} labels"
+    if stretch[0] is chosen[0]:
+        return f"up to {last:,} labels"
+    return f"with {first:,} to {last:,} labels"
 
 
-def _tell_best(study: Study, choice: Choice, at: str) -> str:
-    nearest = min(choice.gaps, key=lambda row: float(row["gap"]))
+def _tell_best(findings: Findings, choice: Choice, at: str) -> str:
+    nearest = min(choice.gaps, key=lambda row: row.gap)
     return (
-        f"{study.reference} is worth it: {at}the next best, {study.title(nearest['model'])}, is "
-        f"{points(nearest['gap'])} points behind ({_interval(study, nearest)})"
-        f"{_faster(study, nearest)}"
+        f"{findings.reference} is worth it: {at}the next best, {findings.title(nearest.model)}, is "
+        f"{points(nearest.gap)} points behind ({_interval(findings, nearest)})"
+        f"{_faster(findings, choice, nearest.model)}"
     )
 
 
-def _tell_safe(study: Study, choice: Choice, at: str) -> str:
-    unclear = [row for row in choice.gaps if row["difference"] == "unclear"]
-    nearest = min(unclear, key=lambda row: float(row["gap"]))
+def _tell_safe(findings: Findings, choice: Choice, at: str) -> str:
+    unclear = [row for row in choice.gaps if row.difference == "unclear"]
+    nearest = min(unclear, key=lambda row: row.gap)
     return (
-        f"nothing is decided: {study.reference} is the safe choice, and "
-        f"{study.title(nearest['model'])} may do as well, as {at}its gap is "
-        f"{points(nearest['gap'])} ({_interval(study, nearest)})"
+        f"nothing is decided: {findings.reference} is the safe choice, but "
+        f"{findings.title(nearest.model)} may be as good; {at}its gap is "
+        f"{points(nearest.gap)} ({_interval(findings, nearest)})"
     )
 
 
-def _tell_ahead(study: Study, choice: Choice, at: str) -> str:
-    row = _taken(choice)
+def _tell_ahead(findings: Findings, choice: Choice, at: str) -> str:
+    taken = choice.taken
     return (
-        f"take {study.title(choice.model)}: {at}it is {points(-row['gap'])} points "
-        f"({study.interval} {points(-row['gap_high'])} to {points(-row['gap_low'])}) ahead of "
-        f"{study.reference}{_faster(study, row)}"
+        f"take {findings.title(choice.model)}: {at}it is {points(-taken.gap)} points "
+        f"({findings.interval} {span(-taken.gap_high, -taken.gap_low)}) ahead of "
+        f"{findings.reference}{_faster(findings, choice, choice.model)}"
     )
 
 
-def _tell_cheapest(study: Study, choice: Choice, at: str) -> str:
-    row = _taken(choice)
-    if choice.model == study.recipe["reference"]:
-        others = ", ".join(study.title(one["model"]) for one in choice.equals if one is not row)
+def _tell_cheapest(findings: Findings, choice: Choice, at: str) -> str:
+    if choice.model == findings.recipe.reference:
+        others = [
+            findings.title(candidate.model)
+            for candidate in choice.equals
+            if candidate is not choice.taken
+        ]
+        are, they = ("are", "they are") if len(others) > 1 else ("is", "it is")
         return (
-            f"take {study.reference}: within {study.margin} of it, but no cheaper, "
-            f"{'are' if len(choice.equals) > 2 else 'is'} {others}"
+            f"take {findings.reference}: {join_names(others)} {are} within {findings.margin} of "
+            f"it, but {they} no cheaper"
         )
+    taken = choice.taken
     return (
-        f"take {study.title(choice.model)}: {at}it is as good within {study.margin} "
-        f"(gap {points(row['gap'])}, {_interval(study, row)}){_faster(study, row)}, so "
-        f"{study.reference} is not worth it"
+        f"take {findings.title(choice.model)}: {at}it is within {findings.margin} of "
+        f"{findings.reference} (gap {points(taken.gap)}, {_interval(findings, taken)})"
+        f"{_faster(findings, choice, choice.model)}, so {findings.reference} is not worth it"
     )
 
 
-def _taken(choice: Choice) -> Row:
-    return next(row for row in choice.equals if row["model"] == choice.model)
+TELL: Mapping[Reason, Callable[[Findings, Choice, str], str]] = {
+    Reason.BEST: _tell_best,
+    Reason.SAFE: _tell_safe,
+    Reason.AHEAD: _tell_ahead,
+    Reason.CHEAPEST: _tell_cheapest,
+}
 
 
-def _interval(study: Study, row: Row) -> str:
-    return f"{study.interval} {points(row['gap_low'])} to {points(row['gap_high'])}"
+def _interval(findings: Findings, gap: GapRow | Candidate) -> str:
+    return f"{findings.interval} {span(gap.gap_low, gap.gap_high)}"
 
 
-def _faster(study: Study, row: Row) -> str:
+def _faster(findings: Findings, choice: Choice, model: str) -> str:
     """Return how many times as fast as the reference a model is; empty where it is not known."""
-    models = (study.recipe["reference"], row["model"])
-    unit, costs = _costs(study, row["dataset"], row["size"], models)
-    if not costs.get(row["model"]):
+    reference = findings.recipe.reference
+    size = choice.size
+    unit, costs = _costs(findings, size.dataset, size.size, [reference, model])
+    if not costs.get(model):
         return ""
-    what = " to train" if unit == "seconds of training" else ""
-    times = costs[models[0]] / costs[row["model"]]
+    what = " to train" if unit is Unit.TRAINING else ""
+    times = costs[reference] / costs[model]
     how = "about" if round(times, 1) == 1 else f"{times:.2g} times"
     return f" and {how} as fast{what}"

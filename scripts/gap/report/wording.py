@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
-from typing import Any
-
-from gap.results.findings import Row
+from collections.abc import Sized
 
 WIDTH = 100
 
 
-def fill(text: str) -> str:
-    """Return the text in lines of WIDTH; what stands in backticks, to be typed, is not broken."""
+def fill(text: str, first: str = "", others: str = "") -> str:
+    """Return the text in lines of WIDTH; what stands in backticks, to be typed, is not broken.
+
+    `first` stands before the first line, `others` before all others.
+    """
     kept = re.sub(r"`[^`]*`", lambda code: code[0].replace(" ", "\0"), text)
-    return textwrap.fill(kept, WIDTH, break_on_hyphens=False).replace("\0", " ")
+    lines = textwrap.fill(
+        kept, WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False
+    )
+    return lines.replace("\0", " ")
 
 
-def size_label(row: Row) -> str:
-    """Return the size of a row as a person reads it: "4,000", or "4,321 (10%)"."""
-    return f"{row['n']:,}" if row["size"] == str(row["n"]) else f"{row['n']:,} ({row['size']})"
+def size_label(size: str, n: int) -> str:
+    """Return a size of `n` labelled examples as a person reads it: "4,000", or "4,321 (10%)"."""
+    return f"{n:,}" if size == str(n) else f"{n:,} ({size})"
 
 
 def points(value: float) -> str:
@@ -28,15 +31,17 @@ def points(value: float) -> str:
     return f"{value:.1f}".replace("-0.0", "0.0") if abs(value) < 0.05 else f"{value:.1f}"
 
 
-def with_interval(row: Row, name: str) -> str:
-    """Return an estimate of a row with its interval, as in "2.3 (1.1 to 3.5)".
-
-    The row holds it as `name`, `name`_low and `name`_high.
-    """
-    return f"{points(row[name])} ({points(row[f'{name}_low'])} to {points(row[f'{name}_high'])})"
+def span(low: float, high: float) -> str:
+    """Return an interval of points: "1.1 to 3.5"."""
+    return f"{points(low)} to {points(high)}"
 
 
-def several(items: Sequence[Any], noun: str) -> str:
+def with_interval(value: float, low: float, high: float) -> str:
+    """Return an estimate in points with its interval, as in "2.3 (1.1 to 3.5)"."""
+    return f"{points(value)} ({span(low, high)})"
+
+
+def several(items: Sized, noun: str) -> str:
     """Return how many there are: "1 model", "3 models"."""
     return f"{len(items)} {noun}" + ("" if len(items) == 1 else "s")
 
@@ -49,6 +54,11 @@ def sentence(text: str) -> str:
 def two_digits(value: float) -> float:
     """Return a value rounded to two significant digits; more would be read as knowledge."""
     return float(f"{value:.2g}")
+
+
+def millions(count: int) -> str:
+    """Return a number of parameters: "22.7 M"."""
+    return f"{count / 1e6:.3g} M"
 
 
 def duration(seconds: float) -> str:

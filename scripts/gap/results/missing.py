@@ -3,65 +3,67 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
+from gap.results.reading import MissingRuns, NamingRecipe
+from gap.results.rows import AccuracyRow, GapRow
 from gap.study.sizes import parse_seeds
 
-Row = Mapping[str, Any]
-Titles = Mapping[str, str]
-# By data set and who, sizes in order; a size comes once.
+# By data set and what is missing of it, the sizes in order; a size comes once.
 Groups = dict[tuple[str, str], dict[str, None]]
+# A data set, a model and a size.
+Cell = tuple[str, str, str]
 
 
-def count_missing(missing: Sequence[Row], accuracies: Sequence[Row]) -> str:
+def count_missing(missing: Sequence[MissingRuns], accuracies: Sequence[AccuracyRow]) -> str:
     """Return how many runs are missing, as in "12 of 90 runs are missing".
 
-    `missing` has dataset, model, size and seeds (a block such as "1-2") of all that is not done,
-    `accuracies` the rows of estimate_gap's table; together they are the study.
+    `missing` is all that is not done, `accuracies` are the rows of estimate_gap's table; together
+    they are the study.
     """
-    absent = sum(len(parse_seeds(row["seeds"])) for row in missing)
-    total = absent + sum(int(row["seeds"]) for row in accuracies)
+    absent = sum(len(parse_seeds(runs.seeds)) for runs in missing)
+    total = absent + sum(row.seeds for row in accuracies)
     return f"{absent:,} of {total:,} runs {'is' if absent == 1 else 'are'} missing"
 
 
-def name_missing(missing: Sequence[Row], accuracies: Sequence[Row], titles: Titles) -> list[str]:
+def name_missing(recipe: NamingRecipe, accuracies: Sequence[AccuracyRow]) -> list[str]:
     """Return what is missing, as in ["LSTM at 250 and 1,000 (seed 3)", "all of TF-IDF"].
 
     Seeds are named where others of the same data set, model and size are there.
     """
     there = {_cell(row) for row in accuracies}
     models = {cell[:2] for cell in there}
-    seeds: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for row in missing:
-        seeds[_cell(row)].append(row["seeds"])
+    seeds: dict[Cell, list[str]] = defaultdict(list)
+    for runs in recipe.missing:
+        seeds[_cell(runs)].append(runs.seeds)
     sizes: Groups = defaultdict(dict)
     for cell, blocks in seeds.items():
         dataset, model, size = cell
         text = spell_size(size) + (f" ({_spell_seeds(blocks)})" if cell in there else "")
-        title = titles.get(model, model)
         if cell[:2] in models:
-            sizes[dataset, title][text] = None
+            sizes[dataset, recipe.title(model)][text] = None
         else:
-            sizes[dataset, f"all of {title}"] = {}
-    return _phrases(sizes, titles, [*missing, *accuracies])
+            sizes[dataset, f"all of {recipe.title(model)}"] = {}
+    datasets = [runs.dataset for runs in recipe.missing] + [row.dataset for row in accuracies]
+    return _phrases(sizes, recipe, datasets)
 
 
-def name_unpaired(accuracies: Sequence[Row], gaps: Sequence[Row], recipe: Row) -> list[str]:
+def name_unpaired(
+    recipe: NamingRecipe, accuracies: Sequence[AccuracyRow], gaps: Sequence[GapRow]
+) -> list[str]:
     """Return what has no gap, as the reference has no run with the same seed: ["LSTM at 250"].
 
     A size at which no model has one is named once.
     """
-    titles = recipe.get("titles", {})
     paired = {_cell(row) for row in gaps}
-    compared = {(row["dataset"], row["size"]) for row in gaps}
+    compared = {(row.dataset, row.size) for row in gaps}
     alone: Groups = defaultdict(dict)
     for row in accuracies:
-        if row["model"] != recipe["reference"] and _cell(row) not in paired:
-            some = (row["dataset"], row["size"]) in compared
-            who = titles.get(row["model"], row["model"]) if some else "all models"
-            alone[row["dataset"], who][spell_size(row["size"])] = None
-    return _phrases(alone, titles, accuracies)
+        if row.model != recipe.reference and _cell(row) not in paired:
+            some = (row.dataset, row.size) in compared
+            who = recipe.title(row.model) if some else "all models"
+            alone[row.dataset, who][spell_size(row.size)] = None
+    return _phrases(alone, recipe, (row.dataset for row in accuracies))
 
 
 def spell_size(size: str) -> str:
@@ -69,25 +71,26 @@ def spell_size(size: str) -> str:
     return f"{int(size):,}" if size.isdecimal() else size
 
 
-def _cell(row: Row) -> tuple[str, str, str]:
-    return row["dataset"], row["model"], row["size"]
+def join_names(names: Sequence[str]) -> str:
+    """Return names in a sentence: "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _cell(row: AccuracyRow | GapRow | MissingRuns) -> Cell:
+    return row.dataset, row.model, row.size
 
 
 def _spell_seeds(blocks: Sequence[str]) -> str:
-    one = len(blocks) == 1 and blocks[0].isdecimal()
-    return f"seed{'' if one else 's'} {', '.join(blocks)}"
+    single = len(blocks) == 1 and blocks[0].isdecimal()
+    return f"seed{'' if single else 's'} {', '.join(blocks)}"
 
 
-def _phrases(groups: Groups, titles: Titles, rows: Sequence[Row]) -> list[str]:
-    """Return "who at sizes on data set"; the data set where `rows` have several."""
-    several = len({row["dataset"] for row in rows}) > 1
+def _phrases(groups: Groups, recipe: NamingRecipe, datasets: Iterable[str]) -> list[str]:
+    """Return "who at sizes on data set"; the data set where there are several `datasets`."""
+    several = len(set(datasets)) > 1
     return [
         who
-        + (f" at {_and(list(sizes))}" if sizes else "")
-        + (f" on {titles.get(dataset, dataset)}" if several else "")
+        + (f" at {join_names(list(sizes))}" if sizes else "")
+        + (f" on {recipe.title(dataset)}" if several else "")
         for (dataset, who), sizes in groups.items()
     ]
-
-
-def _and(items: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))

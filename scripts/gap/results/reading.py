@@ -57,13 +57,18 @@ class NamingRecipe(SharedRecipe):
 
     @property
     def reference_title(self) -> str:
-        """The reference as people read it."""
+        """The reference's name in texts for people."""
         return self.title(self.reference)
+
+    @property
+    def percent(self) -> str:
+        """The confidence as a text: "95 %"."""
+        return f"{100 * self.confidence:g} %"
 
     @property
     def interval(self) -> str:
         """What intervals are called: "95 % interval"."""
-        return f"{100 * self.confidence:g} % interval"
+        return f"{self.percent} interval"
 
 
 class ReadingRecipe(NamingRecipe):
@@ -80,9 +85,14 @@ class ReadingRecipe(NamingRecipe):
     seeds: Mapping[str, Sequence[str]] = {}
 
     @property
-    def spelled_margin(self) -> str:
+    def margin_text(self) -> str:
         """The margin with its unit: "1 point"."""
-        return f"{self.margin:g} point" if self.margin == 1 else f"{self.margin:g} points"
+        return spell_margin(self.margin)
+
+
+def spell_margin(margin: float) -> str:
+    """Return a margin with its unit: "1 point"."""
+    return f"{margin:g} {'point' if margin == 1 else 'points'}"
 
 
 AnyRecipe = TypeVar("AnyRecipe", bound=Block)

@@ -1,0 +1,88 @@
+"""The sections on the data, on runs that are missing, and on how intervals were made."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import defaultdict
+
+from gap.report.sections import Paragraph, Part, Section, Table
+from gap.results.findings import Findings
+from gap.results.missing import count_missing, name_unpaired, spell_size
+from gap.results.study_record import Card
+
+MISSING = "What is missing"
+
+
+def notice(findings: Findings) -> str:
+    """Return a line that says that runs are missing; empty where all are there."""
+    missing = findings.recipe.missing
+    if not missing:
+        return ""
+    count = count_missing(missing, findings.accuracies)
+    return f'Preliminary: {count} (listed under "{MISSING}").\n'
+
+
+def missing(findings: Findings) -> Section | None:
+    """Return a table of the runs that are missing, and what has no gap for that."""
+    blocks: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for runs in findings.recipe.missing:
+        blocks[runs.dataset, runs.model, runs.size].append(runs.seeds)
+    rows = [
+        [findings.title(dataset), findings.title(model), spell_size(size), ", ".join(seeds)]
+        for (dataset, model, size), seeds in blocks.items()
+    ]
+    parts: list[Part] = []
+    if rows:
+        parts.append(Table(["Data set", "Model", "Labels", "Seeds"], rows, frozenset({2})))
+    if unpaired := name_unpaired(findings.recipe, findings.accuracies, findings.gaps):
+        text = (
+            f"No gap can be told here, because {findings.reference} has no run with the same seed: "
+            f"{'; '.join(unpaired)}."
+        )
+        parts.append(Paragraph(text))
+    return Section("missing", MISSING, parts) if parts else None
+
+
+def data(findings: Findings) -> Section | None:
+    """Return how many rows each data set has, and whose they are."""
+    if not findings.cards:
+        return None
+    header = ["Data set", "Rows to train on", "Rows to test on", "Set aside", "Words read"]
+    rows = [_card_cells(findings, card) for card in findings.cards]
+    origins = [
+        Paragraph(f"{findings.title(card['dataset'])}: {card['origin']}")
+        for card in findings.cards
+        if card.get("origin")
+    ]
+    table = Table([*header, "Labels"], rows, frozenset({1, 2, 3, 4}))
+    return Section("data", "Data", [table, *origins])
+
+
+def _card_cells(findings: Findings, card: Card) -> list[str]:
+    return [
+        findings.title(card["dataset"]),
+        f"{card['pool']['rows']:,}",
+        f"{card['test']['rows']:,}",
+        f"{sum(card.get('rejected', {}).values()):,}",
+        str(card.get("text_budget", {}).get("words", "all")),
+        textwrap.shorten(", ".join(card["labels"]), 30, placeholder=" ..."),
+    ]
+
+
+def intervals(findings: Findings) -> Section:
+    """Return how the intervals were made, and when a difference is said to be clear."""
+    wrong = f"{100 - 100 * findings.recipe.confidence:g} %"
+    texts = [
+        "Seeds and test examples are both treated as random draws. An analysis of variance (seeds "
+        "by test examples) tells how much of the variance of a mean comes from seeds and how much "
+        "from test examples. Each of the two has an interval of its own (Student's t), and their "
+        "half-widths add up in squares (Banerjee 1960). With 2 seeds the interval is wide, because "
+        "two seeds say little about all others. With 1 seed it covers test examples only and is "
+        "too narrow, because it leaves out how much results vary between seeds.",
+        f'A difference is called "clear" where the gap is known to be larger than '
+        f'{findings.margin}, and "none" where it is known to be smaller, whichever model is ahead; '
+        f'otherwise it is "unclear". At most {wrong} of the differences that are called clear or '
+        "none are expected to be wrong (false discovery rate, Benjamini and Hochberg 1995). An "
+        "interval holds for its own gap only, not for all gaps together.",
+    ]
+    return Section("intervals", "How the intervals were made", list(map(Paragraph, texts)))

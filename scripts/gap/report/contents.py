@@ -1,0 +1,44 @@
+"""All sections of a study's summary and report, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gap.report.accuracy import accuracy, published
+from gap.report.answer import answer, explanation, other_comparisons
+from gap.report.background import data, intervals, missing, notice
+from gap.report.gaps import crossings, gaps
+from gap.report.inference import inference
+from gap.report.mistakes import learning, mistakes
+from gap.report.origins import methods_section, origins, references
+from gap.report.sections import Document, Section
+from gap.report.tried import tried
+from gap.report.verdict import verdict
+from gap.results.findings import Findings
+
+# A section is None where the findings have nothing to tell in it, or where a program did not read
+# what it takes: the summary reads less than the report.
+SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
+    verdict,
+    other_comparisons,
+    gaps,
+    crossings,
+    accuracy,
+    published,
+    tried,
+    inference,
+    mistakes,
+    learning,
+    data,
+    missing,
+    intervals,
+    methods_section,
+    references,
+    origins,
+)
+
+
+def document(findings: Findings) -> Document:
+    """Return the answer, an explanation and all sections that there is something to tell in."""
+    sections = [section for build in SECTIONS if (section := build(findings))]
+    return Document(notice(findings) + answer(findings), explanation(findings), sections)

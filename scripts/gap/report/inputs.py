@@ -1,0 +1,105 @@
+"""The files that the summary and the report are made of, as options of a program."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from gap.results.findings import Findings
+from gap.results.reading import NamingRecipe, ReadingRecipe, recipe_option
+from gap.results.rows import (
+    AccuracyRow,
+    AgreementRow,
+    CalibrationRow,
+    CrossingRow,
+    CurveRow,
+    ExampleRow,
+    ForecastRow,
+    GapRow,
+    HistoryRow,
+    LabelRow,
+    LatencyRow,
+    LengthRow,
+    Row,
+    ScoreRow,
+    TrialRow,
+)
+from gap.results.tables import read_rows, study_order
+from gap.run.json import read_json
+
+# What the summary is made of, and what the report has beside, by the fields of Findings.
+SUMMARISED = ("scores", "accuracies", "gaps", "trials", "latencies", "crossings", "forecasts")
+REPORTED = (
+    *SUMMARISED,
+    *("curves", "calibration", "labels", "lengths", "agreements", "examples", "histories"),
+)
+KEYS = (
+    "JSON: reference, margin (points), confidence (0..1), and optionally datasets and models, "
+    "lists of names in order, titles {name: text}, compared, the model that the first sentence is "
+    "about, missing, a list of {dataset, model, size, seeds}: the runs that are not done, "
+    "published, a list of {dataset, model, size, accuracy, source, note}, and seeds {model: its "
+    "blocks of seeds}"
+)
+TableRow = TypeVar("TableRow", bound=Row)
+
+
+def add_options(parser: argparse.ArgumentParser, tables: Sequence[str]) -> None:
+    """Add the options of the recipe, of the tables and of the cards."""
+    parser.add_argument("--recipe", required=True, type=recipe_option(ReadingRecipe), help=KEYS)
+    for name in tables:
+        parser.add_argument(f"--{name}", required=True, help="CSV table of the study")
+    parser.add_argument("--cards", required=True, nargs="+", help="JSON cards of prepare.py")
+
+
+def read_summarised(options: argparse.Namespace) -> Findings:
+    """Return what the summary is made of.
+
+    Raises UserError where a file is not a table of its kind.
+    """
+    recipe: ReadingRecipe = options.recipe
+    return Findings(
+        recipe=recipe,
+        scores=read_in_order(options.scores, ScoreRow, recipe),
+        accuracies=read_in_order(options.accuracies, AccuracyRow, recipe),
+        gaps=read_in_order(options.gaps, GapRow, recipe),
+        trials=read_in_order(options.trials, TrialRow, recipe),
+        latencies=read_in_order(options.latencies, LatencyRow, recipe),
+        crossings=read_in_order(options.crossings, CrossingRow, recipe),
+        forecasts=read_in_order(options.forecasts, ForecastRow, recipe),
+        cards=[read_json(path) for path in options.cards],
+    )
+
+
+def read_reported(options: argparse.Namespace) -> Findings:
+    """Return what the report is made of: all of the summary's tables, and more.
+
+    Raises UserError where a file is not a table of its kind.
+    """
+    recipe: ReadingRecipe = options.recipe
+    return replace(
+        read_summarised(options),
+        curves=read_in_order(options.curves, CurveRow, recipe),
+        calibration=read_in_order(options.calibration, CalibrationRow, recipe),
+        labels=read_in_order(options.labels, LabelRow, recipe),
+        lengths=read_in_order(options.lengths, LengthRow, recipe),
+        agreements=read_in_order(options.agreements, AgreementRow, recipe),
+        examples=read_in_order(options.examples, ExampleRow, recipe),
+        histories=read_in_order(options.histories, HistoryRow, recipe),
+        record=read_json(options.provenance),
+        references=Path(options.references).read_text(encoding="utf-8"),
+    )
+
+
+def read_in_order(path: str, row_class: type[TableRow], recipe: NamingRecipe) -> list[TableRow]:
+    """Return the rows of a table in the study's order."""
+    return study_order(read_rows(path, row_class), recipe)
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a file; its folder is made where it is not there."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")

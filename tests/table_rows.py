@@ -1,0 +1,28 @@
+"""Rows of a study's tables for tests: what a test does not say is filled in."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import Any, TypeVar
+
+from gap.results.rows import Row
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+FILLED: dict[object, Any] = {str: "", int: 1, float: 0.0, bool: False}
+
+
+def row_of(row_class: type[AnyRow], **values: Any) -> AnyRow:
+    """Return a row with these fields; the others are 1, 0.0, False, empty, or None where may be."""
+    hints = typing.get_type_hints(row_class)
+    names = [field.name for field in dataclasses.fields(row_class)]
+    return row_class(**{name: _filled(hints[name]) for name in names} | values)
+
+
+def _filled(hint: Any) -> Any:
+    options = typing.get_args(hint)
+    if type(None) in options:
+        return None
+    if hint in FILLED:
+        return FILLED[hint]
+    return options[0] if typing.get_origin(hint) is typing.Literal else {}
