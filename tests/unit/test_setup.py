@@ -76,19 +76,28 @@ def pins(family: str) -> dict[str, Version]:
 
 
 @cache
-def imported_modules(path: Path) -> frozenset[str]:
-    """Every module that a program names in an import, its own local modules' imports included."""
+def names_imported(path: Path) -> frozenset[str]:
+    """Every module that a file names in an import."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    for name in sorted(names):
-        for local in local_files(name):
-            if local != path:
-                names |= imported_modules(local)
     return frozenset(names)
+
+
+def imported_modules(program: Path) -> set[str]:
+    """Every module that a program names in an import, its own local modules' imports included."""
+    names: set[str] = set()
+    waiting, seen = [program], {program}
+    while waiting:
+        imported = names_imported(waiting.pop())
+        names |= imported
+        local = {path for name in imported for path in local_files(name)} - seen
+        seen |= local
+        waiting.extend(local)
+    return names
 
 
 def local_files(module: str) -> Iterator[Path]:
