@@ -15,6 +15,9 @@ from pathlib import Path
 import gap
 import pytest
 import yaml
+from gap.models.family import family_names
+from gap.run.definitions import Code
+from gap.run.reach import Reached, reach
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -75,11 +78,17 @@ def pins(family: str) -> dict[str, Version]:
     }
 
 
+def reached(program: str, families: list[str]) -> Reached:
+    """What a program reaches with models of these families."""
+    return reach(Code(ROOT / "scripts"), program, frozenset(families))
+
+
 @cache
-def names_imported(path: Path) -> frozenset[str]:
-    """Every module that a file names in an import."""
+def names_imported(path: Path, at_the_top: bool = False) -> frozenset[str]:
+    """Every module that a file names in an import, or in one that is done when it is loaded."""
+    tree = ast.parse(path.read_text())
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in tree.body if at_the_top else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -87,12 +96,17 @@ def names_imported(path: Path) -> frozenset[str]:
     return frozenset(names)
 
 
-def imported_modules(program: Path) -> set[str]:
+def modules_loaded(program: Path) -> set[str]:
+    """Every module that is loaded before a program begins."""
+    return imported_modules(program, at_the_top=True)
+
+
+def imported_modules(program: Path, at_the_top: bool = False) -> set[str]:
     """Every module that a program names in an import, its own local modules' imports included."""
     names: set[str] = set()
     waiting, seen = [program], {program}
     while waiting:
-        imported = names_imported(waiting.pop())
+        imported = names_imported(waiting.pop(), at_the_top)
         names |= imported
         local = {path for name in imported for path in local_files(name)} - seen
         seen |= local
@@ -107,8 +121,13 @@ def local_files(module: str) -> Iterator[Path]:
 
 def packages_of(program: Path) -> set[str]:
     """The distributions, as pip names them, whose modules a program imports."""
+    return distributions_of(imported_modules(program))
+
+
+def distributions_of(modules: set[str]) -> set[str]:
+    """The distributions, as pip names them, of modules; those of Python and our own have none."""
     known = packages_distributions()
-    tops = {name.split(".")[0] for name in imported_modules(program)}
+    tops = {name.split(".")[0] for name in modules}
     foreign = {top for top in tops - sys.stdlib_module_names if not any(local_files(top))}
     return {canonicalize_name(known[top][0]) for top in foreign}
 
@@ -153,10 +172,20 @@ def test_environment_has_the_versions_of_the_lock(family: str) -> None:
     assert pins(family) == {name: versions[name] for name in pins(family)}
 
 
+def packages_needed(program: Path) -> set[str]:
+    """The distributions that a program needs, whatever family a model is of.
+
+    They are those that its definitions use, and those that are imported before it begins: a family
+    imports torch only once it trains, which programs that describe it never ask for.
+    """
+    used = reached(program.stem, family_names()).packages
+    return distributions_of({*used, *modules_loaded(program)})
+
+
 @pytest.mark.parametrize("family", PROGRAMS)
 def test_environment_has_what_its_programs_import(family: str) -> None:
     for name in PROGRAMS[family]:
-        missing = packages_of(ROOT / "scripts" / f"{name}.py") - pins(family).keys()
+        missing = packages_needed(ROOT / "scripts" / f"{name}.py") - pins(family).keys()
         assert not missing, f"{name}.py imports what envs/{family}.yaml lacks"
 
 

@@ -48,7 +48,7 @@ class Reached:
             for piece in pieces
             for ends in piece.targets
             for end in ends
-            if isinstance(end, str)
+            if isinstance(end, str) and not end.startswith("module ")
         }
         return frozenset(named.union(*(piece.packages for piece in pieces)))
 
