@@ -24,7 +24,7 @@ from gap.run.program import run
 GOAL = 0.20
 CLOCK = Path(__file__).resolve().parent / "clock"
 # What a study needs of the repository is the rest.
-LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "results", "logs", "benchmarks", "tests")
+LEFT_OUT = {"results", "logs", "benchmarks", "tests"}
 
 Record = dict[str, Any]
 
@@ -42,7 +42,13 @@ class Study:
 
 def copy_repository(folder: Path, results: Path) -> None:
     """Copy the workflow into `folder`, and of `results` the sources, if there are any."""
-    shutil.copytree(ROOT, folder, ignore=LEFT_OUT, dirs_exist_ok=True)
+
+    def ignore(parent: str, names: list[str]) -> set[str]:
+        # Only at the top: a room of the code is called results, too.
+        left_out = LEFT_OUT if Path(parent) == ROOT else set()
+        return {name for name in names if name.startswith(".") or name in left_out}
+
+    shutil.copytree(ROOT, folder, ignore=ignore, dirs_exist_ok=True)
     if (results / "sources").is_dir():
         shutil.copytree(results / "sources", folder / "results" / "sources", dirs_exist_ok=True)
 

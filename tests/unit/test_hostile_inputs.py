@@ -39,6 +39,7 @@ from hypothesis import strategies as st
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
+from tiny_study import PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE: dict[str, Any] = {
@@ -1015,7 +1016,7 @@ model_zoo:
 @pytest.mark.workflow
 def test_no_text_of_a_config_reaches_the_shell(work):
     """Through the rules themselves, whose commands quote what they are given."""
-    for part in ("Snakefile", "config.yaml", "rules", "scripts", "schemas", "profiles", "envs"):
+    for part in PARTS:
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, part)
         else:

@@ -357,7 +357,7 @@ class PrepareRecipe(Rows):
     """What decides the rows of a data set; `test` is None where the test set has its own source."""
 
     name: Name
-    test: Omittable[SpelledSize] = None
+    test: str | None = None
 
     @classmethod
     def of(cls, name: str, dataset: Dataset) -> PrepareRecipe:
