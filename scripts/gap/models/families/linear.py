@@ -63,9 +63,6 @@ optimisation: {inverse_regularisation: [1.0, 10.0]}
 class Model(FeatureRegression[Recipe]):
     """See Family: a logistic regression on the TF-IDF of words and phrases."""
 
-    costly = ("longest_phrase", "max_features")
-    weight_files = 3
-
     def __init__(self, recipe: Recipe, job: Job | None = None) -> None:
         super().__init__(recipe, job)
         # What decided the last features, and they: trials that differ in the fit share them.
@@ -149,6 +146,16 @@ class Model(FeatureRegression[Recipe]):
         return f"logistic regression on TF-IDF weights of phrases of up to {longest} words"
 
     # ------------------------------------------------------------ what it takes
+
+    @property
+    def costly(self) -> tuple[str, ...]:
+        """See Family.costly."""
+        return ("longest_phrase", "max_features")
+
+    @property
+    def weight_files(self) -> int:
+        """See Family.weight_files: weights with their config, phrases, their weights."""
+        return 3
 
     def count_parameters(self, workload: Workload) -> ParameterCount:
         """See Family.count_parameters."""
