@@ -25,11 +25,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NotRequired, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from gap.models import families
 from gap.models.workload import Assumption, Memory, ParameterCount, SpeedClaim, Workload
 from gap.study.recipes import ModelRecipe
+from gap.study.tuning import Evaluation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,18 +43,6 @@ if TYPE_CHECKING:
     Matrix = npt.NDArray[np.float32]
 
 R = TypeVar("R", bound=ModelRecipe)
-
-
-class Evaluation(TypedDict):
-    """What validation said, of networks at a step.
-
-    `loss` is the mean negative log-probability of the true label in nats, None if it is not finite;
-    `accuracy` is the share of texts that were right.
-    """
-
-    step: NotRequired[int]
-    loss: float | None
-    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -182,7 +171,7 @@ class Family(ABC, Generic[R]):
         """Return the floating-point operations of scoring the rows with one seed's model."""
 
     @abstractmethod
-    def memory(self, workload: Workload, gpus: int) -> Memory:
+    def training_memory(self, workload: Workload, gpus: int) -> Memory:
         """Return the bytes that a training takes with so many GPUs; with 0, on the CPU."""
 
     @abstractmethod

@@ -7,10 +7,11 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from gap.models.family import Evaluation, Family, Folders
+from gap.models.family import Family, Folders
 from gap.models.workload import Assumption, Memory, Workload
 from gap.study.recipes import GradientDescent, ModelRecipe
 from gap.study.schedule import per_epoch, schedule
+from gap.study.tuning import Evaluation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,8 +161,8 @@ class Network(Family[R]):
     def step_bytes(self, workload: Workload, texts: int, gpus: int) -> float:
         """Return the bytes that a step on so many of the longest texts keeps for its way back."""
 
-    def memory(self, workload: Workload, gpus: int) -> Memory:
-        """See Family.memory."""
+    def training_memory(self, workload: Workload, gpus: int) -> Memory:
+        """See Family.training_memory."""
         weights = self.count_parameters(workload).everything
         state = WEIGHT_BYTES + (BUCKET_BYTES if gpus > 1 else 0)
         return Memory(

@@ -162,8 +162,8 @@ class Model(FeatureRegression[Recipe]):
         """See FeatureRegression.fitted_products."""
         return workload.encoder.hidden_size * workload.labels
 
-    def memory(self, workload: Workload, gpus: int) -> Memory:
-        """See Family.memory."""
+    def training_memory(self, workload: Workload, gpus: int) -> Memory:
+        """See Family.training_memory."""
         encoder, weights = workload.encoder, self.count_parameters(workload).everything
         layer = encoder.layer_bytes(workload.longest, on_gpu=gpus > 0)
         return Memory(
