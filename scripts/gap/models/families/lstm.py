@@ -162,9 +162,9 @@ class Model(Network[Recipe]):
         return SpeedClaim(
             reference="transformer",
             text=(
-                "Wang, Khabsa and Ma (2020) found LSTMs at least 20 times as fast as RoBERTa at "
-                "inference; so says a summary of their paper, which names neither hardware nor "
-                "batches. Theirs are other models."
+                "According to a summary of their paper, Wang, Khabsa and Ma (2020) found that "
+                "LSTMs are at least 20 times as fast as RoBERTa at inference. The summary names "
+                "neither hardware nor batch size, and theirs are other models than those here."
             ),
         )
 
