@@ -186,7 +186,7 @@ def where(plan: Plan) -> str:
 
 def origin(plan: Plan, model: str) -> str:
     """Return how a rate of the plan came about."""
-    assumption = plan.family(model).assumption
+    assumption = plan.family(model).assumption()
     return assumption.origin if assumption and plan.measured["device"] == "cpu" else "measured"
 
 
@@ -194,7 +194,7 @@ def assumptions_of(plan: Plan) -> list[Assumption]:
     """Return what is assumed of GPUs as long as none was measured, each once."""
     if plan.measured["device"] != "cpu":
         return []
-    assumptions = [plan.family(model).assumption for model in plan.config["models"]]
+    assumptions = [plan.family(model).assumption() for model in plan.config["models"]]
     return list(dict.fromkeys(filter(None, assumptions)))
 
 
@@ -332,7 +332,7 @@ def idle(plan: Plan) -> str:
     """Return a sentence on models that are assumed to use little of a GPU, if there are any."""
     sentences = ""
     for assumption in assumptions_of(plan):
-        models = [m for m in plan.config["models"] if plan.family(m).assumption == assumption]
+        models = [m for m in plan.config["models"] if plan.family(m).assumption() == assumption]
         shares = [plan.rate(model) / plan.value("gpu_peak") for model in models]
         if max(shares) < BUSY:
             sentences += (

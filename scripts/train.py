@@ -15,7 +15,6 @@ from gap.data.checkpoints import checkpoint_folder
 from gap.data.sampling import Subsample, read_subsamples
 from gap.models.family import (
     AnyFamily,
-    Evaluation,
     Folders,
     Job,
     family_of,
@@ -30,7 +29,7 @@ from gap.run.program import run
 from gap.run.runstate import keep, restore, state_folder
 from gap.run.stopping import stop_at_once
 from gap.study.recipes import ModelRecipe
-from gap.study.tuning import Trial, Value, best_evaluation, choose, trials_of
+from gap.study.tuning import Evaluation, Trial, Value, best_evaluation, choose, trials_of
 
 # In the folder of a seed: the reports of its finished trials, and work that all of them use.
 REPORTS = "trials.json"

@@ -193,7 +193,8 @@ class Plan:
             return self.speed(model)
         family = self.family(model)
         full = self.value("gpu_peak") * self.share(model) * self.value("transformer_factor")
-        assumed = self.value(family.assumption.value) if family.assumption else None
+        assumption = family.assumption()
+        assumed = self.value(assumption.value) if assumption else None
         workload = self.workload(model, self.config["datasets"][0])
         return family.gpu_rate(workload, full, assumed)
 

@@ -63,7 +63,7 @@ def memory_mb(family: AnyFamily, workload: Workload, gpus: int = 0) -> tuple[int
     number is 0. Each GPU has a process of its own. Rounded up to whole 100 MB. Where the recipe
     lists several values the largest counts.
     """
-    need = family_of(largest(family.recipe)).memory(workload, gpus)
+    need = family_of(largest(family.recipe)).training_memory(workload, gpus)
     data = workload.rows * ROW_BYTES + need.data
     if not (gpus and family.uses_gpu):
         everything = data + need.ids + need.model + need.batch

@@ -25,11 +25,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NotRequired, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from gap.models import families
 from gap.models.workload import Assumption, Memory, ParameterCount, SpeedClaim, Workload
 from gap.study.recipes import ModelRecipe
+from gap.study.tuning import Evaluation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,18 +43,6 @@ if TYPE_CHECKING:
     Matrix = npt.NDArray[np.float32]
 
 R = TypeVar("R", bound=ModelRecipe)
-
-
-class Evaluation(TypedDict):
-    """What validation said, of networks at a step.
-
-    `loss` is the mean negative log-probability of the true label in nats, None if it is not finite;
-    `accuracy` is the share of texts that were right.
-    """
-
-    step: NotRequired[int]
-    loss: float | None
-    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -95,6 +84,8 @@ class Folders:
 class Family(ABC, Generic[R]):
     """All that the workflow asks about one model; one object for each recipe.
 
+    Class attributes count as code of `train`; what only plans or describes is a method.
+
     `recipe` is an entry of `model_zoo`. It may list several values where it tunes; those methods
     that say so are asked with such a recipe, all others with one value for each setting. `job` has
     the files of a training or prediction; whoever only plans or describes leaves it out. The object
@@ -105,16 +96,6 @@ class Family(ABC, Generic[R]):
     uses_gpu: ClassVar[bool] = False
     # Whether several processes, one for each GPU, can train one run together, each calling `train`.
     divisible: ClassVar[bool] = False
-    # Those of the settings that a recipe may list that decide how long a trial takes.
-    costly: ClassVar[tuple[str, ...]] = ()
-    # How n GPUs shorten a training: they are n to the power of this faster.
-    speed_up: ClassVar[float] = 0.0
-    # Files of the weights of one seed.
-    weight_files: ClassVar[int] = 1
-    # Where a plan takes its speed on a GPU from as long as none was measured.
-    assumption: ClassVar[Assumption | None] = None
-    # What a paper says of its speed at inference.
-    speed_claim: ClassVar[SpeedClaim | None] = None
 
     def __init__(self, recipe: R, job: Job | None = None) -> None:
         self.recipe = recipe
@@ -158,7 +139,17 @@ class Family(ABC, Generic[R]):
         The recipe may list several values; `gap.models.describing` spells them.
         """
 
+    @classmethod
+    def speed_claim(cls) -> SpeedClaim | None:
+        """Return what a paper says of the speed of such models at inference."""
+        return None
+
     # ------------------------------------------------------------ what it takes, on the safe side
+
+    @property
+    def costly(self) -> tuple[str, ...]:
+        """Those of the settings that may be tuned that decide how long a trial takes."""
+        return ()
 
     @abstractmethod
     def count_parameters(self, workload: Workload) -> ParameterCount:
@@ -180,7 +171,7 @@ class Family(ABC, Generic[R]):
         """Return the floating-point operations of scoring the rows with one seed's model."""
 
     @abstractmethod
-    def memory(self, workload: Workload, gpus: int) -> Memory:
+    def training_memory(self, workload: Workload, gpus: int) -> Memory:
         """Return the bytes that a training takes with so many GPUs; with 0, on the CPU."""
 
     @abstractmethod
@@ -195,9 +186,23 @@ class Family(ABC, Generic[R]):
         """
         return full
 
+    @property
+    def speed_up(self) -> float:
+        """How GPUs shorten a training: n of them are n to the power of this faster."""
+        return 0.0
+
+    def assumption(self) -> Assumption | None:
+        """Return where a plan takes its speed on a GPU from as long as none was measured."""
+        return None
+
     def weight_bytes(self, workload: Workload) -> float:
         """Return the bytes of one seed's trained weights on disk."""
         return 4.0 * self.count_parameters(workload).everything
+
+    @property
+    def weight_files(self) -> int:
+        """The number of files of one seed's trained weights."""
+        return 1
 
 
 # A family where its recipe's class does not matter.

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from gap.models.family import Evaluation, Family, Folders
+from gap.models.family import Family, Folders
 from gap.models.workload import Memory, Workload
 from gap.study.recipes import LogisticRegression, ModelRecipe
+from gap.study.tuning import Evaluation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,8 +107,8 @@ class FeatureRegression(Family[R]):
         """See Family.prediction_operations."""
         return self.feature_operations(workload) * workload.rows
 
-    def memory(self, workload: Workload, gpus: int) -> Memory:
-        """See Family.memory."""
+    def training_memory(self, workload: Workload, gpus: int) -> Memory:
+        """See Family.training_memory."""
         features = self.fitted_products(workload) / workload.labels
         # Texts as strings; an index and a number per feature and text, while they are sorted, too.
         texts = workload.rows * (100 + 8 * workload.tokens + 24 * features)

@@ -7,10 +7,11 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from gap.models.family import Evaluation, Family, Folders
+from gap.models.family import Family, Folders
 from gap.models.workload import Assumption, Memory, Workload
 from gap.study.recipes import GradientDescent, ModelRecipe
 from gap.study.schedule import per_epoch, schedule
+from gap.study.tuning import Evaluation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +35,17 @@ CORE_RATE = 20e9
 WEIGHT_BYTES = 16 + 2
 # Gradients in transit where several GPUs train together.
 BUCKET_BYTES = 4
+# How much of a GPU encoders keep busy, in training as in computing their states.
+ENCODER_ASSUMPTION = Assumption(
+    value="transformer_factor",
+    slower=0.5,
+    models="transformers",
+    origin="measured share, assumed factor",
+    text=(
+        "A transformer is assumed to reach on a GPU the share of the peak that it reached here, "
+        "times `transformer_factor`."
+    ),
+)
 
 
 class NetworkRecipe(ModelRecipe):
@@ -55,19 +67,6 @@ class Network(Family[R]):
 
     uses_gpu = True
     divisible = True
-    costly = ("batch_size", "max_epochs")
-    # They wait for each other's gradients.
-    speed_up = 0.9
-    assumption = Assumption(
-        value="transformer_factor",
-        slower=0.5,
-        models="transformers",
-        origin="measured share, assumed factor",
-        text=(
-            "A transformer is assumed to reach on a GPU the share of the peak that it reached "
-            "here, times `transformer_factor`."
-        ),
-    )
 
     @abstractmethod
     def build(self, recipe: R, texts: EncodedTexts) -> PreTrainedModel:
@@ -132,6 +131,11 @@ class Network(Family[R]):
 
     # ------------------------------------------------------------ what it takes
 
+    @property
+    def costly(self) -> tuple[str, ...]:
+        """See Family.costly."""
+        return ("batch_size", "max_epochs")
+
     def forward_operations(self, workload: Workload) -> float:
         """Return the floating-point operations of one text's way through the network."""
         return 2.0 * self.count_parameters(workload).products * workload.tokens
@@ -157,8 +161,8 @@ class Network(Family[R]):
     def step_bytes(self, workload: Workload, texts: int, gpus: int) -> float:
         """Return the bytes that a step on so many of the longest texts keeps for its way back."""
 
-    def memory(self, workload: Workload, gpus: int) -> Memory:
-        """See Family.memory."""
+    def training_memory(self, workload: Workload, gpus: int) -> Memory:
+        """See Family.training_memory."""
         weights = self.count_parameters(workload).everything
         state = WEIGHT_BYTES + (BUCKET_BYTES if gpus > 1 else 0)
         return Memory(
@@ -176,6 +180,15 @@ class Network(Family[R]):
         settings = self.recipe.optimisation
         share = math.ceil(settings.batch_size / max(gpus, 1))
         return min(share, settings.device_batch_size or share)
+
+    @property
+    def speed_up(self) -> float:
+        """See Family.speed_up: GPUs wait for each other's gradients."""
+        return 0.9
+
+    def assumption(self) -> Assumption:
+        """See Family.assumption."""
+        return ENCODER_ASSUMPTION
 
     def core_rate(self, cores: int) -> float:
         """See Family.core_rate. Threads of one network wait for each other: two did 1.5's work."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gap.models.family import Evaluation
 from gap.study.recipes import LogisticRegression
+from gap.study.tuning import Evaluation
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

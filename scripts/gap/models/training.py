@@ -38,7 +38,6 @@ from gap.models.batching import (
     PartSampler,
 )
 from gap.models.dropout import DividedDropout, fast_dropout
-from gap.models.family import Evaluation
 from gap.models.hardware import loading_processes, native_bf16
 from gap.models.inference import log_scores
 from gap.run.durable import flush
@@ -47,6 +46,7 @@ from gap.run.processes import is_first, largest, rank_and_count, total
 from gap.run.stopping import StopRequest, stop_when_saved
 from gap.study.recipes import GradientDescent
 from gap.study.schedule import per_epoch, schedule
+from gap.study.tuning import Evaluation
 
 # What a killed training loses at most; saving a large model takes seconds.
 SECONDS_BETWEEN_CHECKPOINTS = 600

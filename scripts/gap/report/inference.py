@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gap.models.family import family_class
 from gap.report.figures import cost_figures
 from gap.report.sections import Figures, Paragraph, Section
 from gap.report.tables import by_dataset
@@ -12,11 +13,6 @@ from gap.results.findings import Findings
 from gap.results.rows import LatencyRow
 
 HEADER = ["Model", "Parameters", "ms", "95 %", "Tokens", "Faster", "Texts/s", "Faster", "Front"]
-CLAIM = (
-    "According to a summary of their paper, Wang, Khabsa and Ma (2020) found that LSTMs are at "
-    "least 20 times as fast as RoBERTa at inference. The summary names neither hardware nor batch "
-    "size, and theirs are other models than those here."
-)
 
 
 def inference(findings: Findings) -> Section | None:
@@ -77,16 +73,17 @@ def _times(factor: float | None) -> str:
 
 
 def _claim(findings: Findings) -> str:
-    """Return what a paper says of it, and what was measured here; empty where neither is."""
+    """Return what papers say of it, and what was measured here; empty where neither is."""
     families = {row.model: row.family for row in findings.latencies}
-    measured = [
-        ratios
-        for model, family in families.items()
-        if family == "lstm" and (ratios := _ratios(findings, model))
-    ]
-    if families.get(findings.recipe.reference) != "transformer" or not measured:
-        return ""
-    return f"{CLAIM} Here, compared with {findings.reference}: {'; '.join(measured)}."
+    measured: dict[str, list[str]] = {}
+    for model, family in families.items():
+        claim, ratios = family_class(family).speed_claim(), _ratios(findings, model)
+        if claim and ratios and claim.reference == families.get(findings.recipe.reference):
+            measured.setdefault(claim.text, []).append(ratios)
+    return " ".join(
+        f"{text} Here, compared with {findings.reference}: {'; '.join(ratios)}."
+        for text, ratios in measured.items()
+    )
 
 
 def _ratios(findings: Findings, model: str) -> str:

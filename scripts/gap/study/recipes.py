@@ -132,7 +132,7 @@ class ModelRecipe(Block):
 
     def name_in(self, zoo: Literal["checkpoint_zoo", "vocabulary_zoo"]) -> str | None:
         """Return the name of the checkpoint or vocabulary that the model uses; None without one."""
-        return getattr(self, zoo.removesuffix("_zoo"), None)
+        return dict(self).get(zoo.removesuffix("_zoo"))
 
     def deciding(self) -> dict[str, object]:
         """Return what decides the model's results: all but its seeds and its name in charts."""

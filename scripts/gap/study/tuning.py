@@ -11,7 +11,7 @@ import math
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NotRequired, TypedDict, TypeVar
 
 from gap.study.fields import Tuned
 from gap.study.recipes import Block, ModelRecipe
@@ -22,6 +22,18 @@ Value = float | int | str
 Report = TypeVar("Report", bound=Mapping[str, Any])
 B = TypeVar("B", bound=Block)
 V = TypeVar("V")
+
+
+class Evaluation(TypedDict):
+    """What validation said, of networks at a step.
+
+    `loss` is the mean negative log-probability of the true label in nats, None if it is not finite;
+    `accuracy` is the share of texts that were right.
+    """
+
+    step: NotRequired[int]
+    loss: float | None
+    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -40,7 +52,7 @@ def values_of(setting: V) -> list[V]:
 
 def tuned_values(block: Block) -> dict[str, list[Value]]:
     """Return the values to try of each key that has several: a model's own keys come first."""
-    settings = {key: getattr(block, key) for key in sorted(type(block).model_fields)}
+    settings = dict(block)
     tuned = {key: settings[key] for key in tunable(block) if isinstance(settings[key], list)}
     for inner in settings.values():
         if isinstance(inner, Block):
@@ -77,8 +89,7 @@ def trial(recipe: ModelRecipe, number: int) -> Trial:
 def with_settings(block: B, settings: Mapping[str, Value]) -> B:
     """Return a recipe, or a block of one, with these values wherever their keys stand in it."""
     changed: dict[str, object] = {}
-    for key in type(block).model_fields:
-        value = getattr(block, key)
+    for key, value in block:
         if isinstance(value, Block):
             changed[key] = with_settings(value, settings)
         elif key in settings:

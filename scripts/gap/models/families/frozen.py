@@ -11,8 +11,8 @@ from pydantic import Field
 
 from gap.models.family import Folders
 from gap.models.feature_regression import FeatureRegression, RegressionRecipe
-from gap.models.network import CORE_RATE, Network
-from gap.models.workload import Memory, ParameterCount, Workload
+from gap.models.network import CORE_RATE, ENCODER_ASSUMPTION
+from gap.models.workload import Assumption, Memory, ParameterCount, Workload
 from gap.study.fields import Completed, Name
 from gap.study.recipes import LogisticRegression
 
@@ -64,8 +64,6 @@ class Model(FeatureRegression[Recipe]):
     """See Family: a logistic regression on an encoder's pooled states."""
 
     uses_gpu = True
-    # What its encoder reaches is what a network that is trained reaches.
-    assumption = Network.assumption
 
     @functools.cached_property
     def encoder(self) -> PreTrainedModel:
@@ -164,8 +162,8 @@ class Model(FeatureRegression[Recipe]):
         """See FeatureRegression.fitted_products."""
         return workload.encoder.hidden_size * workload.labels
 
-    def memory(self, workload: Workload, gpus: int) -> Memory:
-        """See Family.memory."""
+    def training_memory(self, workload: Workload, gpus: int) -> Memory:
+        """See Family.training_memory."""
         encoder, weights = workload.encoder, self.count_parameters(workload).everything
         layer = encoder.layer_bytes(workload.longest, on_gpu=gpus > 0)
         return Memory(
@@ -177,6 +175,10 @@ class Model(FeatureRegression[Recipe]):
             batch=layer * max(INFERENCE_TOKENS, workload.longest),
             saved=4 * weights,
         )
+
+    def assumption(self) -> Assumption:
+        """See Family.assumption."""
+        return ENCODER_ASSUMPTION
 
     def core_rate(self, cores: int) -> float:
         """See Family.core_rate. Nearly all of the work is the encoder's."""

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from gap.data.sampling import Subsample
     from gap.models.serving import ServedModel, TextReader
 
-# The keys of a recipe that decide what TF-IDF counts, once for all trials that agree in them.
-COUNTED = ("longest_phrase", "min_texts", "max_features")
 # Bytes of a phrase and its weight on disk.
 TERM_BYTES = 24
 
@@ -59,17 +57,19 @@ optimisation: {inverse_regularisation: [1.0, 10.0]}
         {}, validate_default=True, description="How it is fitted."
     )
 
+    @property
+    def counted(self) -> tuple[int, int, int]:
+        """What decides what TF-IDF counts, once for all trials that agree in it."""
+        return self.longest_phrase, self.min_texts, self.max_features
+
 
 class Model(FeatureRegression[Recipe]):
     """See Family: a logistic regression on the TF-IDF of words and phrases."""
 
-    costly = ("longest_phrase", "max_features")
-    weight_files = 3
-
     def __init__(self, recipe: Recipe, job: Job | None = None) -> None:
         super().__init__(recipe, job)
         # What decided the last features, and they: trials that differ in the fit share them.
-        self._counted: list[int] = []
+        self._counted: tuple[int, ...] = ()
         self._features: tuple[sp.csr_matrix, sp.csr_matrix] | None = None
         self._vectorizer: TfidfVectorizer | None = None
 
@@ -81,7 +81,7 @@ class Model(FeatureRegression[Recipe]):
 
         from gap.run.json import write_json
 
-        counted = [subsample.seed, *(getattr(recipe, key) for key in COUNTED)]
+        counted = (subsample.seed, *recipe.counted)
         if self._features is None or self._counted != counted:
             self._vectorizer, self._features = self._count(recipe, subsample)
             self._counted = counted
@@ -100,7 +100,7 @@ class Model(FeatureRegression[Recipe]):
         from gap.run.errors import UserError
 
         assert self.job.texts is not None
-        vectorizer = make_vectorizer(*(getattr(recipe, key) for key in COUNTED))
+        vectorizer = make_vectorizer(*recipe.counted)
         try:
             training = vectorizer.fit_transform(texts_at(self.job.texts, subsample.training_rows))
         except ValueError as error:
@@ -150,6 +150,16 @@ class Model(FeatureRegression[Recipe]):
 
     # ------------------------------------------------------------ what it takes
 
+    @property
+    def costly(self) -> tuple[str, ...]:
+        """See Family.costly."""
+        return ("longest_phrase", "max_features")
+
+    @property
+    def weight_files(self) -> int:
+        """See Family.weight_files: weights with their config, phrases, their weights."""
+        return 3
+
     def count_parameters(self, workload: Workload) -> ParameterCount:
         """See Family.count_parameters."""
         recipe, labels = self.recipe, workload.labels
@@ -157,16 +167,16 @@ class Model(FeatureRegression[Recipe]):
 
     def shared_operations(self, workload: Workload) -> float:
         """See Family.shared_operations."""
-        times = math.prod(len(values_of(getattr(self.recipe, key))) for key in COUNTED)
+        times = math.prod(len(values_of(setting)) for setting in self.recipe.counted)
         return times * super().shared_operations(workload)
 
-    def memory(self, workload: Workload, gpus: int) -> Memory:
-        """See Family.memory: the phrases, too."""
+    def training_memory(self, workload: Workload, gpus: int) -> Memory:
+        """See Family.training_memory: the phrases, too."""
         phrases = workload.rows * workload.tokens * self.recipe.longest_phrase
         # Different ones, before the most frequent are chosen: of film reviews' n words and pairs
         # 3.8 n^0.8 at 1,000 reviews, and 3.2 n^0.8 at 45,000.
         different = 200 * 4 * phrases**0.8
-        return Memory(data=super().memory(workload, gpus).data + different)
+        return Memory(data=super().training_memory(workload, gpus).data + different)
 
     def weight_bytes(self, workload: Workload) -> float:
         """See Family.weight_bytes: those of the phrases, too."""
