@@ -152,24 +152,60 @@ def a_module_that_nobody_imports(study):
 
 @change(trainings(12))
 def the_program_of_the_trainings(study):
-    study.edit("scripts/train.py", "def train_seed", "answer = 42\n\n\ndef train_seed")
+    study.edit("scripts/train.py", 'REPORTS = "trials.json"', 'REPORTS = "all-trials.json"')
 
 
-@change(trainings(12))
-def a_module_of_training_and_prediction(study):
-    study.edit(
-        "scripts/gap/models/batching.py", "\nclass PadBatch", "\nanswer = 42\n\n\nclass PadBatch"
-    )
+@change(trainings(8, "[bl][es][rt][tm]"))
+def a_statement_three_modules_away_from_training_and_prediction(study):
+    # Of the networks only: the linear model reaches no padding.
+    study.edit("scripts/gap/models/batching.py", "ids = np.full(mask", "ids = 0 + np.full(mask")
+
+
+@change(NOTHING)
+def an_unused_definition_in_every_module(study):
+    for path in (study.folder / "scripts").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(f"{text}\n\ndef spare(rows):\n    return rows\n", encoding="utf-8")
+
+
+@change(NOTHING)
+def a_definition_moved_to_another_module(study):
+    path = study.folder / "scripts" / "gap" / "models" / "batching.py"
+    text = path.read_text(encoding="utf-8")
+    begin, end = text.index("def divide("), text.index("class PartSampler")
+    moved = path.with_name("division.py")
+    moved.write_text(f"import itertools\n\n\n{text[begin:end].strip()}\n", encoding="utf-8")
+    text = text[:begin] + text[end:]
+    place = text.index("from gap.")
+    line = "from gap.models.division import divide\n"
+    path.write_text(text[:place] + line + text[place:], encoding="utf-8")
+
+
+@change(NOTHING)
+def a_module_renamed(study):
+    folder = study.folder / "scripts"
+    (folder / "gap/models/batching.py").rename(folder / "gap/models/batches.py")
+    for path in folder.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        renamed = text.replace("from gap.models.batching import", "from gap.models.batches import")
+        path.write_text(renamed, encoding="utf-8")
+
+
+@change(NOTHING)
+def a_message_that_no_program_of_a_rule_reaches(study):
+    study.edit("scripts/gap/config/check.py", "is no folder with a", "is not a folder with a")
 
 
 @change({**ERRORS, **GAPS, **RECORD})
 def a_module_of_the_statistics(study):
-    study.edit("scripts/gap/results/statistics.py", "\nimport numpy", "\nanswer = 42\nimport numpy")
+    study.edit(
+        "scripts/gap/results/statistics.py", "return np.stack(pairs)", "return 1 * np.stack(pairs)"
+    )
 
 
 @change({**CHARTS, **RECORD})
 def a_module_of_the_charts(study):
-    study.edit("scripts/gap/report/charts.py", "CHART_WIDTH = 800", "CHART_WIDTH = 801")
+    study.edit("scripts/gap/report/axes.py", "CHART_WIDTH = 800", "CHART_WIDTH = 801")
 
 
 @change({**measured(2), **LATENCY, **RECORD})
@@ -184,7 +220,7 @@ def times_taken_again(study):
 
 @change({"Metrics of *": 12, **METRICS, **RECORD})
 def the_program_of_the_metrics(study):
-    study.edit("scripts/score.py", "\nimport argparse", "\nanswer = 42\nimport argparse")
+    study.edit("scripts/score.py", "BINS = 15", "BINS = 16")
 
 
 @change(prepared(2))
