@@ -359,7 +359,7 @@ def job_of(pattern: str) -> tuple[str, str] | None:
             command = path.read_text(errors="replace").replace("\0", " ")
         except OSError:
             continue
-        if re.search(pattern, command) and re.match(r"\S*python\S* scripts/", command):
+        if re.search(pattern, command) and re.match(r"\S*python\S* \S*scripts/", command):
             told = dict(line.partition("=")[::2] for line in _environment(int(path.parent.name)))
             if "SLURM_JOB_ID" in told:
                 return told["SLURM_JOB_ID"], told["SLURMD_NODENAME"]
