@@ -163,7 +163,10 @@ def a_statement_three_modules_away_from_training_and_prediction(study):
 
 @change(NOTHING)
 def an_unused_definition_in_every_module(study):
-    for path in (study.folder / "scripts").rglob("*.py"):
+    scripts = study.folder / "scripts"
+    # The summary looks columns up by name, so it takes all that files of families define.
+    families = set((scripts / "gap" / "models" / "families").glob("*.py"))
+    for path in set(scripts.rglob("*.py")) - families:
         text = path.read_text(encoding="utf-8")
         path.write_text(f"{text}\n\ndef spare(rows):\n    return rows\n", encoding="utf-8")
 
@@ -196,14 +199,14 @@ def a_message_that_no_program_of_a_rule_reaches(study):
     study.edit("scripts/gap/config/check.py", "is no folder with a", "is not a folder with a")
 
 
-@change({**ERRORS, **GAPS, **RECORD})
+@change({**GAPS, **RECORD})
 def a_module_of_the_statistics(study):
     study.edit(
         "scripts/gap/results/statistics.py", "return np.stack(pairs)", "return 1 * np.stack(pairs)"
     )
 
 
-@change({**CHARTS, **RECORD})
+@change({**CHARTS, **SUMMARY, **RECORD})
 def a_module_of_the_charts(study):
     study.edit("scripts/gap/report/axes.py", "CHART_WIDTH = 800", "CHART_WIDTH = 801")
 
