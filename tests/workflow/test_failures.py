@@ -56,7 +56,7 @@ def test_one_failing_run_stops_no_other_and_is_told_at_the_end(study, tickets, c
     call = study.snakemake("--cores", "2", "--config", "partial=true", config=config)
     assert call.rc == 0, call.output
     summary = (results / "summary.md").read_text(encoding="utf-8")
-    assert summary.startswith("Preliminary, as 2 of 6 runs are missing")
+    assert summary.startswith("Preliminary: 2 of 6 runs are missing")
     assert "Preliminary" in (results / "gap.svg").read_text(encoding="utf-8")
     assert "Rare words" in (results / "gap.svg").read_text(encoding="utf-8")
 
