@@ -30,8 +30,10 @@ from gap.run.failures import explain_failures, resume_command
 from gap.run.digests import file_digests, sha256_file
 from gap.run.packages import installed_packages, locked_packages
 from gap.run.provenance import provenance_of
+from gap.run.terminal import take_all_letters
 from gap.data.readers import AbsentError, list_data_files
 from gap.results.reading import reading_recipe
+from gap.study import paths
 from gap.study.cells import largest_size, timed_cells
 from gap.study.fields import Block
 from gap.study.recipes import EncodeRecipe, ErrorsRecipe, GapRecipe, PrepareRecipe, SubsampleRecipe
@@ -93,7 +95,9 @@ if unread.exists() and STANDALONE and workflow.is_main_process:
 
 # Snakemake compares results with its records. Without them it would take all that is there for made
 # of today's config, code and data; --touch is how a person says that it was.
-made_before = any(Path(RESULTS, "datasets").glob("*/card.json"))
+made_before = any(
+    paths.located(paths.CARD, RESULTS, dataset=name).exists() for name in STUDY.datasets
+)
 recorded = any(Path(".snakemake").glob("metadata/*")) or any(Path(".snakemake").glob("*.db"))
 touched = {"--touch", "-t"} & set(sys.argv)
 if workflow.is_main_process and made_before and not recorded and not touched:
@@ -180,8 +184,7 @@ def vocabulary_of(wildcards):
 
 def is_there(cell):
     """Whether a run was finished some time."""
-    folder = Path(RESULTS, "runs", cell.dataset, cell.model, cell.size, cell.seeds)
-    return (folder / "predictions.parquet").exists()
+    return paths.located(paths.PREDICTIONS, RESULTS, **cell.wildcards).exists()
 
 
 MISSING = [cell for cell in STUDY.cells if STUDY.partial and not is_there(cell)]
@@ -199,17 +202,20 @@ def pick(mapping, *keys):
     return {key: mapping[key] for key in keys if key in mapping}
 
 
+def brief(arguments):
+    """Arguments as they are; if they are long, @FILE that holds them."""
+    return within_limit(arguments, paths.located(paths.ARGUMENTS, RESULTS))
+
+
 def spell(recipe):
-    """A recipe as a param and as an argument: canonical JSON, or @FILE that holds it if it is long."""
+    """A recipe as a param and as an argument: canonical JSON, or the file of it."""
     content = recipe.plain() if isinstance(recipe, Block) else recipe
-    return within_limit([canonical_json(content)], Path(RESULTS, ".arguments"))[0]
+    return brief([canonical_json(content)])[0]
 
 
 def listed(name):
-    """A list of input files as arguments, or as @FILE that lists them; a param that never triggers."""
-    return lambda wildcards, input: shlex.join(
-        within_limit(list(input.get(name)), Path(RESULTS, ".arguments"))
-    )
+    """A list of input files as arguments, or the file of them; a param that never triggers."""
+    return lambda wildcards, input: shlex.join(brief(list(input.get(name))))
 
 
 def options(files):
@@ -237,14 +243,19 @@ def local_files(wildcards):
 
 def local_content(wildcards):
     """The digests of the user's own files: a touched or copied file is still the same."""
-    known = Path(RESULTS) / "sources" / wildcards.source / "seen.json"
+    known = paths.located(paths.SOURCE_SEEN, RESULTS, source=wildcards.source)
     return canonical_json(file_digests(map(str, local_files(wildcards)), known))
 
 
+def source_manifest(role, name):
+    """The manifest of a source: that of a data set's "dataset" or "test", or of a "checkpoint"."""
+    return paths.SOURCE_MANIFEST.format(source=f"{role}-{name}")
+
+
 def prepare_inputs(wildcards):
-    files = {"source": f"<results>/sources/dataset-{wildcards.dataset}/manifest.json"}
+    files = {"source": source_manifest("dataset", wildcards.dataset)}
     if dataset_of(wildcards).test_source:
-        files["test_source"] = f"<results>/sources/test-{wildcards.dataset}/manifest.json"
+        files["test_source"] = source_manifest("test", wildcards.dataset)
     return files
 
 
@@ -264,28 +275,24 @@ def encode_recipe(wildcards):
     return EncodeRecipe(keep=dataset.keep, max_tokens=dataset.max_tokens)
 
 
-def ids_folder(wildcards):
-    """The folder of ids that a model reads; none for a model that reads words."""
-    ids = f"<results>/datasets/{wildcards.dataset}/ids"
-    if name := checkpoint_of(wildcards):
-        return f"{ids}/{name}"
-    if name := vocabulary_of(wildcards):
-        return f"{ids}/{name}/{wildcards.size}/{wildcards.seeds}"
-    return None
-
-
 def text_inputs(wildcards, part):
     """The texts of "pool" or "test" in the form that the model reads, with their manifest."""
-    folder = ids_folder(wildcards)
-    if folder is None:
-        stem = f"<results>/datasets/{wildcards.dataset}/{part}"
-        return {"texts_manifest": f"{stem}.json", "texts": ancient(f"{stem}.parquet")}
-    return {"texts_manifest": f"{folder}/{part}.json", "ids": ancient(f"{folder}/texts")}
+    pretrained, fitted = checkpoint_of(wildcards), vocabulary_of(wildcards)
+    names = dict(wildcards.items()) | {"checkpoint": pretrained, "vocabulary": fitted}
+    if pretrained or fitted:
+        ids = paths.CHECKPOINT_IDS if pretrained else paths.VOCABULARY_IDS
+        manifest = {"pool": ids.pool, "test": ids.test}[part]
+        files = {"ids": ancient(ids.texts.format(**names))}
+    else:
+        manifest = {"pool": paths.POOL_MANIFEST, "test": paths.TEST_MANIFEST}[part]
+        texts = {"pool": paths.POOL, "test": paths.TEST}[part]
+        files = {"texts": ancient(texts.format(**names))}
+    return {"texts_manifest": manifest.format(**names)} | files
 
 
 def checkpoint_inputs(wildcards):
     name = checkpoint_of(wildcards)
-    return {"checkpoint": f"<results>/sources/checkpoint-{name}/manifest.json"} if name else {}
+    return {"checkpoint": source_manifest("checkpoint", name)} if name else {}
 
 
 def recipe_of(wildcards):
@@ -324,14 +331,13 @@ def latency_inputs(wildcards):
     files = {name: [] for name in ("trainings", "weights", "vocabulary_manifests", "vocabularies")}
     files["checkpoints"] = []
     for cell in timed_of(wildcards.dataset):
-        run = f"<results>/runs/{cell.dataset}/{cell.model}/{cell.size}/{cell.seeds}"
-        files["trainings"].append(f"{run}/training.json")
-        files["weights"].append(ancient(f"{run}/weights"))
+        names = cell.wildcards | {"vocabulary": vocabulary_of(cell)}
+        files["trainings"].append(paths.TRAINING.format(**names))
+        files["weights"].append(ancient(paths.WEIGHTS.format(**names)))
         files["checkpoints"] += checkpoint_inputs(cell).values()
-        if name := vocabulary_of(cell):
-            fitted = f"<results>/datasets/{cell.dataset}/vocabularies/{name}"
-            files["vocabulary_manifests"].append(f"{fitted}/{cell.size}/{cell.seeds}.json")
-            files["vocabularies"].append(ancient(f"{fitted}/{cell.size}/{cell.seeds}"))
+        if names["vocabulary"]:
+            files["vocabulary_manifests"].append(paths.VOCABULARY_MANIFEST.format(**names))
+            files["vocabularies"].append(ancient(paths.VOCABULARY.format(**names)))
     return files
 
 
@@ -395,9 +401,9 @@ def source_names():
     return names + [f"checkpoint-{name}" for name in named.checkpoint_zoo]
 
 
-def source_files(file):
-    """A file of all sources that the study names."""
-    return expand(f"<results>/sources/{{name}}/{file}", name=source_names())
+def for_each_source(pattern):
+    """The files of a pattern with the wildcard source, of all sources that the study names."""
+    return [pattern.format(source=name) for name in source_names()]
 
 
 def summary_recipe():
@@ -462,8 +468,9 @@ def check_files():
 
 def print_answer():
     """Say where to look, and the answer."""
-    summary = Path(RESULTS) / "summary.md"
+    summary = paths.located(paths.SUMMARY, RESULTS)
     if summary.exists():
+        take_all_letters(sys.stdout)
         print(f"\nThe chart is {RESULTS}/gap.html, the tables are in {summary}.\n")
         print(summary.read_text(encoding="utf-8").partition("\n\n")[0])
 

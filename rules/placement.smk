@@ -79,7 +79,7 @@ SHORT = 50_000
 
 def rows_at_most(wildcards):
     """The rows of a block of subsamples; unknown for a share of a pool that is not there yet."""
-    pool = Path(RESULTS, "datasets", wildcards.dataset, "pool.json")
+    pool = paths.located(paths.POOL_MANIFEST, RESULTS, dataset=wildcards.dataset)
     if wildcards.size.endswith("%") and not pool.exists():
         return math.inf
     rows = read_json(pool)["rows"] if wildcards.size.endswith("%") else None
