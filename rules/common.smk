@@ -32,11 +32,11 @@ from gap.run.packages import installed_packages, locked_packages
 from gap.run.provenance import provenance_of
 from gap.run.terminal import take_all_letters
 from gap.data.readers import AbsentError, list_data_files
-from gap.results.reading import reading_recipe
+from gap.results.reading import ErrorsRecipe, ReadingRecipe, reading_recipe
 from gap.study import paths
 from gap.study.cells import largest_size, timed_cells
 from gap.study.fields import Block
-from gap.study.recipes import EncodeRecipe, ErrorsRecipe, GapRecipe, PrepareRecipe, SubsampleRecipe
+from gap.study.recipes import EncodeRecipe, PrepareRecipe, SubsampleRecipe
 from gap.study.sizes import count_rows, parse_seeds
 from gap.study.sources import DataFile, Folder
 from snakemake.common.configfile import load_configfile
@@ -421,7 +421,7 @@ def summary_recipe():
 def gap_recipe():
     """Which model the others are compared with, and how gaps are judged."""
     gap = STUDY.gap
-    return GapRecipe(reference=STUDY.reference, margin=gap.margin, confidence=gap.confidence)
+    return ReadingRecipe(reference=STUDY.reference, margin=gap.margin, confidence=gap.confidence)
 
 
 def errors_recipe():
