@@ -282,6 +282,12 @@ def test_what_a_module_does_when_it_is_imported_counts(scripts, statement):
         "print(getattr(Measure(1), 'describe')())",
         "[getattr(Measure(1), name)() for name in 'describe widen'.split()]",
         "print(getattr(Measure(1), input())())",
+        "print(getattr(*[Measure(1), 'describe'])())",
+        "print(list(map(getattr, [Measure(1)], ['describe'])))",
+        "[getattr(Measure(1), name)() for name in ('describe', 'widen')]",
+        "for name in sorted(['describe']):\n        getattr(Measure(1), name)()",
+        "import operator\n    operator.methodcaller('describe')(Measure(1))",
+        "import operator as o\n    o.attrgetter('describe.real')(Measure(1))",
         "print('{0.describe}'.format(Measure(1)))",
         "match Measure(1):\n        case Measure(describe=x):\n            x()",
         "print(vars(Measure))",
@@ -292,6 +298,24 @@ def test_a_method_counts_where_something_may_call_it(scripts, mention):
     before = digest()
     edit(scripts, "tools/parts.py", "a scale", "some scale")
     assert digest() != before
+
+
+@pytest.mark.parametrize(
+    "mention",
+    [
+        "print('describe')",
+        "[getattr(Measure, name) for name in ('kind', 'widen')]",
+        "import math\n    getattr(math, input())",
+        "import argparse\n    options = argparse.ArgumentParser().parse_args()\n"
+        "    getattr(options, input())",
+        "[getattr(Measure, name) for name in Measure.model_fields]",
+    ],
+)
+def test_a_method_does_not_count_where_nothing_may_call_it(scripts, mention):
+    edit(scripts, "program.py", "    report.tell(", f"    {mention}\n    report.tell(")
+    before = digest()
+    edit(scripts, "tools/parts.py", "a scale", "some scale")
+    assert digest() == before
 
 
 @pytest.mark.parametrize(

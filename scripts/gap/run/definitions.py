@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import re
 import symtable
 from collections.abc import Sequence
@@ -14,13 +13,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from gap.run import effects
+from gap.run.reader import Piece, Reader
+from gap.run.scope import Scope, Target
 from gap.run.syntax import (
     Function,
     Import,
-    Piece,
-    Reader,
-    Scope,
-    Target,
     bound_names,
     imports_in,
     is_condition,
@@ -29,13 +27,6 @@ from gap.run.syntax import (
     without_docstring,
 )
 
-# Decorators that leave a function where it is: they register it nowhere.
-HARMLESS = {
-    *("property", "staticmethod", "classmethod", "typing.override", "abc.abstractmethod"),
-    *("functools.cache", "functools.cached_property", "functools.lru_cache", "functools.wraps"),
-    *("functools.total_ordering", "contextlib.contextmanager", "dataclasses.dataclass"),
-    *("typing.final", "typing.runtime_checkable"),
-}
 # Bases that call no methods of their subclasses but those between underscores (pydantic: model_*).
 PLAIN = {
     *("typing.Protocol", "typing.Generic", "typing.NamedTuple", "typing.TypedDict", "abc.ABC"),
@@ -47,15 +38,6 @@ CALLED_BY_LIBRARIES = {
     *("read", "readable", "readinto", "readline", "readlines", "write", "writable", "writelines"),
     *("flush", "close", "seek", "seekable", "tell", "fileno", "keys"),
     *("fit", "transform", "fit_transform", "predict"),
-}
-# Packages, and what is built in, whose calls make a value and do nothing else; with exceptions.
-PURE = {
-    *("collections", "dataclasses", "datetime", "enum", "functools", "itertools", "json", "math"),
-    *("numpy", "operator", "pathlib", "pyarrow", "pydantic", "re", "string", "typing"),
-}
-IMPURE = {
-    *("__import__", "delattr", "eval", "exec", "globals", "input", "next", "open", "print"),
-    *("setattr", "vars", "numpy.seterr", "numpy.random.seed", "numpy.set_printoptions"),
 }
 OF_A_MODULE = {"__doc__", "__file__", "__name__", "__package__", "__path__", "__spec__"}
 
@@ -119,50 +101,14 @@ class Definition:
             return None
         if re.fullmatch("_.*_|model_.*", node.name) or node.name in CALLED_BY_LIBRARIES:
             return None
-        return node.name if self.module.is_harmless(node.decorator_list) else None
+        return node.name if effects.is_harmless(self.module, node.decorator_list) else None
 
     @cached_property
     def is_plain(self) -> bool:
         """Whether no library calls methods of this class that nothing here mentions."""
         return isinstance(self.node, ast.ClassDef) and all(
-            base.is_plain if isinstance(base, Definition) else base in PLAIN for base in self.bases
-        )
-
-    @property
-    def bases(self) -> list[Target]:
-        """What a class inherits from, its metaclass included."""
-        assert isinstance(self.node, ast.ClassDef)
-        metaclasses = [word.value for word in self.node.keywords if word.arg == "metaclass"]
-        bases = [
-            base.value if isinstance(base, ast.Subscript) else base for base in self.node.bases
-        ]
-        return [target for base in bases + metaclasses for target in self.module.meaning(base)]
-
-    @property
-    def registers(self) -> bool:
-        """Whether making this class may do more than that."""
-        if not isinstance(self.node, ast.ClassDef):
-            return True
-        names = {node.name for node in self.node.body if isinstance(node, Function)}
-        return "__init_subclass__" in names or any(
-            base.registers for base in self.bases if isinstance(base, Definition)
-        )
-
-    @property
-    def only_keeps(self) -> bool:
-        """Whether making an object of this class does no more than to keep what it is given."""
-        if not isinstance(self.node, ast.ClassDef):
-            return False
-        makers = [
-            node
-            for node in self.node.body
-            if isinstance(node, Function)
-            and node.name in ("__init__", "__new__", "__post_init__", "__call__")
-        ]
-        return self.is_plain and all(
-            isinstance(statement, ast.Assign) and self.module.is_pure(statement.value)
-            for maker in makers
-            for statement in without_docstring(maker.body)
+            base.is_plain if isinstance(base, Definition) else base in PLAIN
+            for base in self.module.bases(self.node)
         )
 
 
@@ -254,18 +200,8 @@ class Module:
         if len(set(names)) < len(names):
             # A name is bound twice: the order of all that is there counts.
             return self.whole
-        kept = [node for node in self.statements if self._has_effects(node)]
-        if not kept:
-            return None
-        # Values may depend on what was done before, and what is done on what was imported.
-        nodes = [
-            node
-            for node in self.statements
-            if node in kept
-            or isinstance(node, Import)
-            or (isinstance(node, ast.Assign | ast.AnnAssign) and not _is_literal(node))
-        ]
-        return Definition(self, "(import)", nodes)
+        nodes = effects.select(self, self.statements)
+        return Definition(self, "(import)", nodes) if nodes else None
 
     @cached_property
     def imported_before(self) -> list[Module]:
@@ -288,50 +224,6 @@ class Module:
         table = symtable.symtable(self.source, self.name, "exec")
         return {(scope.get_name(), scope.get_lineno()): scope for scope in table.get_children()}
 
-    def _has_effects(self, node: ast.stmt) -> bool:
-        if isinstance(node, Import) or type(node).__name__ == "TypeAlias":
-            return False
-        if isinstance(node, Function):
-            return not self.is_harmless(node.decorator_list)
-        if isinstance(node, ast.ClassDef):
-            registers = Definition(self, node.name, [node]).registers
-            return registers or not self.is_harmless(node.decorator_list)
-        if not isinstance(node, ast.Assign | ast.AnnAssign):
-            return True
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        parts = [part for target in targets for part in ast.walk(target)]
-        names = ast.Name | ast.Tuple | ast.List | ast.Store
-        return not all(isinstance(part, names) for part in parts) or not (
-            node.value is None or self.is_pure(node.value)
-        )
-
-    def is_pure(self, node: ast.AST) -> bool:
-        """Return whether an expression does nothing but make a value, as far as is known."""
-        if isinstance(node, ast.Lambda):
-            return True
-        if isinstance(node, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
-            return False
-        if isinstance(node, ast.Call) and not self._makes_a_value(node.func):
-            return False
-        return all(self.is_pure(child) for child in ast.iter_child_nodes(node))
-
-    def _makes_a_value(self, function: ast.expr) -> bool:
-        for target in self.meaning(function):
-            if isinstance(target, Definition):
-                return target.only_keeps
-            if target:
-                root = target.partition(".")[0]
-                return (root in PURE or hasattr(builtins, root)) and target not in IMPURE
-        # A method of what was made here.
-        while isinstance(function, ast.Attribute | ast.Subscript):
-            function = function.value
-        return isinstance(function, ast.Call | ast.Constant | ast.Dict | ast.List | ast.Tuple)
-
-    def is_harmless(self, decorators: Sequence[ast.expr]) -> bool:
-        """Return whether all decorators are such as are known."""
-        functions = [node.func if isinstance(node, ast.Call) else node for node in decorators]
-        return all(target in HARMLESS for node in functions for target in self.meaning(node))
-
     def meaning(self, node: ast.expr) -> list[Target]:
         """Return what names and dots mean, others than local ones as text; "" if unknown."""
         base, attributes = split_chain(node)
@@ -344,6 +236,12 @@ class Module:
             ".".join([target, *rest]) if isinstance(target, str) else ("" if rest else target)
             for target in targets
         ]
+
+    def bases(self, node: ast.ClassDef) -> list[Target]:
+        """Return what a class of this module inherits from, its metaclass included."""
+        metaclasses = [word.value for word in node.keywords if word.arg == "metaclass"]
+        bases = [base.value if isinstance(base, ast.Subscript) else base for base in node.bases]
+        return [target for base in bases + metaclasses for target in self.meaning(base)]
 
     def knows(self, name: str) -> bool:
         """Return whether the module binds a name."""
@@ -421,9 +319,3 @@ class Code:
         if path and path[0] in OF_A_MODULE:
             return [f"module {module.name}"], path
         return [module.whole], path
-
-
-def _is_literal(node: ast.Assign | ast.AnnAssign) -> bool:
-    """Return whether what is bound stands there as such."""
-    kinds = (ast.Name, ast.Attribute, ast.Call)
-    return node.value is None or not any(isinstance(part, kinds) for part in ast.walk(node.value))

@@ -1,4 +1,38 @@
-"""What a result was made from: digests of code and of people's files, versions of packages."""
+"""What a result was made from: a digest of the code that made it, and versions of packages.
+
+The rule. A program's digest covers the statements of all definitions (functions, classes, constants
+of modules) that it reaches: those that its `if __name__ == "__main__"` names, those that they name,
+and so on, through whatever modules under scripts/. Each is entered as its syntax, in which numbers
+stand for the definitions that names mean, in the order in which the program leads to them. So a
+definition may move, a module be renamed, another definition be added beside it, and two of one name
+cannot be mistaken for each other. Comments, docstrings, layout, type annotations of functions, and
+what stands under TYPE_CHECKING count for nothing.
+
+Where it cannot be told what runs, more is taken rather than less:
+- What a module does when it is imported, beside binding names to values of their own, counts for
+  all that import it. Where a name is bound twice, that is the whole module in its order.
+- A method counts if its class is reached and its name is mentioned in what is reached. All methods
+  of a class count that derives from a library's, as the library may call them; so do __methods__,
+  those under a decorator that is not known, and those that files, mappings and estimators have.
+- Attributes found by a name that is computed: all methods of all classes that are reached.
+- A module that is handed on as an object, or asked for a name that it has not: all of it.
+- Code that could reach anything (eval, globals, sys.modules) is refused with a ValueError.
+
+Families of models are looked up by the name in a recipe. The caller says which ones the program
+works with, and those files are searched as if they were classes: what of them is mentioned counts.
+A program that looks them up, and is told of none, raises a ValueError.
+
+Why no stale result passes: what can run is what is named, or is run by importing, or is called by a
+library as a method of a class that derives from its own. tests/unit/test_reach.py changes what each
+program reaches and sees its digest move; tests/workflow/test_reached.py runs a study, writes down
+each function that is called, and finds it among what is covered. What they could miss is a library
+that calls, on an object of a class without bases, a method that nothing here mentions and that
+`CALLED_BY_LIBRARIES` lacks. Result-deciding files that code reads (data, templates, the schema) are
+no code: rules name them as inputs, or their content is part of a recipe.
+
+The parts: `syntax`, `scope` and `reader` read one statement, `definitions` and `effects` one module,
+and `reach` follows the names.
+"""
 
 from __future__ import annotations
 

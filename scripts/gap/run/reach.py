@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gap.run.definitions import Code, Definition, Module
-from gap.run.syntax import Piece
+from gap.run.reader import Piece
 
 # Where the files of families are, which programs import by the name in a recipe.
 FAMILIES = "gap.models.families"
