@@ -30,7 +30,7 @@ that calls, on an object of a class without bases, a method that nothing here me
 `CALLED_BY_LIBRARIES` lacks. Result-deciding files that code reads (data, templates, the schema) are
 no code: rules name them as inputs, or their content is part of a recipe.
 
-The parts: `syntax`, `scope` and `reader` read one statement, `definitions` and `effects` one module,
+The parts: `syntax`, `scope`, `reader` read one statement, `definitions` and `effects` one module,
 and `reach` follows the names.
 """
 
