@@ -1,7 +1,7 @@
 """Encode texts as token ids.
 
-With --checkpoint the whole data set by a pretrained tokenizer; with --vocabulary and --subsample a
-block of subsamples, and the test set, by the vocabularies fitted on them.
+With --checkpoint, a pretrained tokenizer encodes the whole data set. With --vocabulary and
+--subsample, the vocabularies of a block of subsamples encode these subsamples and the test set.
 """
 
 from __future__ import annotations

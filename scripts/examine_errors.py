@@ -1,4 +1,4 @@
-"""Tell where models are right and wrong: by length of text, together, and on single texts."""
+"""Tell where models are right and wrong: by length, beside the reference, on single texts."""
 
 from __future__ import annotations
 
@@ -146,7 +146,8 @@ def examples(
 ) -> Iterator[tuple[int, Literal["reference", "model"]]]:
     """Yield the rows on which one model is right and the other wrong, and which is right.
 
-    Of each kind the `count` rows in which the probabilities of the true label are furthest apart.
+    For each kind these are the `count` rows in which the two models' probabilities of the true
+    label are furthest apart.
     """
     yield from ((row, "reference") for row in _furthest(reference, model, count))
     yield from ((row, "model") for row in _furthest(model, reference, count))

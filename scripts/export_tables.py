@@ -111,7 +111,7 @@ def latency(rows: Sequence[LatencyRow], recipe: ReadingRecipe) -> tuple[str, Lin
     ), lines
 
 
-# By table, what returns caption and lines of its rows of one data set.
+# For each table, the function that makes caption and lines from its rows of one data set.
 LATEX: dict[str, Callable[..., tuple[str, Lines]]] = {
     "accuracies": accuracies,
     "gaps": gaps,

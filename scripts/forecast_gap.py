@@ -19,7 +19,7 @@ from gap.results.tables import write_rows
 from gap.run.program import run
 from gap.run.progress import progress
 
-# Points of a curve in its table, of those at which it was looked at.
+# How many points of a curve its table has, out of those at which it was computed.
 EVERY = 6
 
 
