@@ -12,8 +12,8 @@ ROOT = Path(workflow.current_basedir).parent
 # Whether this is a study of its own, not a module of another workflow.
 STANDALONE = workflow.modifier.is_main_snakefile()
 
-# Not for longer than it takes to find the package: the programs beside it have plain names, such as
-# train and score, which a workflow that uses this one as a module may have for modules of its own.
+# The folder stays on the path only until the package is imported. The programs in it have plain names
+# such as train and score, and a workflow that uses this one as a module may have modules of these names.
 sys.path.insert(0, str(ROOT / "scripts"))
 import gap
 
@@ -93,8 +93,8 @@ if unread.exists() and STANDALONE and workflow.is_main_process:
         )
 
 
-# Snakemake compares results with its records. Without them it would take all that is there for made
-# of today's config, code and data; --touch is how a person says that it was.
+# Snakemake compares results with its records. Without records it would believe that today's config,
+# code and data made all results that are there; with --touch a person says that they did.
 made_before = any(
     paths.located(paths.CARD, RESULTS, dataset=name).exists() for name in STUDY.datasets
 )
@@ -260,7 +260,7 @@ def prepare_inputs(wildcards):
 
 
 def prepare_recipe(wildcards):
-    """What of a data set's entry decides its rows; where they come from is an input."""
+    """The part of a data set's entry that decides its rows; where they come from is an input."""
     return PrepareRecipe.of(wildcards.dataset, dataset_of(wildcards))
 
 
@@ -270,7 +270,7 @@ def subsample_recipe(wildcards):
 
 
 def encode_recipe(wildcards):
-    """What of a text gets ids."""
+    """Which part of a text gets ids."""
     dataset = dataset_of(wildcards)
     return EncodeRecipe(keep=dataset.keep, max_tokens=dataset.max_tokens)
 
@@ -296,12 +296,12 @@ def checkpoint_inputs(wildcards):
 
 
 def recipe_of(wildcards):
-    """What of a model's entry decides its results: all but its seeds and its name in charts."""
+    """The part of a model's entry that decides its results: all but seeds and name in charts."""
     return family_of_run(wildcards).recipe.deciding()
 
 
 def identity_of(wildcards):
-    """What the runs of a job are of: data set, model and size."""
+    """What tells the runs of a job from others: data set, model and size."""
     return canonical_json(pick(dict(wildcards.items()), "dataset", "model", "size"))
 
 
@@ -366,12 +366,12 @@ def latency_recipe(wildcards):
     }
 
 
-# Priority of what trainings wait for: with all of it there, the longest can start first.
+# Priority of what trainings wait for: once all of it is there, the longest training can start first.
 FIRST = sys.maxsize
 
 
 def expected_work(wildcards):
-    """How long a training takes against others: the longest start first, so none is left alone."""
+    """How long a training takes beside others: the longest start first, so none runs alone at the end."""
     family, dataset = family_of_run(wildcards), dataset_of(wildcards)
     seconds = expected_seconds(family, dataset, wildcards.size, STUDY.validation)
     return min(FIRST - 1, int(1000 * seconds * len(parse_seeds(wildcards.seeds))))
@@ -388,7 +388,7 @@ PROGRAMS = {
 
 
 def named_config():
-    """All of the config that the study's results come from: the entries that it names."""
+    """The part of the config that the study's results come from: the entries that it names."""
     named = STUDY.with_named_entries().plain()
     return {key: value for key, value in named.items() if key not in ("pathvars", "partial")}
 
@@ -435,18 +435,18 @@ def errors_recipe():
 
 
 def verdict_recipe():
-    """What the summary goes by: all that, and the seeds, as it tells which to add."""
+    """How the summary is made: as the chart is, and with the seeds, since it tells which to add."""
     seeds = {model: STUDY.model_zoo[model].seeds for model in STUDY.models}
     return summary_recipe() | {"seeds": seeds}
 
 
 def cost_chart_recipe():
-    """What of it the chart of what inference costs goes by."""
+    """The part of the summary's recipe that decides the cost chart."""
     keys = ("datasets", "models", "reference", "titles", "confidence", "missing")
     return pick(summary_recipe(), *keys)
 
 
-# What is exported as Parquet, and of it what is a table of a paper, too.
+# The tables that are exported as Parquet, and those of them that are exported as LaTeX, too.
 TABLES = (
     "scores accuracies gaps crossings forecasts curves trials latency "
     "histories calibration labels lengths agreements examples"
@@ -455,7 +455,7 @@ TABLES_OF_PAPERS = ["accuracies", "gaps", "crossings", "latency"]
 
 
 def export_recipe():
-    """What of it the tables of papers go by."""
+    """The part of the summary's recipe that decides the tables of papers."""
     keys = ("datasets", "models", "reference", "titles", "margin", "confidence")
     return pick(summary_recipe(), *keys)
 

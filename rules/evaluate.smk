@@ -196,7 +196,7 @@ rule examine_errors:
         " --cards {params.cards} --tests {params.tests} -- {params.predictions} > {log} 2>&1"
 
 
-# In a job of its own, beside which nothing runs: what is timed is time.
+# A job of its own, beside which nothing else runs, since it measures times.
 rule measure_latency:
     input:
         unpack(latency_inputs),

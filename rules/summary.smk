@@ -8,7 +8,7 @@ REPORTED = SUMMARISED | {
 }
 
 
-# What the report is laid out by, and the works that its methods name.
+# The template of the report, and the works that its methods section names.
 PAGE = {
     "template": ROOT / "report" / "report.html",
     "references": ROOT / "report" / "references.bib",

@@ -135,6 +135,8 @@ def test_a_new_kind_of_source_is_fetched(tmp_path, archive):
 def test_a_new_rule_runs_once(study):
     program, rule = codes(PAGE, "python", "Add a rule")
     (study.folder / "scripts" / "count_labels.py").write_text(program, encoding="utf-8")
+    for diff in codes(PAGE, "diff", "Add a rule"):
+        apply(study.folder, diff)
     with (study.folder / "rules" / "data.smk").open("a", encoding="utf-8") as rules:
         rules.write(f"\n\n{rule}")
     table = "results/datasets/notes/labels.csv"

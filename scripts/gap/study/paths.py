@@ -14,7 +14,7 @@ RESULTS = "<results>"
 # What is too long for a command line, see gap.run.arguments.
 ARGUMENTS = f"{RESULTS}/.arguments"
 
-# What was fetched, of dataset-NAME, test-NAME or checkpoint-NAME.
+# What was fetched; {source} is dataset-NAME, test-NAME or checkpoint-NAME.
 SOURCE_FILES = f"{RESULTS}/sources/{{source}}/files"
 SOURCE_MANIFEST = f"{RESULTS}/sources/{{source}}/manifest.json"
 SOURCE_ORIGIN = f"{RESULTS}/sources/{{source}}/origin.json"
@@ -29,7 +29,7 @@ TEST_MANIFEST = f"{DATASET}/test.json"
 REJECTS = f"{DATASET}/rejects.csv"
 CARD = f"{DATASET}/card.json"
 
-# Of a block of seeds.
+# Subsamples and vocabularies of a block of seeds.
 SUBSAMPLE = f"{DATASET}/subsamples/{{size}}/{{seeds}}.parquet"
 SUBSAMPLE_MANIFEST = f"{DATASET}/subsamples/{{size}}/{{seeds}}.json"
 VOCABULARY = f"{DATASET}/vocabularies/{{vocabulary}}/{{size}}/{{seeds}}"
@@ -48,8 +48,8 @@ def _ids(folder: str) -> Ids:
     return Ids(f"{folder}/texts", f"{folder}/pool.json", f"{folder}/test.json")
 
 
-# Of all texts, by a checkpoint's tokenizer; of a block of subsamples and the test set, by the
-# vocabularies that were fitted on those.
+# A checkpoint's tokenizer encodes all texts; vocabularies that were fitted on a block of subsamples
+# encode these and the test set.
 CHECKPOINT_IDS = _ids(f"{DATASET}/ids/{{checkpoint}}")
 VOCABULARY_IDS = _ids(f"{DATASET}/ids/{{vocabulary}}/{{size}}/{{seeds}}")
 
