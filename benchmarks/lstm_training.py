@@ -28,7 +28,7 @@ from gap.models.batching import LabelledTexts, PadBatch
 from gap.models.families.lstm import Recipe
 from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification, pool
 from gap.run.program import run
-from gap.study.recipes import GradientDescent
+from gap.study.recipes import GradientDescent, VocabularyRecipe
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.utils.data import DataLoader
@@ -121,7 +121,7 @@ def contestants(
 def fitted_texts(config: dict[str, Any], pool_file: Path, n: int, folder: Path) -> LabelledTexts:
     """Return texts of mixed length in the ids of a vocabulary fitted on them."""
     texts, labels = read_rows(pool_file, n, 0)
-    recipe = next(iter(config["vocabulary_zoo"].values()))
+    recipe = VocabularyRecipe.model_validate(next(iter(config["vocabulary_zoo"].values())))
     fit_vocabulary(iter(texts), recipe, 0, folder / "pieces.model")
     return mixed_texts(texts, labels, FittedVocabulary(folder / "pieces.model"), 0)
 

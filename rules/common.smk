@@ -12,8 +12,8 @@ ROOT = Path(workflow.current_basedir).parent
 # Whether this is a study of its own, not a module of another workflow.
 STANDALONE = workflow.modifier.is_main_snakefile()
 
-# Not for longer than it takes to find the package: the programs beside it have plain names, such as
-# train and score, which a workflow that uses this one as a module may have for modules of its own.
+# The folder stays on the path only until the package is imported. The programs in it have plain names
+# such as train and score, and a workflow that uses this one as a module may have modules of these names.
 sys.path.insert(0, str(ROOT / "scripts"))
 import gap
 
@@ -30,11 +30,13 @@ from gap.run.failures import explain_failures, resume_command
 from gap.run.digests import file_digests, sha256_file
 from gap.run.packages import installed_packages, locked_packages
 from gap.run.provenance import provenance_of
+from gap.run.terminal import take_all_letters
 from gap.data.readers import AbsentError, list_data_files
-from gap.results.reading import reading_recipe
+from gap.results.reading import ErrorsRecipe, ReadingRecipe, reading_recipe
+from gap.study import paths
 from gap.study.cells import largest_size, timed_cells
 from gap.study.fields import Block
-from gap.study.recipes import EncodeRecipe, ErrorsRecipe, GapRecipe, PrepareRecipe, SubsampleRecipe
+from gap.study.recipes import EncodeRecipe, PrepareRecipe, SubsampleRecipe
 from gap.study.sizes import count_rows, parse_seeds
 from gap.study.sources import DataFile, Folder
 from snakemake.common.configfile import load_configfile
@@ -91,9 +93,11 @@ if unread.exists() and STANDALONE and workflow.is_main_process:
         )
 
 
-# Snakemake compares results with its records. Without them it would take all that is there for made
-# of today's config, code and data; --touch is how a person says that it was.
-made_before = any(Path(RESULTS, "datasets").glob("*/card.json"))
+# Snakemake compares results with its records. Without records it would believe that today's config,
+# code and data made all results that are there; with --touch a person says that they did.
+made_before = any(
+    paths.located(paths.CARD, RESULTS, dataset=name).exists() for name in STUDY.datasets
+)
 recorded = any(Path(".snakemake").glob("metadata/*")) or any(Path(".snakemake").glob("*.db"))
 touched = {"--touch", "-t"} & set(sys.argv)
 if workflow.is_main_process and made_before and not recorded and not touched:
@@ -180,8 +184,7 @@ def vocabulary_of(wildcards):
 
 def is_there(cell):
     """Whether a run was finished some time."""
-    folder = Path(RESULTS, "runs", cell.dataset, cell.model, cell.size, cell.seeds)
-    return (folder / "predictions.parquet").exists()
+    return paths.located(paths.PREDICTIONS, RESULTS, **cell.wildcards).exists()
 
 
 MISSING = [cell for cell in STUDY.cells if STUDY.partial and not is_there(cell)]
@@ -199,17 +202,20 @@ def pick(mapping, *keys):
     return {key: mapping[key] for key in keys if key in mapping}
 
 
+def brief(arguments):
+    """Arguments as they are; if they are long, @FILE that holds them."""
+    return within_limit(arguments, paths.located(paths.ARGUMENTS, RESULTS))
+
+
 def spell(recipe):
-    """A recipe as a param and as an argument: canonical JSON, or @FILE that holds it if it is long."""
+    """A recipe as a param and as an argument: canonical JSON, or the file of it."""
     content = recipe.plain() if isinstance(recipe, Block) else recipe
-    return within_limit([canonical_json(content)], Path(RESULTS, ".arguments"))[0]
+    return brief([canonical_json(content)])[0]
 
 
 def listed(name):
-    """A list of input files as arguments, or as @FILE that lists them; a param that never triggers."""
-    return lambda wildcards, input: shlex.join(
-        within_limit(list(input.get(name)), Path(RESULTS, ".arguments"))
-    )
+    """A list of input files as arguments, or the file of them; a param that never triggers."""
+    return lambda wildcards, input: shlex.join(brief(list(input.get(name))))
 
 
 def options(files):
@@ -237,19 +243,24 @@ def local_files(wildcards):
 
 def local_content(wildcards):
     """The digests of the user's own files: a touched or copied file is still the same."""
-    known = Path(RESULTS) / "sources" / wildcards.source / "seen.json"
+    known = paths.located(paths.SOURCE_SEEN, RESULTS, source=wildcards.source)
     return canonical_json(file_digests(map(str, local_files(wildcards)), known))
 
 
+def source_manifest(role, name):
+    """The manifest of a source: that of a data set's "dataset" or "test", or of a "checkpoint"."""
+    return paths.SOURCE_MANIFEST.format(source=f"{role}-{name}")
+
+
 def prepare_inputs(wildcards):
-    files = {"source": f"<results>/sources/dataset-{wildcards.dataset}/manifest.json"}
+    files = {"source": source_manifest("dataset", wildcards.dataset)}
     if dataset_of(wildcards).test_source:
-        files["test_source"] = f"<results>/sources/test-{wildcards.dataset}/manifest.json"
+        files["test_source"] = source_manifest("test", wildcards.dataset)
     return files
 
 
 def prepare_recipe(wildcards):
-    """What of a data set's entry decides its rows; where they come from is an input."""
+    """The part of a data set's entry that decides its rows; where they come from is an input."""
     return PrepareRecipe.of(wildcards.dataset, dataset_of(wildcards))
 
 
@@ -259,42 +270,38 @@ def subsample_recipe(wildcards):
 
 
 def encode_recipe(wildcards):
-    """What of a text gets ids."""
+    """Which part of a text gets ids."""
     dataset = dataset_of(wildcards)
     return EncodeRecipe(keep=dataset.keep, max_tokens=dataset.max_tokens)
 
 
-def ids_folder(wildcards):
-    """The folder of ids that a model reads; none for a model that reads words."""
-    ids = f"<results>/datasets/{wildcards.dataset}/ids"
-    if name := checkpoint_of(wildcards):
-        return f"{ids}/{name}"
-    if name := vocabulary_of(wildcards):
-        return f"{ids}/{name}/{wildcards.size}/{wildcards.seeds}"
-    return None
-
-
 def text_inputs(wildcards, part):
     """The texts of "pool" or "test" in the form that the model reads, with their manifest."""
-    folder = ids_folder(wildcards)
-    if folder is None:
-        stem = f"<results>/datasets/{wildcards.dataset}/{part}"
-        return {"texts_manifest": f"{stem}.json", "texts": ancient(f"{stem}.parquet")}
-    return {"texts_manifest": f"{folder}/{part}.json", "ids": ancient(f"{folder}/texts")}
+    pretrained, fitted = checkpoint_of(wildcards), vocabulary_of(wildcards)
+    names = dict(wildcards.items()) | {"checkpoint": pretrained, "vocabulary": fitted}
+    if pretrained or fitted:
+        ids = paths.CHECKPOINT_IDS if pretrained else paths.VOCABULARY_IDS
+        manifest = {"pool": ids.pool, "test": ids.test}[part]
+        files = {"ids": ancient(ids.texts.format(**names))}
+    else:
+        manifest = {"pool": paths.POOL_MANIFEST, "test": paths.TEST_MANIFEST}[part]
+        texts = {"pool": paths.POOL, "test": paths.TEST}[part]
+        files = {"texts": ancient(texts.format(**names))}
+    return {"texts_manifest": manifest.format(**names)} | files
 
 
 def checkpoint_inputs(wildcards):
     name = checkpoint_of(wildcards)
-    return {"checkpoint": f"<results>/sources/checkpoint-{name}/manifest.json"} if name else {}
+    return {"checkpoint": source_manifest("checkpoint", name)} if name else {}
 
 
 def recipe_of(wildcards):
-    """What of a model's entry decides its results: all but its seeds and its name in charts."""
+    """The part of a model's entry that decides its results: all but seeds and name in charts."""
     return family_of_run(wildcards).recipe.deciding()
 
 
 def identity_of(wildcards):
-    """What the runs of a job are of: data set, model and size."""
+    """What tells the runs of a job from others: data set, model and size."""
     return canonical_json(pick(dict(wildcards.items()), "dataset", "model", "size"))
 
 
@@ -324,14 +331,13 @@ def latency_inputs(wildcards):
     files = {name: [] for name in ("trainings", "weights", "vocabulary_manifests", "vocabularies")}
     files["checkpoints"] = []
     for cell in timed_of(wildcards.dataset):
-        run = f"<results>/runs/{cell.dataset}/{cell.model}/{cell.size}/{cell.seeds}"
-        files["trainings"].append(f"{run}/training.json")
-        files["weights"].append(ancient(f"{run}/weights"))
+        names = cell.wildcards | {"vocabulary": vocabulary_of(cell)}
+        files["trainings"].append(paths.TRAINING.format(**names))
+        files["weights"].append(ancient(paths.WEIGHTS.format(**names)))
         files["checkpoints"] += checkpoint_inputs(cell).values()
-        if name := vocabulary_of(cell):
-            fitted = f"<results>/datasets/{cell.dataset}/vocabularies/{name}"
-            files["vocabulary_manifests"].append(f"{fitted}/{cell.size}/{cell.seeds}.json")
-            files["vocabularies"].append(ancient(f"{fitted}/{cell.size}/{cell.seeds}"))
+        if names["vocabulary"]:
+            files["vocabulary_manifests"].append(paths.VOCABULARY_MANIFEST.format(**names))
+            files["vocabularies"].append(ancient(paths.VOCABULARY.format(**names)))
     return files
 
 
@@ -360,12 +366,12 @@ def latency_recipe(wildcards):
     }
 
 
-# Priority of what trainings wait for: with all of it there, the longest can start first.
+# Priority of what trainings wait for: once all of it is there, the longest training can start first.
 FIRST = sys.maxsize
 
 
 def expected_work(wildcards):
-    """How long a training takes against others: the longest start first, so none is left alone."""
+    """How long a training takes beside others: the longest start first, so none runs alone at the end."""
     family, dataset = family_of_run(wildcards), dataset_of(wildcards)
     seconds = expected_seconds(family, dataset, wildcards.size, STUDY.validation)
     return min(FIRST - 1, int(1000 * seconds * len(parse_seeds(wildcards.seeds))))
@@ -382,7 +388,7 @@ PROGRAMS = {
 
 
 def named_config():
-    """All of the config that the study's results come from: the entries that it names."""
+    """The part of the config that the study's results come from: the entries that it names."""
     named = STUDY.with_named_entries().plain()
     return {key: value for key, value in named.items() if key not in ("pathvars", "partial")}
 
@@ -395,9 +401,9 @@ def source_names():
     return names + [f"checkpoint-{name}" for name in named.checkpoint_zoo]
 
 
-def source_files(file):
-    """A file of all sources that the study names."""
-    return expand(f"<results>/sources/{{name}}/{file}", name=source_names())
+def for_each_source(pattern):
+    """The files of a pattern with the wildcard source, of all sources that the study names."""
+    return [pattern.format(source=name) for name in source_names()]
 
 
 def summary_recipe():
@@ -415,7 +421,7 @@ def summary_recipe():
 def gap_recipe():
     """Which model the others are compared with, and how gaps are judged."""
     gap = STUDY.gap
-    return GapRecipe(reference=STUDY.reference, margin=gap.margin, confidence=gap.confidence)
+    return ReadingRecipe(reference=STUDY.reference, margin=gap.margin, confidence=gap.confidence)
 
 
 def errors_recipe():
@@ -429,18 +435,18 @@ def errors_recipe():
 
 
 def verdict_recipe():
-    """What the summary goes by: all that, and the seeds, as it tells which to add."""
+    """How the summary is made: as the chart is, and with the seeds, since it tells which to add."""
     seeds = {model: STUDY.model_zoo[model].seeds for model in STUDY.models}
     return summary_recipe() | {"seeds": seeds}
 
 
 def cost_chart_recipe():
-    """What of it the chart of what inference costs goes by."""
+    """The part of the summary's recipe that decides the cost chart."""
     keys = ("datasets", "models", "reference", "titles", "confidence", "missing")
     return pick(summary_recipe(), *keys)
 
 
-# What is exported as Parquet, and of it what is a table of a paper, too.
+# The tables that are exported as Parquet, and those of them that are exported as LaTeX, too.
 TABLES = (
     "scores accuracies gaps crossings forecasts curves trials latency "
     "histories calibration labels lengths agreements examples"
@@ -449,7 +455,7 @@ TABLES_OF_PAPERS = ["accuracies", "gaps", "crossings", "latency"]
 
 
 def export_recipe():
-    """What of it the tables of papers go by."""
+    """The part of the summary's recipe that decides the tables of papers."""
     keys = ("datasets", "models", "reference", "titles", "margin", "confidence")
     return pick(summary_recipe(), *keys)
 
@@ -462,8 +468,9 @@ def check_files():
 
 def print_answer():
     """Say where to look, and the answer."""
-    summary = Path(RESULTS) / "summary.md"
+    summary = paths.located(paths.SUMMARY, RESULTS)
     if summary.exists():
+        take_all_letters(sys.stdout)
         print(f"\nThe chart is {RESULTS}/gap.html, the tables are in {summary}.\n")
         print(summary.read_text(encoding="utf-8").partition("\n\n")[0])
 

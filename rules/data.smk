@@ -2,9 +2,9 @@ rule download:
     input:
         local_files,
     output:
-        manifest="<results>/sources/{source}/manifest.json",
-        origin="<results>/sources/{source}/origin.json",
-        files=directory("<results>/sources/{source}/files"),
+        manifest=paths.SOURCE_MANIFEST,
+        origin=paths.SOURCE_ORIGIN,
+        files=directory(paths.SOURCE_FILES),
     log:
         "<logs>/download/{source}.log",
     localrule: True
@@ -28,12 +28,12 @@ rule prepare:
     input:
         unpack(prepare_inputs),
     output:
-        pool="<results>/datasets/{dataset}/pool.parquet",
-        pool_manifest="<results>/datasets/{dataset}/pool.json",
-        test="<results>/datasets/{dataset}/test.parquet",
-        test_manifest="<results>/datasets/{dataset}/test.json",
-        rejects="<results>/datasets/{dataset}/rejects.csv",
-        card="<results>/datasets/{dataset}/card.json",
+        pool=paths.POOL,
+        pool_manifest=paths.POOL_MANIFEST,
+        test=paths.TEST,
+        test_manifest=paths.TEST_MANIFEST,
+        rejects=paths.REJECTS,
+        card=paths.CARD,
     log:
         "<logs>/prepare/{dataset}.log",
     conda:
@@ -61,11 +61,11 @@ rule prepare:
 
 rule subsample:
     input:
-        manifest="<results>/datasets/{dataset}/pool.json",
-        pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
+        manifest=paths.POOL_MANIFEST,
+        pool=ancient(paths.POOL),
     output:
-        subsample="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet",
-        manifest="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
+        subsample=paths.SUBSAMPLE,
+        manifest=paths.SUBSAMPLE_MANIFEST,
     log:
         "<logs>/subsample/{dataset}/{size}/{seeds}.log",
     priority: FIRST

@@ -2,13 +2,13 @@ rule predict:
     input:
         unpack(lambda wildcards: text_inputs(wildcards, "test")),
         unpack(checkpoint_inputs),
-        manifest="<results>/datasets/{dataset}/test.json",
-        test=ancient("<results>/datasets/{dataset}/test.parquet"),
-        training="<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json",
-        weights=ancient("<results>/runs/{dataset}/{model}/{size}/{seeds}/weights"),
+        manifest=paths.TEST_MANIFEST,
+        test=ancient(paths.TEST),
+        training=paths.TRAINING,
+        weights=ancient(paths.WEIGHTS),
     output:
-        predictions="<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet",
-        predictions_manifest="<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json",
+        predictions=paths.PREDICTIONS,
+        predictions_manifest=paths.PREDICTIONS_MANIFEST,
     log:
         "<logs>/predict/{dataset}/{model}/{size}/{seeds}.log",
     group:
@@ -41,10 +41,10 @@ rule predict:
 
 rule score:
     input:
-        "<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json",
-        predictions=ancient("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet"),
+        paths.PREDICTIONS_MANIFEST,
+        predictions=ancient(paths.PREDICTIONS),
     output:
-        scores="<results>/runs/{dataset}/{model}/{size}/{seeds}/scores.json",
+        scores=paths.SCORES,
     log:
         "<logs>/score/{dataset}/{model}/{size}/{seeds}.log",
     group:
@@ -66,20 +66,20 @@ rule score:
 
 rule gather:
     input:
-        trainings=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json"),
-        scores=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/scores.json"),
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
+        trainings=for_each_cell(paths.TRAINING),
+        scores=for_each_cell(paths.SCORES),
+        cards=expand(paths.CARD, dataset=STUDY.datasets),
     output:
         table=report(
-            "<results>/scores.csv",
+            paths.table("scores"),
             caption="../report/scores.rst",
             category="Tables",
             labels={"shows": "scores of all runs"},
         ),
-        trials="<results>/trials.csv",
-        histories="<results>/histories.csv",
-        calibration="<results>/calibration.csv",
-        labels="<results>/labels.csv",
+        trials=paths.table("trials"),
+        histories=paths.table("histories"),
+        calibration=paths.table("calibration"),
+        labels=paths.table("labels"),
     log:
         "<logs>/gather.log",
     localrule: True
@@ -102,14 +102,12 @@ rule gather:
 
 rule estimate_gap:
     input:
-        for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"),
-        predictions=ancient(
-            for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet")
-        ),
+        for_each_cell(paths.PREDICTIONS_MANIFEST),
+        predictions=ancient(for_each_cell(paths.PREDICTIONS)),
     output:
-        accuracies="<results>/accuracies.csv",
+        accuracies=paths.table("accuracies"),
         gaps=report(
-            "<results>/gaps.csv",
+            paths.table("gaps"),
             caption="../report/gaps.rst",
             category="Tables",
             labels={"shows": "gaps with intervals"},
@@ -135,19 +133,17 @@ rule estimate_gap:
 
 rule forecast_gap:
     input:
-        for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"),
-        predictions=ancient(
-            for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet")
-        ),
+        for_each_cell(paths.PREDICTIONS_MANIFEST),
+        predictions=ancient(for_each_cell(paths.PREDICTIONS)),
     output:
         crossings=report(
-            "<results>/crossings.csv",
+            paths.table("crossings"),
             caption="../report/crossings.rst",
             category="Tables",
             labels={"shows": "from which size on gaps are closed"},
         ),
-        forecasts="<results>/forecasts.csv",
-        curves="<results>/curves.csv",
+        forecasts=paths.table("forecasts"),
+        curves=paths.table("curves"),
     log:
         "<logs>/forecast_gap.log",
     conda:
@@ -169,17 +165,15 @@ rule forecast_gap:
 
 rule examine_errors:
     input:
-        for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"),
-        expand("<results>/datasets/{dataset}/test.json", dataset=STUDY.datasets),
-        predictions=ancient(
-            for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet")
-        ),
-        tests=ancient(expand("<results>/datasets/{dataset}/test.parquet", dataset=STUDY.datasets)),
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
+        for_each_cell(paths.PREDICTIONS_MANIFEST),
+        expand(paths.TEST_MANIFEST, dataset=STUDY.datasets),
+        predictions=ancient(for_each_cell(paths.PREDICTIONS)),
+        tests=ancient(expand(paths.TEST, dataset=STUDY.datasets)),
+        cards=expand(paths.CARD, dataset=STUDY.datasets),
     output:
-        lengths="<results>/lengths.csv",
-        agreements="<results>/agreements.csv",
-        examples="<results>/examples.csv",
+        lengths=paths.table("lengths"),
+        agreements=paths.table("agreements"),
+        examples=paths.table("examples"),
     log:
         "<logs>/examine_errors.log",
     conda:
@@ -202,14 +196,14 @@ rule examine_errors:
         " --cards {params.cards} --tests {params.tests} -- {params.predictions} > {log} 2>&1"
 
 
-# In a job of its own, beside which nothing runs: what is timed is time.
+# A job of its own, beside which nothing else runs, since it measures times.
 rule measure_latency:
     input:
         unpack(latency_inputs),
-        manifest="<results>/datasets/{dataset}/test.json",
-        test=ancient("<results>/datasets/{dataset}/test.parquet"),
+        manifest=paths.TEST_MANIFEST,
+        test=ancient(paths.TEST),
     output:
-        latency="<results>/latency/{dataset}.json",
+        latency=paths.LATENCY,
     log:
         "<logs>/measure_latency/{dataset}.log",
     conda:
@@ -239,13 +233,13 @@ rule measure_latency:
 rule gather_latency:
     input:
         latencies=expand(
-            "<results>/latency/{dataset}.json",
+            paths.LATENCY,
             dataset=[dataset for dataset in STUDY.datasets if timed_of(dataset)],
         ),
-        accuracies="<results>/accuracies.csv",
+        accuracies=paths.table("accuracies"),
     output:
         table=report(
-            "<results>/latency.csv",
+            paths.table("latency"),
             caption="../report/latency.rst",
             category="Tables",
             labels={"shows": "what inference costs"},

@@ -12,8 +12,8 @@ from gap.cluster.requests import (
     training_request,
 )
 
-# The prefix and the suffix are for all rules; those of another workflow, of which this is a module, do
-# without: a training that its job's time ended goes on at the job's next attempt (`retries`).
+# Prefix and suffix hold for all rules, so a workflow that has this one as a module does not get them:
+# there, a training that ran out of time goes on at the job's next attempt (`retries`).
 if "SLURM_JOB_ID" in os.environ and not workflow.is_main_process and STANDALONE:
     # Before a job's time is over, SLURM sends SIGTERM to all of its processes. The shell waits for
     # the program, which would be alone without it, and killed before it has saved what it has.
@@ -24,7 +24,7 @@ if "SLURM_JOB_ID" in os.environ and not workflow.is_main_process and STANDALONE:
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
 
-# What the profile says of the cluster, among other things.
+# What the profile says about the cluster, among other things.
 DEFAULT_RESOURCES = {
     name: resource.raw
     for name, resource in (workflow.resource_settings.default_resources or {}).items()
@@ -36,8 +36,8 @@ SITE = Site.of(DEFAULT_RESOURCES)
 ON_CLUSTER = "serial" in DEFAULT_RESOURCES
 
 
-# Threads of a job beside which nothing runs: Snakemake cuts them down to all cores that it has. On a
-# cluster a job has cores of its own.
+# Threads of a job beside which nothing else runs: Snakemake lowers the number to the cores that it has.
+# On a cluster a job has cores of its own.
 ALONE = 1 if ON_CLUSTER else sys.maxsize
 
 
@@ -73,13 +73,13 @@ def processes(request):
     return asked(lambda wildcards, input: max(1, request(wildcards, input).gpu), otherwise=1)
 
 
-# Rows up to which steps and trainings are short, and several of them make one job of the cluster.
+# Steps and trainings of at most this many rows are short: several of them make one job of the cluster.
 SHORT = 50_000
 
 
 def rows_at_most(wildcards):
     """The rows of a block of subsamples; unknown for a share of a pool that is not there yet."""
-    pool = Path(RESULTS, "datasets", wildcards.dataset, "pool.json")
+    pool = paths.located(paths.POOL_MANIFEST, RESULTS, dataset=wildcards.dataset)
     if wildcards.size.endswith("%") and not pool.exists():
         return math.inf
     rows = read_json(pool)["rows"] if wildcards.size.endswith("%") else None

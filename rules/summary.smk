@@ -1,15 +1,14 @@
 # The tables that summary and report are made of, by the names that their programs have for them.
 SUMMARISED = {
-    name: f"<results>/{name}.csv"
-    for name in "scores accuracies gaps trials crossings forecasts".split()
-} | {"latencies": "<results>/latency.csv"}
+    name: paths.table(name) for name in "scores accuracies gaps trials crossings forecasts".split()
+} | {"latencies": paths.table("latency")}
 REPORTED = SUMMARISED | {
-    name: f"<results>/{name}.csv"
+    name: paths.table(name)
     for name in "curves calibration labels lengths agreements examples histories".split()
 }
 
 
-# What the report is laid out by, and the works that its methods name.
+# The template of the report, and the works that its methods section names.
 PAGE = {
     "template": ROOT / "report" / "report.html",
     "references": ROOT / "report" / "references.bib",
@@ -18,18 +17,18 @@ PAGE = {
 
 rule chart_gap:
     input:
-        accuracies="<results>/accuracies.csv",
-        gaps="<results>/gaps.csv",
+        accuracies=paths.table("accuracies"),
+        gaps=paths.table("gaps"),
     output:
         html=report(
-            "<results>/gap.html",
+            paths.chart("gap", "html"),
             caption="../report/gap.rst",
             category="Charts",
             labels={"shows": "accuracy and gap by number of labels"},
         ),
-        svg="<results>/gap.svg",
-        png="<results>/gap.png",
-        spec="<results>/gap.vl.json",
+        svg=paths.chart("gap", "svg"),
+        png=paths.chart("gap", "png"),
+        spec=paths.chart("gap", "vl.json"),
     log:
         "<logs>/chart_gap.log",
     localrule: True
@@ -49,17 +48,17 @@ rule chart_gap:
 
 rule chart_cost:
     input:
-        latencies="<results>/latency.csv",
+        latencies=paths.table("latency"),
     output:
         html=report(
-            "<results>/cost.html",
+            paths.chart("cost", "html"),
             caption="../report/cost.rst",
             category="Charts",
             labels={"shows": "accuracy by time of inference"},
         ),
-        svg="<results>/cost.svg",
-        png="<results>/cost.png",
-        spec="<results>/cost.vl.json",
+        svg=paths.chart("cost", "svg"),
+        png=paths.chart("cost", "png"),
+        spec=paths.chart("cost", "vl.json"),
     log:
         "<logs>/chart_cost.log",
     localrule: True
@@ -80,10 +79,10 @@ rule chart_cost:
 rule write_summary:
     input:
         **SUMMARISED,
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
+        cards=expand(paths.CARD, dataset=STUDY.datasets),
     output:
         summary=report(
-            "<results>/summary.md",
+            paths.SUMMARY,
             caption="../report/summary.rst",
             category="Answer",
             labels={"shows": "the answer, as plain text"},
@@ -108,25 +107,21 @@ rule write_summary:
 
 rule record_provenance:
     input:
-        sources=source_files("manifest.json"),
-        origins=source_files("origin.json"),
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
-        trainings=for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json"),
-        predictions_manifests=for_each_cell(
-            "<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.json"
-        ),
-        predictions=ancient(
-            for_each_cell("<results>/runs/{dataset}/{model}/{size}/{seeds}/predictions.parquet")
-        ),
+        sources=for_each_source(paths.SOURCE_MANIFEST),
+        origins=for_each_source(paths.SOURCE_ORIGIN),
+        cards=expand(paths.CARD, dataset=STUDY.datasets),
+        trainings=for_each_cell(paths.TRAINING),
+        predictions_manifests=for_each_cell(paths.PREDICTIONS_MANIFEST),
+        predictions=ancient(for_each_cell(paths.PREDICTIONS)),
     output:
-        record="<results>/provenance.json",
+        record=paths.PROVENANCE,
     log:
         "<logs>/record_provenance.log",
     localrule: True
     conda:
         "../envs/summary.yaml"
     params:
-        names=shlex.join(within_limit(source_names(), Path(RESULTS, ".arguments"))),
+        names=shlex.join(brief(source_names())),
         sources=listed("sources"),
         origins=listed("origins"),
         cards=listed("cards"),
@@ -149,11 +144,11 @@ rule record_provenance:
 rule write_report:
     input:
         **REPORTED,
-        provenance="<results>/provenance.json",
-        cards=expand("<results>/datasets/{dataset}/card.json", dataset=STUDY.datasets),
+        provenance=paths.PROVENANCE,
+        cards=expand(paths.CARD, dataset=STUDY.datasets),
     output:
         report=report(
-            "<results>/report.html",
+            paths.REPORT,
             caption="../report/report.rst",
             category="Answer",
             labels={"shows": "the answer, figures and tables"},
@@ -183,10 +178,10 @@ rule write_report:
 # On demand: snakemake --cores 1 export.
 rule export:
     input:
-        tables=expand("<results>/{name}.csv", name=TABLES),
+        tables=[paths.table(name) for name in TABLES],
     output:
-        parquet=expand("<results>/tables/{name}.parquet", name=TABLES),
-        latex=expand("<results>/tables/{name}.tex", name=TABLES_OF_PAPERS),
+        parquet=[paths.exported(name, "parquet") for name in TABLES],
+        latex=[paths.exported(name, "tex") for name in TABLES_OF_PAPERS],
     log:
         "<logs>/export.log",
     localrule: True

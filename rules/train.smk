@@ -2,12 +2,12 @@ rule train:
     input:
         unpack(lambda wildcards: text_inputs(wildcards, "pool")),
         unpack(checkpoint_inputs),
-        manifest="<results>/datasets/{dataset}/pool.json",
-        subsample_manifest="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
-        subsample=ancient("<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet"),
+        manifest=paths.POOL_MANIFEST,
+        subsample_manifest=paths.SUBSAMPLE_MANIFEST,
+        subsample=ancient(paths.SUBSAMPLE),
     output:
-        training="<results>/runs/{dataset}/{model}/{size}/{seeds}/training.json",
-        weights=directory("<results>/runs/{dataset}/{model}/{size}/{seeds}/weights"),
+        training=paths.TRAINING,
+        weights=directory(paths.WEIGHTS),
     log:
         "<logs>/train/{dataset}/{model}/{size}/{seeds}.log",
     priority: expected_work

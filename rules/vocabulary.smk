@@ -1,14 +1,12 @@
 rule fit_vocabulary:
     input:
-        manifest="<results>/datasets/{dataset}/pool.json",
-        subsample_manifest="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
-        subsample=ancient("<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet"),
-        pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
+        manifest=paths.POOL_MANIFEST,
+        subsample_manifest=paths.SUBSAMPLE_MANIFEST,
+        subsample=ancient(paths.SUBSAMPLE),
+        pool=ancient(paths.POOL),
     output:
-        manifest="<results>/datasets/{dataset}/vocabularies/{vocabulary}/{size}/{seeds}.json",
-        vocabulary=directory(
-            "<results>/datasets/{dataset}/vocabularies/{vocabulary}/{size}/{seeds}"
-        ),
+        manifest=paths.VOCABULARY_MANIFEST,
+        vocabulary=directory(paths.VOCABULARY),
     log:
         "<logs>/fit_vocabulary/{dataset}/{vocabulary}/{size}/{seeds}.log",
     priority: FIRST
@@ -35,15 +33,15 @@ rule fit_vocabulary:
 # Every text of the data set, once for each pretrained tokenizer.
 rule encode:
     input:
-        manifest="<results>/datasets/{dataset}/pool.json",
-        test_manifest="<results>/datasets/{dataset}/test.json",
-        checkpoint="<results>/sources/checkpoint-{checkpoint}/manifest.json",
-        pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
-        test=ancient("<results>/datasets/{dataset}/test.parquet"),
+        manifest=paths.POOL_MANIFEST,
+        test_manifest=paths.TEST_MANIFEST,
+        checkpoint=source_manifest("checkpoint", "{checkpoint}"),
+        pool=ancient(paths.POOL),
+        test=ancient(paths.TEST),
     output:
-        pool="<results>/datasets/{dataset}/ids/{checkpoint}/pool.json",
-        test="<results>/datasets/{dataset}/ids/{checkpoint}/test.json",
-        ids=directory("<results>/datasets/{dataset}/ids/{checkpoint}/texts"),
+        pool=paths.CHECKPOINT_IDS.pool,
+        test=paths.CHECKPOINT_IDS.test,
+        ids=directory(paths.CHECKPOINT_IDS.texts),
     log:
         "<logs>/encode/{dataset}/{checkpoint}.log",
     priority: FIRST
@@ -72,18 +70,18 @@ rule encode:
 # The texts of a block of subsamples, and the test set, with the vocabularies fitted on them.
 rule encode_subsample:
     input:
-        manifest="<results>/datasets/{dataset}/pool.json",
-        test_manifest="<results>/datasets/{dataset}/test.json",
-        subsample_manifest="<results>/datasets/{dataset}/subsamples/{size}/{seeds}.json",
-        vocabulary_manifest="<results>/datasets/{dataset}/vocabularies/{vocabulary}/{size}/{seeds}.json",
-        vocabulary=ancient("<results>/datasets/{dataset}/vocabularies/{vocabulary}/{size}/{seeds}"),
-        subsample=ancient("<results>/datasets/{dataset}/subsamples/{size}/{seeds}.parquet"),
-        pool=ancient("<results>/datasets/{dataset}/pool.parquet"),
-        test=ancient("<results>/datasets/{dataset}/test.parquet"),
+        manifest=paths.POOL_MANIFEST,
+        test_manifest=paths.TEST_MANIFEST,
+        subsample_manifest=paths.SUBSAMPLE_MANIFEST,
+        vocabulary_manifest=paths.VOCABULARY_MANIFEST,
+        vocabulary=ancient(paths.VOCABULARY),
+        subsample=ancient(paths.SUBSAMPLE),
+        pool=ancient(paths.POOL),
+        test=ancient(paths.TEST),
     output:
-        pool="<results>/datasets/{dataset}/ids/{vocabulary}/{size}/{seeds}/pool.json",
-        test="<results>/datasets/{dataset}/ids/{vocabulary}/{size}/{seeds}/test.json",
-        ids=directory("<results>/datasets/{dataset}/ids/{vocabulary}/{size}/{seeds}/texts"),
+        pool=paths.VOCABULARY_IDS.pool,
+        test=paths.VOCABULARY_IDS.test,
+        ids=directory(paths.VOCABULARY_IDS.texts),
     log:
         "<logs>/encode_subsample/{dataset}/{vocabulary}/{size}/{seeds}.log",
     priority: FIRST

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gap.report.charts import save_chart
 from gap.report.cost import cost_chart
-from gap.results.reading import NamingRecipe, recipe_option
+from gap.results.reading import NamingRecipe
 from gap.results.rows import LatencyRow
 from gap.results.tables import read_rows, study_order
 from gap.run.program import run
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "JSON: reference, confidence (0..1), and optionally datasets and models, lists of names in "
         "order, titles {name: text}, and missing, a list of the runs that are not done"
     )
-    parser.add_argument("--recipe", required=True, type=recipe_option(NamingRecipe), help=keys)
+    parser.add_argument("--recipe", required=True, type=NamingRecipe.from_json, help=keys)
     parser.add_argument("--latencies", required=True, help="CSV of gather_latency.py")
     for name in ("html", "svg", "png", "spec"):
         parser.add_argument(f"--{name}", required=True, help="file to write")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gap.report.charts import save_chart
 from gap.report.gap_charts import study_chart
-from gap.results.reading import ReadingRecipe, recipe_option
+from gap.results.reading import ReadingRecipe
 from gap.results.rows import AccuracyRow, GapRow
 from gap.results.tables import read_rows, study_order
 from gap.run.errors import UserError
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "seeds}: the runs that are not done, and published, a list of {dataset, model, size, "
         "accuracy, source, note}"
     )
-    parser.add_argument("--recipe", required=True, type=recipe_option(ReadingRecipe), help=keys)
+    parser.add_argument("--recipe", required=True, type=ReadingRecipe.from_json, help=keys)
     parser.add_argument("--accuracies", required=True, help="CSV of estimate_gap.py")
     parser.add_argument("--gaps", required=True, help="CSV of estimate_gap.py")
     for name in ("html", "svg", "png", "spec"):

@@ -151,7 +151,7 @@ def select_members(archive: zipfile.ZipFile, name: str, wheel: str) -> dict[str,
     chosen: dict[str, zipfile.ZipInfo] = {}
     for entry in found:
         below = entry.filename.removeprefix(folder)
-        # Of two with the same name, one program takes the first and another the last.
+        # Where two have the same name, one program takes the first and another the last.
         if below in chosen or not is_safe(below) or stat.S_ISLNK(entry.external_attr >> 16):
             raise UserError(f"{wheel}: unsafe member {entry.filename!r}; use another source")
         chosen[below] = entry

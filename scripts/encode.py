@@ -1,13 +1,12 @@
 """Encode texts as token ids.
 
-With --checkpoint the whole data set by a pretrained tokenizer; with --vocabulary and --subsample a
-block of subsamples, and the test set, by the vocabularies fitted on them.
+With --checkpoint, a pretrained tokenizer encodes the whole data set. With --vocabulary and
+--subsample, the vocabularies of a block of subsamples encode these subsamples and the test set.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import shutil
@@ -28,6 +27,7 @@ from gap.run.program import run
 from gap.run.progress import progress
 from gap.run.runstate import keep, restore, state_folder
 from gap.run.workers import Workers
+from gap.study.recipes import EncodeRecipe
 
 # Texts that a process encodes at a time: what it loses when it is killed.
 PIECE = 50_000
@@ -53,7 +53,7 @@ def encode_rows(encoder: Encoder, piece: Piece) -> Path:
 def encode_file(
     source: Path,
     vocabulary: Vocabulary,
-    recipe: dict[str, Any],
+    recipe: EncodeRecipe,
     stem: Path,
     state: Path,
     rows: Rows | None = None,
@@ -70,7 +70,7 @@ def encode_file(
         Piece(source, places if rows is None else rows[places], state / f"{places[0]}.npz")
         for places in wanted
     )
-    encoder = Encoder(vocabulary, recipe["max_tokens"], recipe["keep"])
+    encoder = Encoder(vocabulary, recipe.max_tokens, recipe.keep)
     with Workers(partial(encode_rows, encoder), processes) as workers:
         count = math.ceil(total / PIECE)
         finished = list(progress(workers.in_order(pieces), "pieces", count))
@@ -84,7 +84,9 @@ def encode_file(
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
-    parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: max_tokens, keep")
+    parser.add_argument(
+        "--recipe", required=True, type=EncodeRecipe.from_json, help="JSON: max_tokens, keep"
+    )
     parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--pool", type=Path, required=True, help="pool.parquet")
     parser.add_argument("--pool-manifest", type=Path, required=True, help="pool.json")
@@ -105,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     made_from = [arguments.checkpoint, arguments.vocabulary, arguments.subsample]
     manifests = [arguments.pool_manifest, arguments.test_manifest]
     made_from = [*manifests, *filter(None, made_from)]
-    state = state_folder(ids.parent, "encode", [recipe, arguments.provenance], made_from)
+    state = state_folder(ids.parent, "encode", [recipe.plain(), arguments.provenance], made_from)
     outputs = [ids, arguments.encoded_pool, arguments.encoded_test]
     if restore(state, outputs):
         return

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from gap.results.predictions import Cell, Paths, beside_reference, index
-from gap.results.reading import ReadingRecipe, recipe_option
+from gap.results.reading import ReadingRecipe
 from gap.results.rows import AccuracyRow, GapRow
 from gap.results.statistics import Correct, Estimate, accuracy, differences, gap
 from gap.results.tables import study_order, write_rows
@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     recipe = "JSON: reference, margin (points), confidence (0..1)"
-    parser.add_argument("--recipe", required=True, type=recipe_option(ReadingRecipe), help=recipe)
+    parser.add_argument("--recipe", required=True, type=ReadingRecipe.from_json, help=recipe)
     parser.add_argument("--accuracies", required=True, help="CSV file to write")
     parser.add_argument("--gaps", required=True, help="CSV file to write")
     parser.add_argument("predictions", nargs="*", help="Parquet files, or @FILE that lists them")

@@ -1,4 +1,4 @@
-"""Tell where models are right and wrong: by length of text, together, and on single texts."""
+"""Tell where models are right and wrong: by length, beside the reference, on single texts."""
 
 from __future__ import annotations
 
@@ -13,24 +13,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from gap.data.cards import read_labels
 from gap.results.predictions import Cell, Paths, beside_reference, index, read_predictions
-from gap.results.reading import NamingRecipe, recipe_option
+from gap.results.reading import ErrorsRecipe
 from gap.results.rows import AgreementRow, ExampleRow, LengthRow
 from gap.results.statistics import Correct, accuracy
 from gap.results.tables import study_order, write_rows
 from gap.run.errors import UserError
 from gap.run.program import run
 from numpy.typing import NDArray
-
-
-class ErrorsRecipe(NamingRecipe):
-    """Where errors are looked for.
-
-    `examples` texts of each kind are shown, of the model `compared`; without it, of the first
-    beside the reference.
-    """
-
-    examples: int
-    compared: str | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +146,8 @@ def examples(
 ) -> Iterator[tuple[int, Literal["reference", "model"]]]:
     """Yield the rows on which one model is right and the other wrong, and which is right.
 
-    Of each kind the `count` rows in which the probabilities of the true label are furthest apart.
+    For each kind these are the `count` rows in which the two models' probabilities of the true
+    label are furthest apart.
     """
     yield from ((row, "reference") for row in _furthest(reference, model, count))
     yield from ((row, "model") for row in _furthest(model, reference, count))
@@ -274,7 +264,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "JSON: reference, confidence (0..1), examples (how many of each kind), and optionally "
         "compared, the model whose texts are shown, and models, a list of names in order"
     )
-    parser.add_argument("--recipe", required=True, type=recipe_option(ErrorsRecipe), help=keys)
+    parser.add_argument("--recipe", required=True, type=ErrorsRecipe.from_json, help=keys)
     parser.add_argument("--cards", required=True, nargs="+", help="JSON cards of prepare.py")
     order = "test sets of prepare.py, in the order of the cards"
     parser.add_argument("--tests", required=True, nargs="+", help=order)

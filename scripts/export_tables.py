@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from gap.report.wording import size_label, two_digits, with_interval
-from gap.results.reading import ReadingRecipe, recipe_option
+from gap.results.reading import ReadingRecipe
 from gap.results.rows import TABLES, AccuracyRow, CrossingRow, GapRow, LatencyRow, Row
 from gap.results.tables import SETTINGS, field_types, read_rows, study_order
 from gap.run.errors import UserError
@@ -111,7 +111,7 @@ def latency(rows: Sequence[LatencyRow], recipe: ReadingRecipe) -> tuple[str, Lin
     ), lines
 
 
-# By table, what returns caption and lines of its rows of one data set.
+# For each table, the function that makes caption and lines from its rows of one data set.
 LATEX: dict[str, Callable[..., tuple[str, Lines]]] = {
     "accuracies": accuracies,
     "gaps": gaps,
@@ -191,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "JSON: reference, margin (points), confidence (0..1), and optionally datasets and models, "
         "lists of names in order, and titles {name: text}"
     )
-    parser.add_argument("--recipe", required=True, type=recipe_option(ReadingRecipe), help=recipe)
+    parser.add_argument("--recipe", required=True, type=ReadingRecipe.from_json, help=recipe)
     files: dict[str, Any] = {"required": True, "nargs": "+", "type": Path}
     parser.add_argument("--tables", **files, help="CSV tables of a study, with their own names")
     parser.add_argument("--parquet", **files, help="files to write: scores.parquet of scores.csv")

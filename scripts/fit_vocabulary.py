@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -16,6 +15,7 @@ from gap.run.digests import sha256_file
 from gap.run.json import write_json
 from gap.run.program import run
 from gap.run.runstate import keep, restore, state_folder
+from gap.study.recipes import VocabularyRecipe
 
 
 def training_texts(pool: Path, one: Subsample) -> Iterator[str]:
@@ -26,7 +26,9 @@ def training_texts(pool: Path, one: Subsample) -> Iterator[str]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
-    parser.add_argument("--recipe", type=json.loads, required=True, help="JSON: the vocabulary's")
+    parser.add_argument(
+        "--recipe", required=True, type=VocabularyRecipe.from_json, help="JSON: the vocabulary's"
+    )
     parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--pool", type=Path, required=True, help="pool.parquet")
     parser.add_argument("--pool-manifest", type=Path, required=True, help="pool.json")
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="JSON file to write")
     arguments = parser.parse_args(argv)
 
-    facts = [arguments.recipe, arguments.provenance]
+    facts = [arguments.recipe.plain(), arguments.provenance]
     made_from = [arguments.pool_manifest, arguments.subsample]
     state = state_folder(arguments.vocabulary.parent, arguments.vocabulary.name, facts, made_from)
     outputs = [arguments.vocabulary, arguments.manifest]

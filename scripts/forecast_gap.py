@@ -12,14 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from gap.results.curves import FEWEST_SIZES, Curves, Measured, crossing, curves, held_back, measured
 from gap.results.predictions import Paths, index, read_correct
-from gap.results.reading import ReadingRecipe, recipe_option
+from gap.results.reading import ReadingRecipe
 from gap.results.rows import CrossingRow, CurveRow, ForecastRow
 from gap.results.statistics import Correct, paired
 from gap.results.tables import write_rows
 from gap.run.program import run
 from gap.run.progress import progress
 
-# Points of a curve in its table, of those at which it was looked at.
+# How many points of a curve its table has, out of those at which it was computed.
 EVERY = 6
 
 
@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     recipe = "JSON: reference, margin (points), confidence (0..1)"
-    parser.add_argument("--recipe", required=True, type=recipe_option(ReadingRecipe), help=recipe)
+    parser.add_argument("--recipe", required=True, type=ReadingRecipe.from_json, help=recipe)
     for name in ("crossings", "forecasts", "curves"):
         parser.add_argument(f"--{name}", required=True, help="CSV file to write")
     parser.add_argument("predictions", nargs="*", help="Parquet files, or @FILE that lists them")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gap.results.reading import SharedRecipe, recipe_option
+from gap.results.reading import SharedRecipe
 from gap.results.records import Latencies, Latency
 from gap.results.rows import AccuracyRow, LatencyRow
 from gap.results.tables import read_rows, study_order, write_rows
@@ -116,7 +116,7 @@ def gather(
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
-    recipe = recipe_option(LatencyRecipe)
+    recipe = LatencyRecipe.from_json
     parser.add_argument("--recipe", required=True, type=recipe, help="JSON: reference")
     parser.add_argument("--accuracies", required=True, help="CSV of estimate_gap.py")
     parser.add_argument("--table", required=True, help="CSV file to write")

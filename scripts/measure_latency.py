@@ -1,7 +1,7 @@
 """Measure how long the trained models of a data set take, from raw text to class scores.
 
-All on one core, or on one core and a GPU, in one process, and in turns, so that they can be
-compared. Whoever calls this sees to it that nothing else runs beside it.
+All models run on one core, or on one core and a GPU, in one process and in turns, so that their
+times can be compared. Whoever calls this sees to it that nothing else runs beside it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Write on a page what a study costs on a cluster: GPU-hours, disk, files, jobs.
 
-Nothing is fetched or trained. What no config holds is read from a file of assumptions, and how fast
-models train from what benchmarks/throughput.py measured.
+Nothing is fetched or trained. What no config says is read from a file of assumptions. How fast
+models train is read from what benchmarks/throughput.py measured.
 """
 
 from __future__ import annotations

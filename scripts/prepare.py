@@ -1,4 +1,4 @@
-"""Turn a source into a pool and a test set: checked, merged, apart from each other, described."""
+"""Turn a source into a pool and a test set with no text in both, and describe them in a card."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Have SLURM run the job again that this is called in, if its program was stopped and goes on then.
+"""Have SLURM queue the current job again, if its program was stopped and can go on.
 
-The workflow calls it with the exit status of a program that did not succeed, and gets that back.
+The workflow calls this with the exit status of a program that did not succeed, and gets that status
+back.
 """
 
 from __future__ import annotations

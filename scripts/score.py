@@ -1,6 +1,6 @@
 """Compute accuracy, macro-F1, log loss and calibration error from the predictions of one job.
 
-Beside these stand the counts that calibration and single labels are told from.
+The counts from which calibration and scores of single labels are computed are written, too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gap.run.program import run
 from numpy.typing import NDArray
 
 BINS = 15
-# Of the smallest normal float32: a probability that came to nought costs much, not infinity.
+# The log of the smallest normal float32: a probability of zero costs much, but not infinity.
 LOWEST_LOG_PROBABILITY = float(np.log(np.finfo(np.float32).tiny))
 
 

@@ -25,6 +25,7 @@ from gap.run.durable import flush
 from gap.run.errors import UserError
 from gap.run.folders import link
 from gap.run.json import read_json, write_json
+from gap.run.launchers import forget_launchers
 from gap.run.program import run
 from gap.run.runstate import keep, restore, state_folder
 from gap.run.stopping import stop_at_once
@@ -207,6 +208,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     if arguments.processes < 1:
         parser.error(f"--processes: {arguments.processes} must be 1 or more")
+    forget_launchers()
     with stop_at_once():
         train(arguments)
 

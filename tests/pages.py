@@ -82,15 +82,20 @@ def commands() -> list[Command]:
     return [command for page in PAGES for block in blocks(page) for command in block.commands]
 
 
-def code(page: Path, language: str, heading: str | None = None) -> str:
-    """Return the first block of code in a language on a page, or of the part under a heading."""
-    below = heading is None
+def codes(page: Path, language: str, heading: str | None = None) -> list[str]:
+    """Return the blocks of code in a language on a page, or in the part under a heading."""
+    below, texts = heading is None, list[str]()
     for token, content in pairwise(parse(page)):
-        if token.type == "heading_open":
-            below = below or content.content == heading
+        if token.type == "heading_open" and heading is not None:
+            below = content.content == heading
         elif below and token.type == "fence" and token.info == language:
-            return token.content
-    raise AssertionError(f"{page}: no {language} block under {heading}")
+            texts.append(token.content)
+    return texts
+
+
+def code(page: Path, language: str, heading: str | None = None) -> str:
+    """Return the first of the blocks that `codes` returns."""
+    return codes(page, language, heading)[0]
 
 
 def anchors(page: Path) -> set[str]:

@@ -23,6 +23,7 @@ from gap.data.encoding import (
 from gap.data.vocabulary import PretrainedVocabulary
 from gap.run.errors import UserError
 from gap.run.workers import Workers
+from gap.study.recipes import EncodeRecipe
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -220,7 +221,7 @@ def test_processes_give_the_same_files(tmp_path, tiny_bert, monkeypatch):
         facts = encode.encode_file(
             tmp_path / "pool.parquet",
             vocabulary,
-            {"max_tokens": 6, "keep": "head_and_tail"},
+            EncodeRecipe(max_tokens=8, keep="head_and_tail"),
             stem,
             tmp_path / f"{processes}.state",
             processes=processes,

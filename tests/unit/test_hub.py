@@ -462,7 +462,7 @@ def test_the_hubs_own_parquet_files(fetcher, hub):
     line = fetcher.error("dataset", **spec)
     assert line.endswith("has configurations: large, small; set `config`")
     line = fetcher.error("dataset", config="large", **spec)
-    assert "of its split train the hub has converted the first part only" in line
+    assert "the hub has converted only the first part of split train" in line
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from gap.run import program
 from gap.run.errors import Stopped, UserError
 
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 GO_ON = "make room there, then the same command goes on"
 
 
@@ -36,6 +37,16 @@ def test_a_mistake_of_the_user_is_one_line(capsys):
 def test_a_program_that_was_stopped_says_that_it_goes_on(capsys):
     line = "stopped: saved at step 7; the same command goes on from there"
     assert end(Stopped("saved at step 7"), capsys) == (75, line)
+
+
+def test_letters_that_a_terminal_does_not_know_stop_no_program():
+    code = "from gap.run.program import run; run(lambda argv: print('caf\u00e9'))"
+    call = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(SCRIPTS), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+    )
+    assert (call.returncode, call.stdout) == (0, b"caf?\n")
 
 
 def test_any_other_error_keeps_its_traceback():

@@ -10,12 +10,13 @@ from gap.data.sampling import (
     write_subsamples,
 )
 from gap.run.errors import UserError
+from gap.study.recipes import Validation
 from gap.study.sizes import count_rows, parse_seeds, rows_of_size, validation_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
 counts = st.lists(st.integers(1, 60), min_size=1, max_size=12).map(np.array)
-VALIDATION = {"share": 0.2, "min": 2, "max": 50}
+VALIDATION = Validation(share=0.2, min=2, max=50)
 
 
 def strays(sequence, counts):

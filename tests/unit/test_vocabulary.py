@@ -7,11 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 from gap.data.encoding import Encoder, encode_piece, flatten, join_pieces
 from gap.data.vocabulary import EncodedTexts, FittedVocabulary, PretrainedVocabulary, fit_vocabulary
+from gap.study.recipes import EncodeRecipe, VocabularyRecipe
 from hypothesis import given
 from hypothesis import strategies as st
 
 TEXTS = [f"text number {i} is about a {word} film" for i, word in enumerate(["good", "bad"] * 30)]
-RECIPE = {"algorithm": "unigram", "size": 60, "character_coverage": 1.0, "sample_texts": 1000}
+RECIPE = VocabularyRecipe(algorithm="unigram", size=60, character_coverage=1.0, sample_texts=1000)
 
 
 def cut(ids, room, keep):
@@ -92,7 +93,7 @@ def test_a_broken_encoding_goes_on_where_it_was(tmp_path, monkeypatch, rows):
     texts = [letter * length for length, letter in enumerate("abcdefghij", start=1)]
     pq.write_table(pa.table({"text": texts}), tmp_path / "pool.parquet", row_group_size=4)
     monkeypatch.setattr(encode, "PIECE", 2)
-    recipe = {"max_tokens": 8, "keep": "head"}
+    recipe = EncodeRecipe(max_tokens=8, keep="head")
 
     def encode_to(name, letters):
         stem = tmp_path / name / "pool"
@@ -121,7 +122,7 @@ def test_a_broken_encoding_goes_on_where_it_was(tmp_path, monkeypatch, rows):
 
 @pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
 def test_a_vocabulary_fits_texts_too_few_for_its_size(tmp_path, algorithm):
-    recipe = RECIPE | {"algorithm": algorithm, "size": 8000}
+    recipe = RECIPE.model_copy(update={"algorithm": algorithm, "size": 8000})
     pieces = fit_vocabulary(iter(TEXTS), recipe, seed=1, path=tmp_path / "model")
     assert 20 < pieces < 8000
     vocabulary = FittedVocabulary(tmp_path / "model")

@@ -27,8 +27,8 @@ CONFIG: dict[str, Any] = {
         }
     },
     "model_zoo": {
-        "phrases": {"family": "linear", "title": "Phrases"},
-        "words": {"family": "linear", "longest_phrase": 1, "title": "Words"},
+        "phrases": {"family": "linear", "title": "Phrasés"},
+        "words": {"family": "linear", "longest_phrase": 1, "title": "Mots isolés"},
     },
 }
 
@@ -97,6 +97,16 @@ def test_a_finished_study_plans_nothing_wherever_the_workflow_lies(finished, tmp
         clone = copy_workflow(tmp_path / name).folder
         call = Study(study.folder, snakefile=clone / "Snakefile").snakemake("-n", config=CONFIG)
         assert plan(call) == {}
+
+
+def test_an_answer_is_told_on_a_terminal_that_knows_ascii_only(finished, tmp_path):
+    shutil.copytree(finished[0].folder, tmp_path / "copy")
+    (tmp_path / "copy" / "results" / "gap.svg").unlink()
+    ascii_only = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    study = Study(tmp_path / "copy", ascii_only, finished[0].snakefile)
+    call = study.snakemake("--cores", "1", config=CONFIG)
+    assert call.rc == 0, call.output
+    assert "Phras?s" in call.stdout
 
 
 def test_snakemake_may_be_called_from_any_folder(finished, tmp_path):
@@ -225,16 +235,17 @@ def test_a_module_with_the_config_of_the_readme_needs_no_more(empty):
 
 def test_two_modules_have_two_configs(empty):
     host = write_host(empty, "small", "large")
-    config = {"small": CONFIG, "large": CONFIG | {"sizes": [60, 120], "reference": "words"}}
+    small = CONFIG | {"pathvars": {"results": "out"}}
+    config = {"small": small, "large": CONFIG | {"sizes": [60, 120], "reference": "words"}}
     call = host.snakemake("-n", "-p", "everything", config=config)
     jobs = plan(call)
     assert (jobs["small_train"], jobs["large_train"]) == (2, 4)
     assert (jobs["small_subsample"], jobs["large_subsample"]) == (1, 2)
     assert "Estimating gaps to phrases" in call.output
     assert "Estimating gaps to words" in call.output
-    assert "small/results/runs/tickets/words/60/1-2/" in call.output
+    assert "small/out/runs/tickets/words/60/1-2/" in call.output
     assert "large/results/runs/tickets/words/120/1-2/" in call.output
-    assert "small/results/runs/tickets/words/120/1-2/" not in call.output
+    assert "small/out/runs/tickets/words/120/1-2/" not in call.output
 
 
 def test_what_is_wrong_in_a_modules_config_is_told_with_its_name(empty):

@@ -201,7 +201,8 @@ class Plan:
     def share(self, model: str) -> float:
         """Return the share of its peak that the measured machine reached in training a model.
 
-        Of full or mixed texts, the lower. Raises UserError where the model was not measured.
+        It is the lower of the shares with full and with mixed texts. Raises UserError where the
+        model was not measured.
         """
         return min(speed / peak for speed, peak in self._measurements(model))
 

@@ -23,7 +23,7 @@ OPTIONS = {
     "--time": "runtime",
     "--mem": "mem_mb",
 }
-# Of one job; so that one that gets nowhere within its time limit does not go on for ever.
+# Runs of one job at most, so that a job that gets nowhere within its time limit comes to an end.
 MOST_RUNS = 100
 
 

@@ -23,6 +23,7 @@ from gap.data.readers import (
 )
 from gap.run.errors import UserError
 from gap.run.json import read_json
+from gap.study import paths
 from gap.study.recipes import Dataset, Folders, ModelRecipe, PublishedFigure, Validation
 from gap.study.sizes import count_rows, parse_seeds
 from gap.study.sources import Checkpoint, DataFile, DataUrl, Folder, Source, Wheel, WheelFolder
@@ -271,9 +272,10 @@ def _check_source(where: str, source: Source, dataset: Dataset) -> int | None:
 
 def _rows_read_before(source: Source, name: str, results: Path) -> int | None:
     """Return the rows that the same source, fetched and pinned, had in an earlier run."""
-    folder = results / "sources" / f"dataset-{name}"
-    manifest, origin = folder / "manifest.json", folder / "origin.json"
-    card = results / "datasets" / name / "card.json"
+    place = f"dataset-{name}"
+    manifest = paths.located(paths.SOURCE_MANIFEST, results, source=place)
+    origin = paths.located(paths.SOURCE_ORIGIN, results, source=place)
+    card = paths.located(paths.CARD, results, dataset=name)
     if isinstance(source, DataFile):
         return None
     if not all(file.exists() for file in (manifest, origin, card)):

@@ -50,7 +50,7 @@ BOUNDS = {
     "less_than": ("lt", "less than {}"),
     "string_too_long": ("max_length", "{} characters or fewer"),
 }
-# Of what is in doubt, its keys come first, unknown ones before missing ones.
+# Where there are several mistakes, those of keys come first, unknown keys before missing ones.
 RANKS = {"extra_forbidden": 0, UNKNOWN_KEY: 0, "missing": 1}
 
 
@@ -298,7 +298,7 @@ def _show(found: object) -> str:
     if isinstance(found, str):
         text = repr(found)
     else:
-        # Its beginning only: what is found may be of any length.
+        # Only the beginning: a value may be of any length.
         encoder = json.JSONEncoder(default=str, skipkeys=True)
         text = "".join(islice(encoder.iterencode(found), 100))
     return text if len(text) <= 80 else text[:80] + "..."

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from gap.run.errors import UserError
 
 ATTEMPTS = 5
-# Bytes written at once: so many are lost at most where a connection breaks.
+# Bytes written at once, and the most that is lost where a connection breaks.
 CHUNK = 1 << 16
 
 
@@ -109,7 +109,7 @@ def _receive(session: Any, url: str, partial: Path, have: int, headers: Mapping[
         headers["Range"] = f"bytes={have}-"
     with session.get(url, headers=headers, stream=True, timeout=60) as response:
         if response.status_code == 416:
-            # Nothing lies beyond what is there: complete, or not of this file; `check` tells.
+            # The server has no more: the file is complete, or another one; `check` tells.
             return
         response.raise_for_status()
         resumes = response.status_code == 206

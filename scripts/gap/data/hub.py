@@ -219,8 +219,8 @@ def _converted_splits(
         if match["config"] == config:
             if match["partial"] and match["split"] == spec["split"]:
                 raise UserError(
-                    f"{repository}: of its split {match['split']} the hub has converted the first "
-                    "part only; use the revision with its original files"
+                    f"{repository}: the hub has converted only the first part of split "
+                    f"{match['split']}; use the revision with its original files"
                 )
             splits.setdefault(match["split"], []).append(name)
     return splits

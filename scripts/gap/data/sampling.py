@@ -6,7 +6,6 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from gap.study.recipes import Validation
 from gap.study.sizes import validation_rows
 
 Rows = npt.NDArray[np.int64]
@@ -93,13 +93,13 @@ class Subsample:
         return np.sort(np.concatenate([self.training_rows, self.validation_rows]))
 
 
-def subsample(labels: Labels, seed: int, n: int, validation: dict[str, Any]) -> Subsample:
+def subsample(labels: Labels, seed: int, n: int, validation: Validation) -> Subsample:
     """Return `n` rows of the pool with labels (rows,), for training and validation together.
 
     Validation is the beginning of the order, so both parts are stratified as the order is.
     """
     order = stratified_order(labels, seed, n)
-    held_out = validation_rows(n, validation["share"], validation["min"], validation["max"])
+    held_out = validation_rows(n, validation.share, validation.min, validation.max)
     training, validating = order[held_out:], order[:held_out]
     return Subsample(seed, training, labels[training], validating, labels[validating])
 

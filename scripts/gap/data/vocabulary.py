@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gap.run.errors import UserError
 from gap.run.json import read_json
+from gap.study.recipes import VocabularyRecipe
 
 
 class Vocabulary(Protocol):
@@ -110,7 +111,7 @@ class FittedVocabulary:
         return self._processor.encode(texts, num_threads=1)
 
 
-def fit_vocabulary(texts: Iterator[str], recipe: dict[str, Any], seed: int, path: Path) -> int:
+def fit_vocabulary(texts: Iterator[str], recipe: VocabularyRecipe, seed: int, path: Path) -> int:
     """Fit a SentencePiece model on `texts`, write it to `path`, and return its number of pieces.
 
     A subsample too small for the recipe's `size` gets as many pieces as it supports: SentencePiece
@@ -127,11 +128,11 @@ def fit_vocabulary(texts: Iterator[str], recipe: dict[str, Any], seed: int, path
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=texts,
             model_writer=model,
-            model_type=recipe["algorithm"],
-            vocab_size=recipe["size"],
+            model_type=recipe.algorithm,
+            vocab_size=recipe.size,
             hard_vocab_limit=False,
-            character_coverage=recipe["character_coverage"],
-            input_sentence_size=recipe["sample_texts"],
+            character_coverage=recipe.character_coverage,
+            input_sentence_size=recipe.sample_texts,
             shuffle_input_sentence=True,
             max_sentence_length=1 << 20,
             pad_id=0,
@@ -143,7 +144,7 @@ def fit_vocabulary(texts: Iterator[str], recipe: dict[str, Any], seed: int, path
         )
     except RuntimeError as error:
         raise UserError(
-            f"SentencePiece could not fit a {recipe['algorithm']} vocabulary of {recipe['size']:,} "
+            f"SentencePiece could not fit a {recipe.algorithm} vocabulary of {recipe.size:,} "
             f"pieces: {error}; try a smaller vocabulary or larger sizes"
         ) from None
     path.write_bytes(model.getvalue())

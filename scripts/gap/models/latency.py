@@ -26,7 +26,7 @@ ROUNDS = 5
 GAIN = 1.02
 # Sizes in a row without gain after which the search ends: one may be bad luck.
 WITHOUT_GAIN = 2
-# A size is tried on two batches at least, and for so long.
+# A size is tried on at least two batches, and for at least so long.
 TRIAL_SECONDS = 0.2
 
 

@@ -21,7 +21,7 @@ Features: TypeAlias = "Matrix | sp.csr_array | sp.csr_matrix"
 Labels = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float64]
 
-# Of a label that training never showed: less likely than the least likely by e^-20.
+# How far, in log-probability, a label that training never showed lies below the least likely other.
 ABSENT = 20.0
 
 

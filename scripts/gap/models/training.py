@@ -50,7 +50,7 @@ from gap.study.tuning import Evaluation
 
 # What a killed training loses at most; saving a large model takes seconds.
 SECONDS_BETWEEN_CHECKPOINTS = 600
-# What one process does that has memory enough.
+# What a single process with enough memory does.
 WHOLE_BATCHES = Division()
 # The file in a checkpoint that says that all others are there.
 WHOLE = "whole"
@@ -311,7 +311,7 @@ def train_network(
     return [
         {
             "step": int(entry["step"]),
-            # A training that diverges has none, and JSON has no word for it.
+            # A training that diverges has no finite loss, and JSON has no word for that.
             "loss": entry["eval_loss"] if math.isfinite(entry["eval_loss"]) else None,
             "accuracy": entry["eval_accuracy"],
         }

@@ -23,11 +23,11 @@ from gap.study.sizes import parse_seeds
 
 # Where it takes more seeds than that, none are advised.
 MOST_SEEDS = 20
-# The fewest whose spread says something, by Student's t.
+# The fewest seeds whose spread says something, by Student's t.
 FIRST_SEEDS = 3
-# How far apart, by ratio, the ends of an interval of sizes are at most, the usual step of sizes.
+# The largest ratio of the two ends of an interval of sizes: the usual step between sizes.
 WIDE = 4.0
-# How far, by ratio, a new size lies from a measured one at least; a nearer one tells little.
+# The smallest ratio of a new size to a measured one; a nearer size would tell little.
 APART = 1.5
 
 
@@ -124,7 +124,7 @@ def _added(findings: Findings, row: GapRow, seeds: int) -> dict[str, list[int]]:
     present = {model: _seeds(findings, model) for model in (findings.recipe.reference, row.model)}
     of_reference, of_model = present.values()
     shared = of_reference & of_model
-    # What one of the two has already costs the other's training only.
+    # Where one of the two models is trained already, only the other's training costs.
     fresh = chain(sorted(of_reference ^ of_model), count(max(of_reference | of_model) + 1))
     wanted = shared | set(islice(fresh, max(0, seeds - len(shared))))
     return {model: sorted(wanted - has) for model, has in present.items() if wanted - has}
@@ -171,7 +171,7 @@ def _tell_first_seeds(findings: Findings, remedy: Remedy) -> str:
 
 
 def _alone(findings: Findings, row: GapRow) -> str:
-    """Return that an interval would tell alone, where it lies clear of the margin's ends."""
+    """Return a remark where the interval alone leaves out the margin, and would tell the gap."""
     nearer = math.copysign(findings.recipe.margin, row.gap)
     if row.gap_low <= nearer <= row.gap_high:
         return ""

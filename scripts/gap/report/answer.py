@@ -9,7 +9,7 @@ from gap.report.wording import points, sentence, several, span
 from gap.results.findings import Findings
 from gap.results.rows import GapRow
 
-# Four decimals stand in the table of gaps: what ends at 0 is not ahead.
+# The table of gaps has four decimals: an interval that ends at 0 is not ahead.
 AHEAD = -0.0001
 
 

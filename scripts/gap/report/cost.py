@@ -97,7 +97,7 @@ def cost_panel(rows: Sequence[LatencyRow], styles: Styles, prefix: str, columns:
 def _front(points: Sequence[CostPoint], axes: Axes) -> list[CostPoint]:
     """Return the points of the Pareto front, from the cheapest on."""
     front = sorted((point for point in points if point.pareto == "yes"), key=lambda p: p.x)
-    # What is best at some cost is so at any higher one, up to the next model.
+    # The best model at some cost stays the best at any higher cost, up to the next model's.
     return [*front, replace(front[-1], x=axes.x[1])]
 
 
@@ -119,7 +119,7 @@ def _point(row: LatencyRow, style: Style) -> CostPoint:
 
 def _x(axes: Axes) -> alt.X:
     low, high = axes.x
-    # Of many decades, their labels alone have room.
+    # Where there are many decades, only their own labels have room.
     factors = (1, 2, 5) if 100 * log10(high / low) < axes.width else (1,)
     steps = [factor * 10.0**power for power in range(-5, 7) for factor in factors]
     ticks = [round(step, 9) for step in steps if low <= step <= high]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gap.results.findings import Findings
-from gap.results.reading import NamingRecipe, ReadingRecipe, recipe_option
+from gap.results.reading import NamingRecipe, ReadingRecipe
 from gap.results.rows import (
     AccuracyRow,
     AgreementRow,
@@ -48,7 +48,7 @@ TableRow = TypeVar("TableRow", bound=Row)
 
 def add_options(parser: argparse.ArgumentParser, tables: Sequence[str]) -> None:
     """Add the options of the recipe, of the tables and of the cards."""
-    parser.add_argument("--recipe", required=True, type=recipe_option(ReadingRecipe), help=KEYS)
+    parser.add_argument("--recipe", required=True, type=ReadingRecipe.from_json, help=KEYS)
     for name in tables:
         parser.add_argument(f"--{name}", required=True, help="CSV table of the study")
     parser.add_argument("--cards", required=True, nargs="+", help="JSON cards of prepare.py")

@@ -138,7 +138,7 @@ def _choice(findings: Findings, dataset: str, gaps: Sequence[GapRow]) -> Choice:
     candidates = equals(gaps, reference, findings.recipe.margin)
     models = [candidate.model for candidate in candidates]
     unit, costs = _costs(findings, dataset, gaps[0].size, models)
-    # Of equal costs, or of unknown ones, the first: the reference where it is one of them.
+    # Where costs are equal or unknown, the first: the reference where it is one of them.
     taken = min(candidates, key=lambda candidate: costs.get(candidate.model, 0.0))
     if taken.difference == "clear":
         reason = Reason.AHEAD

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
-# A forecast for more than so many times the largest measured size is not given.
+# No forecast is given beyond this many times the largest measured size.
 REACH = 10.0
 # Draws of what might have been measured, for intervals.
 DRAWS = 2000
@@ -232,7 +232,7 @@ def crossing(found: Curves, margin: float, confidence: float) -> Crossing:
     """Return where a gap's curve falls to `margin` points for good."""
     of_draws = crossings(found.n, found.draws, margin)
     ends = [(1 - confidence) / 2, (1 + confidence) / 2]
-    # Of infinite ones, no interpolation between two.
+    # Some draws are infinite, and nothing can be interpolated between those.
     low, high = np.quantile(of_draws, ends, method="nearest")
     n = crossings(found.n, found.values[None, :], margin)[0]
     return Crossing(float(n), float(low), float(high), float(np.isfinite(of_draws).mean()))

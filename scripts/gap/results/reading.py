@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 
 from gap.study.recipes import Block
 
@@ -95,7 +94,15 @@ def spell_margin(margin: float) -> str:
     return f"{margin:g} {'point' if margin == 1 else 'points'}"
 
 
-AnyRecipe = TypeVar("AnyRecipe", bound=Block)
+class ErrorsRecipe(NamingRecipe):
+    """Where errors are looked for.
+
+    `examples` texts of each kind are shown, of the model `compared`; without it, of the first
+    beside the reference.
+    """
+
+    examples: int
+    compared: str | None = None
 
 
 def reading_recipe(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,17 +111,3 @@ def reading_recipe(config: Mapping[str, Any]) -> dict[str, Any]:
     titles = {model: zoo[model].get("title") or model for model in config["models"]}
     named = {key: config[key] for key in ("datasets", "models", "reference")}
     return named | {"titles": titles} | config["gap"]
-
-
-def recipe_option(kind: type[AnyRecipe]) -> Callable[[str], AnyRecipe]:
-    """Return what reads a recipe of this class from a command line, for argparse."""
-
-    def read(text: str) -> AnyRecipe:
-        try:
-            return kind.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"])) or "the whole"
-            raise argparse.ArgumentTypeError(f"{place}: {first['msg']}") from None
-
-    return read

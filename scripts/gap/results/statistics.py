@@ -18,7 +18,7 @@ from gap.run.errors import UserError
 Correct = Mapping[int, NDArray[np.bool_]]
 # What can be said of a gap, see `differences`.
 Claim = Literal["clear", "none", "unclear"]
-# Below it a chance counts as none; no gap needs to be told apart from so small a one.
+# A smaller chance counts as zero; no gap needs to be told apart from one so small.
 SMALLEST_CHANCE = 1e-12
 
 
@@ -165,11 +165,12 @@ def differences(gaps: Iterable[Estimate], margin: float, confidence: float) -> l
 
 
 def confidence_to_tell(claims: Sequence[str], confidence: float) -> float:
-    """Return the confidence (0..1) of an interval which, clear of the margin, makes one claim more.
+    """Return the confidence (0..1) at which one more gap would be told apart from the margin.
 
-    `claims` are the words of `differences`, all others standing as they do. A chance of at most
-    (1 - confidence) (k + 1) / m is told where k of m gaps are: step k + 1 of the procedure of
-    Benjamini and Hochberg.
+    An interval of this confidence that leaves out the margin adds one claim. `claims` are the words
+    of `differences`; those of all other gaps stay as they are. Where k of m gaps are told apart,
+    the next may have a chance of at most (1 - confidence) (k + 1) / m: step k + 1 of the procedure
+    of Benjamini and Hochberg.
     """
     claimed = sum(claim != "unclear" for claim in claims)
     return 1 - (1 - confidence) * (claimed + 1) / len(claims)

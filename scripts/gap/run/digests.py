@@ -34,7 +34,7 @@ def file_digests(files: Iterable[str], seen: Path) -> dict[str, str]:
     before: dict[str, SeenFile] = read_json(seen) if seen.exists() else {}
     now = {path: _look_at(path, before.get(path)) for path in files}
     if now != before:
-        # On a full disk, or another person's, they are read again at the next call.
+        # On a full disk, or in another person's folder, they are read again at the next call.
         with contextlib.suppress(OSError):
             write_json(seen, now)
     return {path: file["sha256"] for path, file in now.items()}

@@ -35,10 +35,10 @@ from gap.run.json import read_json, write_json
 from gap.run.program import explain
 from gap.run.stopping import stop_at_once
 
-# What processes that are asked to stop get for it: a large model's checkpoint takes its time. A
+# The time that processes have to stop when they are asked to: saving a large model takes long. A
 # batch system that waits for less kills them itself.
 SECONDS_TO_STOP = 600
-# What a process waits for the others at most, for example for the first one's checkpoint.
+# The longest that a process waits for the others, for example while the first one saves.
 PATIENCE = datetime.timedelta(minutes=30)
 # How long a process may outlive the one that started it.
 SECONDS_BETWEEN_LOOKS = 0.3

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from gap.run.errors import STOPPED, Stopped, UserError
+from gap.run.terminal import take_all_letters
 
 
 def run(main: Callable[[Sequence[str] | None], None]) -> None:
@@ -21,6 +22,7 @@ def run(main: Callable[[Sequence[str] | None], None]) -> None:
     A UserError and trouble of the machine (see `explain`) end in exit status 1, Stopped in 75; any
     other error keeps its traceback.
     """
+    take_all_letters(sys.stdout)
     try:
         if stat.S_ISREG(os.fstat(2).st_mode):
             # Says what made the log, and takes a block that an error line can later overwrite

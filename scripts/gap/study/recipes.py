@@ -380,18 +380,3 @@ class EncodeRecipe(Block):
 
     keep: Keep
     max_tokens: MaxTokens
-
-
-class GapRecipe(Gap):
-    """Which model the others are compared with, and how gaps are judged."""
-
-    reference: Name
-
-
-class ErrorsRecipe(Block):
-    """Where errors are looked for: in which models, and how many texts of each kind are shown."""
-
-    models: list[Name]
-    reference: Name
-    examples: int = Field(ge=0)
-    confidence: float = Field(gt=0, lt=1)

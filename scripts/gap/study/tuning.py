@@ -18,7 +18,7 @@ from gap.study.recipes import Block, ModelRecipe
 
 # A value that may be tuned: a number, or a word.
 Value = float | int | str
-# Of a trial, or of an evaluation within one.
+# What is known of a trial, or of an evaluation within one.
 Report = TypeVar("Report", bound=Mapping[str, Any])
 B = TypeVar("B", bound=Block)
 V = TypeVar("V")
@@ -116,7 +116,7 @@ def trials_of(recipe: ModelRecipe, seed: int) -> list[Trial]:
     generator = random.Random(seed)
     drawn: set[int] = set()
     while len(drawn) < count:
-        # Of Python's generator, only this method stays the same in all versions.
+        # Only this method of Python's generator stays the same in all versions.
         drawn.add(1 + int(generator.random() * size))
     return [trial(recipe, number) for number in sorted(drawn)]
 

@@ -68,7 +68,7 @@ class Model(FeatureRegression[Recipe]):
 
     def __init__(self, recipe: Recipe, job: Job | None = None) -> None:
         super().__init__(recipe, job)
-        # What decided the last features, and they: trials that differ in the fit share them.
+        # The last features, and what decided them: trials that differ only in the fit share them.
         self._counted: tuple[int, ...] = ()
         self._features: tuple[sp.csr_matrix, sp.csr_matrix] | None = None
         self._vectorizer: TfidfVectorizer | None = None
@@ -173,8 +173,8 @@ class Model(FeatureRegression[Recipe]):
     def training_memory(self, workload: Workload, gpus: int) -> Memory:
         """See Family.training_memory: the phrases, too."""
         phrases = workload.rows * workload.tokens * self.recipe.longest_phrase
-        # Different ones, before the most frequent are chosen: of film reviews' n words and pairs
-        # 3.8 n^0.8 at 1,000 reviews, and 3.2 n^0.8 at 45,000.
+        # Different phrases, before the most frequent are chosen. n words and pairs of film reviews
+        # have 3.8 n^0.8 different ones at 1,000 reviews, and 3.2 n^0.8 at 45,000.
         different = 200 * 4 * phrases**0.8
         return Memory(data=super().training_memory(workload, gpus).data + different)
 
