@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import csv
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import hypot
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from compare_provenance import read_record
+from compare_provenance import Record, read_record
 from gap.report.charts import save_chart
 from gap.report.gap_charts import StudyTables, comparison_chart
 from gap.report.markdown import markdown_table
@@ -40,12 +40,12 @@ class FinishedStudy(StudyTables):
     """A finished study: what to call it, and the record of what it was made from."""
 
     name: str
-    record: Mapping[str, Any]
+    record: Record
 
     @property
     def made_reference(self) -> str:
         """What the reference is made by: its recipe and its checkpoint."""
-        config = self.record["config"]
+        config = self.record.config
         model = config["model_zoo"][self.recipe.reference]
         recipe = {key: value for key, value in model.items() if key not in ("seeds", "title")}
         checkpoint = config.get("checkpoint_zoo", {}).get(model.get("checkpoint"))
@@ -54,14 +54,14 @@ class FinishedStudy(StudyTables):
     @property
     def runs(self) -> tuple[int, int]:
         """How many runs are not done, and how many the study has."""
-        config = self.record["config"]
+        config = self.record.config
         seeds = sum(
             len(parse_seeds(block))
             for model in config["models"]
             for block in config["model_zoo"][model]["seeds"]
         )
         total = len(config["datasets"]) * len(config["sizes"]) * seeds
-        return total - len(self.record["runs"]), total
+        return total - len(self.record.runs), total
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def read_study(folder: Path, name: str) -> FinishedStudy:
     if not accuracies:
         raise UserError(f"{folder / 'accuracies.csv'}: no rows, nothing to draw")
     try:
-        record = vars(read_record(str(folder)))
-        recipe = ReadingRecipe.model_validate(reading_recipe(record["config"]))
+        record = read_record(str(folder))
+        recipe = ReadingRecipe.model_validate(reading_recipe(record.config))
         study = FinishedStudy(
             recipe,
             study_order(accuracies, recipe),
@@ -193,7 +193,7 @@ def _on_references(studies: Sequence[FinishedStudy]) -> list[str]:
 def _on_tests(studies: Sequence[FinishedStudy]) -> list[str]:
     tests = defaultdict(set)
     for study in studies:
-        for dataset, parts in study.record["datasets"].items():
+        for dataset, parts in study.record.datasets.items():
             tests[dataset].add(parts["test"]["sha256"])
     return [
         f"{dataset}: the studies were not tested on the same texts (their test sets differ)."
@@ -204,7 +204,7 @@ def _on_tests(studies: Sequence[FinishedStudy]) -> list[str]:
 
 def _on_settings(studies: Sequence[FinishedStudy]) -> list[str]:
     settings = {
-        "margin": [study.recipe.margin_text for study in studies],
+        "margin": [study.recipe.spelled_margin for study in studies],
         "confidence": [study.recipe.interval for study in studies],
     }
     return [

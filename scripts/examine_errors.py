@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from gap.data.cards import read_labels
+from gap.data.cards import Card, read_card
 from gap.results.predictions import Cell, Paths, beside_reference, index, read_predictions
 from gap.results.reading import ErrorsRecipe
 from gap.results.rows import AgreementRow, ExampleRow, LengthRow
@@ -40,14 +40,15 @@ class Tables:
     examples: list[ExampleRow] = field(default_factory=list)
 
 
-def word_counts(path: str) -> NDArray[np.int64]:
-    """Return the words of each test text as models read it, shape (rows,)."""
+def word_counts(path: str, budget: int) -> NDArray[np.int64]:
+    """Return the words of each test text as models read it, `budget` at most, shape (rows,)."""
     with pq.ParquetFile(path) as file:
         counts = [
             pc.count_substring_regex(batch["text"], r"\S+").to_numpy(zero_copy_only=False)
             for batch in file.iter_batches(columns=["text"])
         ]
-    return np.concatenate(counts).astype(np.int64)
+    # Between the head and the tail of a cut text stand dots, which are none of its words.
+    return np.minimum(np.concatenate(counts).astype(np.int64), budget)
 
 
 def length_groups(words: NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -205,17 +206,20 @@ def read_texts(path: str, rows: set[int]) -> dict[int, str]:
 def examine(
     cells: Paths,
     tests: Mapping[str, str],
-    names: Mapping[str, Sequence[str]],
+    cards: Mapping[str, Card],
     recipe: ErrorsRecipe,
 ) -> Tables:
     """Return the rows of all tables.
 
-    `tests` are the test sets and `names` the labels of each data set. Examples are of one model per
-    data set, at the largest size. Memory holds two models of one data set and size.
+    `tests` are the test sets and `cards` the cards of the data sets, by name. Examples are of one
+    model per data set, at the largest size. Memory holds two models of one data set and size.
     """
     tables = Tables()
     shown: dict[str, Pair] = {}
-    words = {dataset: word_counts(path) for dataset, path in tests.items()}
+    words = {
+        dataset: word_counts(path, cards[dataset]["text_budget"]["words"])
+        for dataset, path in tests.items()
+    }
     for cell, correct, reference, reference_correct in beside_reference(cells, recipe.reference):
         _check(cell, correct, words)
         tables.lengths.extend(by_length(cell, correct, words[cell.dataset], recipe.confidence))
@@ -227,7 +231,7 @@ def examine(
                 shown[cell.dataset] = pair
     for dataset, pair in shown.items():
         tables.examples.extend(
-            example_rows(cells, pair, tests[dataset], names[dataset], recipe.examples)
+            example_rows(cells, pair, tests[dataset], cards[dataset]["labels"], recipe.examples)
         )
     return Tables(
         study_order(tables.lengths, recipe),
@@ -272,9 +276,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.add_argument(f"--{name}", required=True, help="CSV file to write")
     parser.add_argument("predictions", nargs="*", help="Parquet files, or @FILE that lists them")
     arguments = parser.parse_args(argv)
-    names = read_labels(arguments.cards)
-    tests = dict(zip(names, arguments.tests, strict=True))
-    tables = examine(index(arguments.predictions), tests, names, arguments.recipe)
+    cards = {card["dataset"]: card for card in map(read_card, arguments.cards)}
+    tests = dict(zip(cards, arguments.tests, strict=True))
+    tables = examine(index(arguments.predictions), tests, cards, arguments.recipe)
     write_rows(arguments.lengths, LengthRow, tables.lengths)
     write_rows(arguments.agreements, AgreementRow, tables.agreements)
     write_rows(arguments.examples, ExampleRow, tables.examples)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +61,17 @@ def setting_column(texts: Sequence[str | None]) -> pa.Array:
 def accuracies(rows: Sequence[AccuracyRow], recipe: ReadingRecipe) -> tuple[str, Lines]:
     """Return caption and lines of the accuracies of one data set, sizes in columns."""
     caption = f"Accuracy on the test set, in percent, with {recipe.interval}s"
-    return caption, _by_size(rows, "accuracy", recipe)
+    estimates = {
+        row: with_interval(row.accuracy, row.accuracy_low, row.accuracy_high) for row in rows
+    }
+    return caption, _by_size(estimates, recipe)
 
 
 def gaps(rows: Sequence[GapRow], recipe: ReadingRecipe) -> tuple[str, Lines]:
     """Return caption and lines of the gaps of one data set, sizes in columns."""
     caption = f"Gap to {recipe.reference_title}, in percentage points, with {recipe.interval}s"
-    return caption, _by_size(rows, "gap", recipe)
+    estimates = {row: with_interval(row.gap, row.gap_low, row.gap_high) for row in rows}
+    return caption, _by_size(estimates, recipe)
 
 
 def crossings(rows: Sequence[CrossingRow], recipe: ReadingRecipe) -> tuple[str, Lines]:
@@ -83,7 +87,7 @@ def crossings(rows: Sequence[CrossingRow], recipe: ReadingRecipe) -> tuple[str, 
     ]
     return (
         "Number of labelled examples from which on the gap to "
-        f"{recipe.reference_title} is at most {recipe.margin_text}, by a curve through the "
+        f"{recipe.reference_title} is at most {recipe.spelled_margin}, by a curve through the "
         f"gaps, with {recipe.interval}s; the smallest size that was measured stands for itself and "
         "any before"
     ), lines
@@ -125,16 +129,15 @@ def _labels(n: float) -> str:
 
 
 def _by_size(
-    rows: Sequence[AccuracyRow] | Sequence[GapRow], name: str, recipe: ReadingRecipe
+    estimates: Mapping[AccuracyRow, str] | Mapping[GapRow, str], recipe: ReadingRecipe
 ) -> Lines:
     """Return a line for each model, with a column for each size; "--" where there is no run."""
-    sizes = {(row.n, row.size): size_label(row.size, row.n) for row in rows}
+    sizes = {(row.n, row.size): size_label(row.size, row.n) for row in estimates}
     lines: dict[str, dict[str, str]] = {}
-    for row in rows:
+    for row, estimate in estimates.items():
         empty = {sizes[size]: NOTHING for size in sorted(sizes)}
         line = lines.setdefault(row.model, {"Model": recipe.title(row.model)} | empty)
-        estimate = (getattr(row, end) for end in (name, f"{name}_low", f"{name}_high"))
-        line[size_label(row.size, row.n)] = with_interval(*estimate)
+        line[size_label(row.size, row.n)] = estimate
     return list(lines.values())
 
 

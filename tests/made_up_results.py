@@ -170,8 +170,7 @@ def _latencies(known: dict[str, Any]) -> list[LatencyRow]:
 
 
 def _write_tables(folder: Path, known: dict[str, Any]) -> None:
-    named = {key: known[key] for key in ("datasets", "models", "reference")} | known["gap"]
-    recipe = json.dumps(named | {"titles": TITLES, "examples": known["examples"]})
+    recipe = recipe_of(known)
     runs = [
         folder / "runs" / d / m / str(n) / "1-3"
         for d in known["datasets"]
@@ -212,14 +211,25 @@ def _write_tables(folder: Path, known: dict[str, Any]) -> None:
             *("--record", str(folder / "provenance.json")),
         ]
     )
-    write_report_of(folder, recipe, cards)
+    datasets = tuple(known["datasets"])
+    write_report.main(report_options(folder, datasets, folder / "report.html"))
 
 
-def write_report_of(folder: Path, recipe: str, cards: list[str]) -> None:
-    """Write the report of tables that are there."""
-    files = {name: f"{name}.csv" for name in REPORTED} | {"latencies": "latency.csv"}
-    files |= {"provenance": "provenance.json", "report": "report.html"}
-    options = [text for name, file in files.items() for text in (f"--{name}", str(folder / file))]
-    pages = ["--template", str(ROOT / "report" / "report.html")]
-    pages += ["--references", str(ROOT / "report" / "references.bib")]
-    write_report.main(["--recipe", recipe, *options, *pages, "--cards", *cards])
+def report_options(folder: Path, datasets: tuple[str, ...], report: Path) -> list[str]:
+    """Return the command line that writes the report of tables that are there."""
+    files = {name: f"{name}.csv" for name in REPORTED}
+    files |= {"latencies": "latency.csv", "provenance": "provenance.json"}
+    cards = [str(folder / "datasets" / name / "card.json") for name in datasets]
+    return [
+        *("--recipe", recipe_of(config(datasets))),
+        *(text for name, file in files.items() for text in (f"--{name}", str(folder / file))),
+        *("--template", str(ROOT / "report" / "report.html")),
+        *("--references", str(ROOT / "report" / "references.bib")),
+        *("--cards", *cards, "--report", str(report)),
+    ]
+
+
+def recipe_of(known: dict[str, Any]) -> str:
+    """Return what the tables of the study are read by, as programs get it."""
+    named = {key: known[key] for key in ("datasets", "models", "reference")} | known["gap"]
+    return json.dumps(named | {"titles": TITLES, "examples": known["examples"]})

@@ -6,6 +6,7 @@ import dataclasses
 import typing
 from typing import Any, TypeVar
 
+from gap.data.cards import Card, Side
 from gap.results.rows import Row
 
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -26,3 +27,21 @@ def _filled(hint: Any) -> Any:
     if hint in FILLED:
         return FILLED[hint]
     return options[0] if typing.get_origin(hint) is typing.Literal else {}
+
+
+def card_of(dataset: str, pool: int, test: int, **values: Any) -> Card:
+    """Return the card of a data set with so many rows; what else it says are `values`."""
+    card: Any = {
+        "dataset": dataset,
+        "labels": [],
+        "origin": None,
+        "rejected": {},
+        "pool": side_of(pool),
+        "test": side_of(test),
+        "text_budget": {"words": 100, "keep": "head"},
+    }
+    return typing.cast(Card, card | values)
+
+
+def side_of(rows: int) -> Side:
+    return {"rows": rows, "sha256": "0" * 64, "label_counts": {}}

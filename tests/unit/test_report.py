@@ -7,6 +7,7 @@ import html
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,20 +16,31 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import write_report
 import yaml
+from gap.data.preparing.texts import cut_text
+from gap.report.contents import document
+from gap.report.figures import name_lengths
+from gap.report.markdown import write_markdown
 from gap.report.methods import methods
 from gap.report.page import to_html
+from gap.report.sections import Document, Figures, Section, Table
+from gap.results.findings import Findings
 from gap.results.predictions import index, read_correct, write_predictions
 from gap.results.reading import ReadingRecipe
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up_results import LABELS, SIZES, TITLES, make_results
+from made_up_results import LABELS, SIZES, TITLES, make_results, report_options
+from table_rows import card_of
 
 RECIPE = examine_errors.ErrorsRecipe(
     reference="encoder", confidence=0.95, examples=2, models=list(TITLES)
 )
+
+
+DATASETS = ("dishes", "books")
 
 
 class Page(HTMLParser):
@@ -52,7 +64,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_results(tmp_path_factory.mktemp("made-up") / "results", ("dishes", "books"))
+    return make_results(tmp_path_factory.mktemp("made-up") / "results", DATASETS)
 
 
 def rows_of(report: Path, name: str) -> list[dict[str, str]]:
@@ -80,7 +92,23 @@ def test_texts_of_one_length_are_one_range() -> None:
 def test_words_are_counted_as_models_read_them(tmp_path: Path) -> None:
     texts = ["one", " two\twords ", "three\n words here", ""]
     pq.write_table(pa.table({"text": texts}), tmp_path / "test.parquet")
-    assert examine_errors.word_counts(str(tmp_path / "test.parquet")).tolist() == [1, 2, 3, 0]
+    path = str(tmp_path / "test.parquet")
+    assert examine_errors.word_counts(path, 100).tolist() == [1, 2, 3, 0]
+
+
+def test_a_text_of_which_head_and_tail_are_kept_is_no_longer_than_the_budget(
+    tmp_path: Path,
+) -> None:
+    long = " ".join(map(str, range(50)))
+    texts = [cut_text(text, 32, "head_and_tail") for text in (long, "a b c")]
+    assert " ... " in texts[0]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "test.parquet")
+    words = examine_errors.word_counts(str(tmp_path / "test.parquet"), 32)
+    assert words.tolist() == [32, 3]
+    assert [name_lengths(*ends) for ends in examine_errors.length_groups(words)] == [
+        "3 words",
+        "32 words",
+    ]
 
 
 def test_accuracy_by_length_adds_up_to_accuracy(report: Path) -> None:
@@ -127,8 +155,9 @@ def test_examples_are_the_ones_furthest_apart(tmp_path: Path) -> None:
     texts = [f"text {row}" for row in range(5)]
     columns = {"row": np.arange(5), "text": texts, "label": truth}
     pq.write_table(pa.table(columns), tmp_path / "test.parquet")
-    tests, names = {"dishes": str(tmp_path / "test.parquet")}, {"dishes": ["no", "yes"]}
-    found = examine_errors.examine(index(paths), tests, names, RECIPE).examples
+    tests = {"dishes": str(tmp_path / "test.parquet")}
+    cards = {"dishes": card_of("dishes", pool=9, test=5, labels=["no", "yes"])}
+    found = examine_errors.examine(index(paths), tests, cards, RECIPE).examples
     assert [(row.row, row.right, row.text) for row in found] == [
         (1, "reference", "text 1"),
         (0, "reference", "text 0"),
@@ -138,7 +167,7 @@ def test_examples_are_the_ones_furthest_apart(tmp_path: Path) -> None:
     assert found[0].model_probability == pytest.approx(0.9)
     assert (found[0].label, found[0].model_label, found[0].seeds) == ("no", "yes", 2)
     none = examine_errors.examine(
-        index(paths), tests, names, RECIPE.model_copy(update={"examples": 0})
+        index(paths), tests, cards, RECIPE.model_copy(update={"examples": 0})
     )
     assert none.examples == []
 
@@ -160,8 +189,9 @@ def test_predictions_of_another_test_set_are_an_error(report: Path) -> None:
     assert len(next(iter(read_correct(paths[:1]).values()))) == 600
     pq.write_table(pa.table({"text": ["a"], "row": [0]}), folder / "short.parquet")
     tests = {"dishes": str(folder / "short.parquet")}
+    cards = {"dishes": card_of("dishes", pool=9, test=1, labels=list(LABELS))}
     with pytest.raises(UserError, match=r"encoder of 250 of dishes: .*\[600\] rows.* has 1; run"):
-        examine_errors.examine(index(sorted(paths)), tests, {"dishes": LABELS}, RECIPE)
+        examine_errors.examine(index(sorted(paths)), tests, cards, RECIPE)
 
 
 # ---------------------------------------------------------------- the page
@@ -190,6 +220,56 @@ def test_the_report_has_all_that_it_should(report: Path) -> None:
     text = report.read_text(encoding="utf-8")
     for expected in ("wang2020pretrain", "longest_phrase: 2", "a CPU in fp32", "Test row "):
         assert expected in text
+
+
+def test_a_reworded_title_loses_nothing(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures, tables and links go by the sections themselves, not by how they are called."""
+    again = report.with_name("reworded.html")
+    documents: list[Document] = []
+
+    def reworded(findings: Findings) -> Document:
+        whole = document(findings)
+        sections = [
+            replace(section, title=f"Something else {number}")
+            for number, section in enumerate(whole.sections)
+        ]
+        documents.append(replace(whole, sections=sections))
+        return documents[0]
+
+    monkeypatch.setattr(write_report, "document", reworded)
+    write_report.main(report_options(report.parent, DATASETS, again))
+    before, after = (path.read_text(encoding="utf-8") for path in (report, again))
+    # Titles apart, and the numbers that the renderer counts clips with.
+    titles = re.compile(
+        r"(?<=<h2 )(.*?>).*?(?=</h2>)|(?<=<li><a )(.*?>).*?(?=</a></li>)|clip[0-9]+"
+    )
+    assert titles.sub(r"\1\2", before) == titles.sub(r"\1\2", after)
+    assert "Something else 3" in after
+    assert "Data set" in write_markdown(documents[0])
+
+
+def test_each_section_has_an_identity_of_its_own_and_some_text(
+    report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Section] = []
+
+    def remembered(findings: Findings) -> Document:
+        whole = document(findings)
+        made.extend(whole.sections)
+        return whole
+
+    monkeypatch.setattr(write_report, "document", remembered)
+    write_report.main(report_options(report.parent, DATASETS, report.with_name("again.html")))
+    identities = [section.identity for section in made]
+    assert len(identities) == len(set(identities)) > 12
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", identity) for identity in identities)
+    assert {"gaps", "crossings", "inference", "mistakes", "learning"} == {
+        section.identity
+        for section in made
+        if any(isinstance(part, Figures) for part in section.parts)
+    }
+    assert all(any(not isinstance(part, Figures) for part in section.parts) for section in made)
+    assert any(isinstance(part, Table) for section in made for part in section.parts)
 
 
 def test_the_report_asks_nothing_of_others(report: Path) -> None:
@@ -258,6 +338,16 @@ def test_methods_say_what_was_done(report: Path) -> None:
         "Snakemake with torch 2.13.0; trained on a CPU in fp32",
     ):
         assert expected in text
+
+
+def test_methods_say_which_words_of_a_text_are_read(report: Path) -> None:
+    provenance = read_json(report.with_name("provenance.json"))
+    card = read_json(report.parent / "datasets" / "dishes" / "card.json")
+    recipe = ReadingRecipe(reference="encoder", margin=1.0, confidence=0.9, titles=TITLES)
+    assert "models read the first 100 words of a text" in methods(provenance, [card], recipe)[0]
+    provenance["config"]["dataset_zoo"]["dishes"]["keep"] = "head_and_tail"
+    text = methods(provenance, [card], recipe)[0]
+    assert "models read the first and the last words (100 in all) of a text" in text
 
 
 def test_markdown_of_names_makes_no_links_and_no_pictures() -> None:

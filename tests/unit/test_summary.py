@@ -27,9 +27,8 @@ from gap.results.rows import (
     ScoreRow,
     TrialRow,
 )
-from gap.results.study_record import Card
 from gap.results.tables import read_rows, write_rows
-from table_rows import row_of
+from table_rows import card_of, row_of
 
 RECIPE: dict[str, Any] = {
     "reference": "big",
@@ -98,16 +97,16 @@ def make(rows: list[GapRow], **recipe: object) -> Findings:
         for row in accuracies
         for seed in (1, 2)
     ]
-    cards: list[Card] = [
-        {
-            "dataset": dataset,
-            "labels": ["bad", "good"],
-            "pool": {"rows": 47500},
-            "test": {"rows": 2000},
-            "rejected": {"no text": 3},
-            "text_budget": {"words": 48},
-            "origin": "Maas et al. 2011",
-        }
+    cards = [
+        card_of(
+            dataset,
+            pool=47500,
+            test=2000,
+            labels=["bad", "good"],
+            rejected={"no text": 3},
+            text_budget={"words": 48, "keep": "head"},
+            origin="Maas et al. 2011",
+        )
         for dataset in datasets
     ]
     read = ReadingRecipe.model_validate(RECIPE | recipe)

@@ -36,7 +36,7 @@ from gap.results.statistics import (
 from gap.results.tables import read_rows, write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from table_rows import row_of
+from table_rows import card_of, row_of
 
 RECIPE: dict[str, Any] = {
     "reference": "big",
@@ -109,7 +109,7 @@ def make(seeds: int = 3, crossed: Any = None, **models: Sequence[Told]) -> Findi
         trials=trials,
         latencies=latencies,
         crossings=[crossing(crossed)] if crossed else [],
-        cards=[{"dataset": "films", "labels": [], "pool": {"rows": 47500}, "test": {"rows": ROWS}}],
+        cards=[card_of("films", pool=47500, test=ROWS)],
     )
 
 
@@ -502,12 +502,12 @@ def test_which_size_would_tell_where_the_gap_closes(crossed: Any, expected: int 
 
 def test_no_size_is_advised_beyond_the_pool() -> None:
     study = noisy()
-    small = replace(study, cards=[{**study.cards[0], "pool": {"rows": 9000}}])
+    small = replace(study, cards=[card_of("films", pool=9000, test=ROWS)])
     assert (
         "labels, which is more than the 9,000 rows of the pool: only more labels can tell."
         in told(small)
     )
-    just = replace(study, cards=[{**study.cards[0], "pool": {"rows": 9120}}])
+    just = replace(study, cards=[card_of("films", pool=9120, test=ROWS)])
     assert "`sizes: [250, 1000, 4000, 9100]`" in told(just)
 
 

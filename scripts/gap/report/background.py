@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections import defaultdict
 
+from gap.data.cards import Card
 from gap.report.sections import Paragraph, Part, Section, Table
 from gap.results.findings import Findings
 from gap.results.missing import count_missing, name_unpaired, spell_size
-from gap.results.study_record import Card
 
 MISSING = "What is missing"
 
@@ -52,7 +52,7 @@ def data(findings: Findings) -> Section | None:
     origins = [
         Paragraph(f"{findings.title(card['dataset'])}: {card['origin']}")
         for card in findings.cards
-        if card.get("origin")
+        if card["origin"]
     ]
     table = Table([*header, "Labels"], rows, frozenset({1, 2, 3, 4}))
     return Section("data", "Data", [table, *origins])
@@ -63,8 +63,8 @@ def _card_cells(findings: Findings, card: Card) -> list[str]:
         findings.title(card["dataset"]),
         f"{card['pool']['rows']:,}",
         f"{card['test']['rows']:,}",
-        f"{sum(card.get('rejected', {}).values()):,}",
-        str(card.get("text_budget", {}).get("words", "all")),
+        f"{sum(card['rejected'].values()):,}",
+        f"{card['text_budget']['words']:,}",
         textwrap.shorten(", ".join(card["labels"]), 30, placeholder=" ..."),
     ]
 

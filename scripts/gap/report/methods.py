@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gap.data.cards import Card
 from gap.models.family import family_of, load_recipe
 from gap.results.missing import spell_size
 from gap.results.reading import ReadingRecipe
-from gap.results.study_record import Card, Record, machine
+from gap.results.records import Hardware, StudyRecord
 from gap.study.sizes import parse_seeds
 
 # The packages that one names in a paper.
 NAMED = ("torch", "transformers", "scikit-learn", "sentencepiece", "tokenizers")
 
 
-def methods(record: Record, cards: Sequence[Card], recipe: ReadingRecipe) -> list[str]:
+def methods(record: StudyRecord, cards: Sequence[Card], recipe: ReadingRecipe) -> list[str]:
     """Return paragraphs for the methods section of a paper; `cards` are those of the data sets."""
     config = record["config"]
     return [
@@ -89,12 +90,18 @@ def _estimation(recipe: ReadingRecipe) -> str:
         "own, paired by seed and by test text, in percentage points, with "
         f"{recipe.interval}s over seeds and test texts (analysis of variance; Student's t for each "
         "variance; Banerjee 1960). A gap counts as clear where it is known to be larger than a "
-        f"margin of {recipe.margin_text}, and as none where it is known to be smaller, at a false "
-        f"discovery rate of {100 - 100 * recipe.confidence:g} % (Benjamini and Hochberg 1995)."
+        f"margin of {recipe.spelled_margin}, and as none where it is known to be smaller, at a "
+        f"false discovery rate of {100 - 100 * recipe.confidence:g} % (Benjamini and Hochberg "
+        "1995)."
     )
 
 
-def _software(record: Record) -> str:
+def name_machine(hardware: Hardware) -> str:
+    """Return where models were trained: "a CPU in fp32"."""
+    return f"{hardware['processor']} in {hardware['precision']}"
+
+
+def _software(record: StudyRecord) -> str:
     environments = record["environments"].values()
     packages = sorted(
         {
@@ -104,5 +111,5 @@ def _software(record: Record) -> str:
             if name in environment["packages"]
         }
     )
-    machines = sorted({machine(environment["hardware"]) for environment in environments})
+    machines = sorted({name_machine(environment["hardware"]) for environment in environments})
     return f"Software. Snakemake with {', '.join(packages)}; trained on {'; '.join(machines)}."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import yaml
 
-from gap.report.methods import methods
+from gap.report.methods import methods, name_machine
 from gap.report.sections import Heading, Paragraph, Preformatted, Section, Table
 from gap.results.findings import Findings
-from gap.results.study_record import Record, Source, machine
+from gap.results.records import SourceRecord, StudyRecord
 
 
 def methods_section(findings: Findings) -> Section | None:
@@ -52,7 +52,7 @@ def origins(findings: Findings) -> Section | None:
     )
 
 
-def _sources(record: Record) -> Table:
+def _sources(record: StudyRecord) -> Table:
     rows = [
         [name, _where(source), sha256[:16], file]
         for name, source in record["sources"].items()
@@ -61,14 +61,14 @@ def _sources(record: Record) -> Table:
     return Table(["Source", "From", "sha256", "File"], rows)
 
 
-def _where(source: Source) -> str:
+def _where(source: SourceRecord) -> str:
     """Return a source in short: its kind, and what names it there."""
     spec = source["spec"]
     names = [str(spec[key]) for key in ("name", "id", "url", "path", "version") if key in spec]
     return " ".join([str(spec.get("kind", "")), *names]).strip()
 
 
-def _datasets(record: Record) -> Table:
+def _datasets(record: StudyRecord) -> Table:
     rows = [
         [dataset, name, f"{part['rows']:,}", part["sha256"][:16]]
         for dataset, parts in record["datasets"].items()
@@ -77,13 +77,13 @@ def _datasets(record: Record) -> Table:
     return Table(["Data set", "Part", "Rows", "sha256"], rows, frozenset({2}))
 
 
-def _machines(record: Record) -> Table:
+def _machines(record: StudyRecord) -> Table:
     used = [run["environment"] for run in record["runs"].values()]
     rows = [
         [
             number,
             str(used.count(number)),
-            machine(environment["hardware"]),
+            name_machine(environment["hardware"]),
             ", ".join(f"{name} {version}" for name, version in environment["packages"].items()),
         ]
         for number, environment in record["environments"].items()

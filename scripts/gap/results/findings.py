@@ -6,8 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gap.data.cards import Card
 from gap.results.published import Published, published_figures
 from gap.results.reading import ReadingRecipe
+from gap.results.records import StudyRecord
 from gap.results.rows import (
     AccuracyRow,
     AgreementRow,
@@ -24,7 +26,6 @@ from gap.results.rows import (
     ScoreRow,
     TrialRow,
 )
-from gap.results.study_record import Card, Record
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Findings:
     examples: Sequence[ExampleRow] = ()
     histories: Sequence[HistoryRow] = ()
     cards: Sequence[Card] = ()
-    record: Record | None = None
+    record: StudyRecord | None = None
     references: str = ""
 
     def title(self, name: str) -> str:
@@ -66,7 +67,7 @@ class Findings:
     @property
     def margin(self) -> str:
         """The margin with its unit: "1 point"."""
-        return self.recipe.margin_text
+        return self.recipe.spelled_margin
 
     @property
     def interval(self) -> str:

@@ -84,7 +84,7 @@ class ReadingRecipe(NamingRecipe):
     seeds: Mapping[str, Sequence[str]] = {}
 
     @property
-    def margin_text(self) -> str:
+    def spelled_margin(self) -> str:
         """The margin with its unit: "1 point"."""
         return spell_margin(self.margin)
 
