@@ -167,7 +167,7 @@ def timed_on_gpu(wildcards):
 
 def latency_asks(wildcards, input):
     gpus = int(timed_on_gpu(wildcards))
-    return latency_request(input.weights, input.checkpoints, dataset_of(wildcards).plain(), gpus)
+    return latency_request(input.weights, input.checkpoints, dataset_of(wildcards), gpus)
 
 
 def estimate_gap_asks(wildcards, input):
