@@ -87,9 +87,9 @@ def crossings(rows: Sequence[CrossingRow], recipe: ReadingRecipe) -> tuple[str, 
     ]
     return (
         "Number of labelled examples from which on the gap to "
-        f"{recipe.reference_title} is at most {recipe.spelled_margin}, by a curve through the "
-        f"gaps, with {recipe.interval}s; the smallest size that was measured stands for itself and "
-        "any before"
+        f"{recipe.reference_title} is at most {recipe.spelled_margin}, by curves through the "
+        f"accuracies, with {recipe.interval}s; the smallest size that was measured stands for "
+        "itself and any before"
     ), lines
 
 

@@ -36,7 +36,7 @@ def missing(findings: Findings) -> Section | None:
         parts.append(Table(["Data set", "Model", "Labels", "Seeds"], rows, frozenset({2})))
     if unpaired := name_unpaired(findings.recipe, findings.accuracies, findings.gaps):
         text = (
-            f"No gap can be told here, because {findings.reference} has no run with the same seed: "
+            f"No gap can be told here, because {findings.reference} has no run there: "
             f"{'; '.join(unpaired)}."
         )
         parts.append(Paragraph(text))

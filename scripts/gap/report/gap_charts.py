@@ -180,7 +180,5 @@ def _on_missing(
         names = shorten(name_missing(recipe, accuracies))
         lines.append(f"{count_missing(recipe.missing, accuracies)}: {names}")
     if unpaired := name_unpaired(recipe, accuracies, gaps):
-        lines.append(
-            f"No gap, because the reference has no run with the same seed: {shorten(unpaired)}"
-        )
+        lines.append(f"No gap, because the reference has no run there: {shorten(unpaired)}")
     return [part for line in lines for part in textwrap.wrap(line, 120)]
