@@ -74,11 +74,12 @@ def encode_file(
     with Workers(partial(encode_rows, encoder), processes) as workers:
         count = math.ceil(total / PIECE)
         finished = list(progress(workers.in_order(pieces), "pieces", count))
-    facts = join_pieces(finished, vocabulary, stem, rows)
+    manifest = join_pieces(finished, vocabulary, stem, rows)
     print(
-        f"{stem}: {facts['rows']:,} texts, {facts['tokens']:,} tokens, {facts['shortened']:,} cut"
+        f"{stem}: {manifest['rows']:,} texts, {manifest['tokens']:,} tokens, "
+        f"{manifest['shortened']:,} cut"
     )
-    return facts
+    return manifest
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -123,10 +124,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         pool, test = encode("pool"), encode("test")
     else:
         pool, test = {}, {}
-        for one in read_subsamples(arguments.subsample):
-            seed = str(one.seed)
+        for subsample in read_subsamples(arguments.subsample):
+            seed = str(subsample.seed)
             vocabulary = FittedVocabulary(arguments.vocabulary / f"{seed}.model")
-            pool[seed], test[seed] = encode("pool", seed, one.rows), encode("test", seed)
+            pool[seed], test[seed] = encode("pool", seed, subsample.rows), encode("test", seed)
     write_json(arguments.encoded_pool, pool)
     write_json(arguments.encoded_test, test)
     keep(state, outputs)

@@ -77,7 +77,7 @@ def exact(value: float) -> str:
 def amount(size: float) -> str:
     """Return bytes in the unit that suits them."""
     units = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
-    name, factor = next((one for one in units if size >= one[1]), units[-1])
+    name, factor = next((unit for unit in units if size >= unit[1]), units[-1])
     return f"{number(size / factor)} {name}"
 
 
@@ -200,18 +200,18 @@ def assumptions_of(plan: Plan) -> list[Assumption]:
 
 def describe_rates(plan: Plan) -> str:
     measured = plan.measured
-    facts = (
+    measurement = (
         f"Measured: {measured['processor']}, {measured['precision']}, {measured['date']}; a "
         f"product of large matrices reached {number(measured['peak'] / 1e9)} x 10^9 operations a "
         f"second on {where(plan)}. Speeds are those of full or of mixed texts, whichever was "
         "lower (benchmarks/RESULTS.md has both)."
     )
     if measured["device"] != "cpu":
-        return f"{facts} The rates of this plan are that GPU's."
+        return f"{measurement} The rates of this plan are that GPU's."
     assumed = " ".join(assumption.text for assumption in assumptions_of(plan))
     return (
-        f"{facts}\n\n**No GPU has been measured.** {assumed} Where `--throughput` names what was "
-        "measured on a GPU, the plan takes that in their place."
+        f"{measurement}\n\n**No GPU has been measured.** {assumed} Where `--throughput` names "
+        "what was measured on a GPU, the plan takes that in their place."
     )
 
 
@@ -269,7 +269,7 @@ def requests_table(plan: Plan) -> str:
     dataset = plan.config["datasets"][0]
     largest = max(plan.config["sizes"], key=lambda size: plan.split(dataset, size))
     for model in plan.config["models"]:
-        cell = next(one for one in plan.cells if (one.model, one.size) == (model, largest))
+        cell = next(cell for cell in plan.cells if (cell.model, cell.size) == (model, largest))
         gpus, minutes, host, device = plan.request(cell, MOST_GPUS)
         memory = [amount(host * 1e6), amount(device * 1e6) if device else ""]
         rows.append([model, str(gpus), number(minutes / 60), *memory])
@@ -345,7 +345,7 @@ def idle(plan: Plan) -> str:
 def savings(plan: Plan) -> str:
     """Return what saves most: models but the reference, sizes but the ends, seeds, passes."""
     config, whole = plan.config, plan.hours()
-    lists = [("models", [one for one in config["models"] if one != config["reference"]])]
+    lists = [("models", [model for model in config["models"] if model != config["reference"]])]
     lists.append(("sizes", config["sizes"][1:-1]))
     other = {
         f"{name} out of the {key}": without(plan, key, name)

@@ -220,8 +220,8 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.ids:
         # The manifests of the encoded texts, one or one per seed.
         made_from += sorted(arguments.ids.rglob("pool.json"))
-    facts = [arguments.recipe, arguments.provenance]
-    state = state_folder(arguments.state, "train", facts, made_from)
+    specification = [arguments.recipe, arguments.provenance]
+    state = state_folder(arguments.state, "train", specification, made_from)
     outputs = [arguments.weights, arguments.training]
     if restore(state, outputs):
         return

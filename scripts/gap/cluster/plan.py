@@ -103,9 +103,9 @@ class Plan:
 
     def assuming(self, **values: float) -> Plan:
         """Return the study under other assumptions."""
-        known = dict(self.assumptions["values"])
-        known |= {name: known[name] | {"value": value} for name, value in values.items()}
-        return replace(self, assumptions=self.assumptions | {"values": known})
+        entries = dict(self.assumptions["values"])
+        entries |= {name: entries[name] | {"value": value} for name, value in values.items()}
+        return replace(self, assumptions=self.assumptions | {"values": entries})
 
     def choosing(self, **lists: Any) -> Plan:
         """Return the study with other keys of its config: fewer models, fewer sizes."""
@@ -215,8 +215,8 @@ class Plan:
 
     def _measurements(self, model: str) -> list[tuple[float, float]]:
         """Return the operations a second of each measurement, and of a large product beside it."""
-        known = self.measured["models"]
-        if model not in known:
+        models = self.measured["models"]
+        if model not in models:
             raise UserError(
                 f"no throughput of {model} was measured; run benchmarks/throughput.py with "
                 f"--models {model} on this study first"
@@ -224,7 +224,7 @@ class Plan:
         on_cpu = not self.uses_gpu(model) or self.measured["device"] == "cpu"
         clock = "cpu_seconds" if on_cpu else "wall_seconds"
         peak = self.measured["peak"]
-        timings = known[model].values()
+        timings = models[model].values()
         return [(speed_of(timing, clock), timing.get("peak", peak)) for timing in timings]
 
     def seed_hours(self, cell: Cell) -> float:
@@ -356,7 +356,7 @@ class Plan:
     def _id_bytes(self) -> dict[str, float]:
         """Return the bytes of token ids, and of the vocabularies that runs have of their own."""
         tokens = self.value("tokens")
-        shared = own = models = 0.0
+        shared = fitted = models = 0.0
         for dataset, name in self.encoded:
             width = id_bytes(self.shape(name).vocab_size)
             # The ids of a text, and where they begin.
@@ -366,9 +366,13 @@ class Plan:
             text = tokens * id_bytes(pieces) + 8
             # Texts of the pool have their row numbers with them.
             rows = sum(self.split(dataset, size)), self.rows(dataset)[1]
-            own += seeds * (rows[0] * (text + 8) + rows[1] * text)
+            fitted += seeds * (rows[0] * (text + 8) + rows[1] * text)
             models += seeds * (VOCABULARY_BYTES + PIECE_BYTES * pieces)
-        return {"ids, by checkpoint": shared, "ids, by own vocabulary": own, "vocabularies": models}
+        return {
+            "ids, by checkpoint": shared,
+            "ids, by own vocabulary": fitted,
+            "vocabularies": models,
+        }
 
     def weight_bytes(self, cell: Cell) -> float:
         """Return the bytes of one seed's weights; of values that are listed, of the largest."""

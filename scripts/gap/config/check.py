@@ -76,10 +76,10 @@ def check(study: Study, results: Path) -> list[str]:
     return [line for name in study.datasets for line in _check_dataset(study, name, results)]
 
 
-def _check_names(key: str, names: Sequence[str], known: Collection[str], where: str) -> None:
+def _check_names(key: str, names: Sequence[str], entries: Collection[str], where: str) -> None:
     for name in names:
-        if name not in known:
-            raise UserError(f"{key}: {name!r} is not in {where}{suggest(name, known)}")
+        if name not in entries:
+            raise UserError(f"{key}: {name!r} is not in {where}{suggest(name, entries)}")
 
 
 def _check_model(study: Study, name: str) -> None:

@@ -90,8 +90,8 @@ def _kinds(part: Mapping[str, Any] | None, inside: str) -> Iterator[str]:
     if part is None:
         return
     if part["type"] == "Sequence":
-        for one in part[inside]:
-            yield from _kinds(one, inside)
+        for member in part[inside]:
+            yield from _kinds(member, inside)
     else:
         yield part["type"]
 
@@ -125,16 +125,16 @@ def encode_joined(vocabulary: Vocabulary, words: list[str], pad: str) -> tuple[I
     Where a word has padding tokens in itself, those joined with it are encoded one by one.
     """
     groups = [words[start : start + JOINED] for start in range(0, len(words), JOINED)]
-    found = []
+    encodings = []
     for group, encoded in zip(groups, vocabulary.encode(list(map(pad.join, groups))), strict=True):
         ids = np.array(encoded, dtype=np.uint32)
         between = np.flatnonzero(ids == vocabulary.pad_id)
         if len(between) == len(group) - 1:
             lengths = np.diff(between, prepend=-1, append=len(ids)) - 1
-            found.append((np.delete(ids, between), lengths))
+            encodings.append((np.delete(ids, between), lengths))
         else:
-            found.append(flatten(vocabulary.encode(group)))
-    ids, lengths = (np.concatenate(each) for each in zip(*found, strict=True))
+            encodings.append(flatten(vocabulary.encode(group)))
+    ids, lengths = (np.concatenate(each) for each in zip(*encodings, strict=True))
     return ids, lengths
 
 
@@ -168,8 +168,8 @@ class Words:
         if new:
             ids, lengths = self._encode(new)
             start = len(self._ids)
-            known = len(self._places)
-            self._places.update((word, known + place) for place, word in enumerate(new))
+            count = len(self._places)
+            self._places.update((word, count + place) for place, word in enumerate(new))
             self._starts = np.concatenate([self._starts, start + np.cumsum(lengths) - lengths])
             self._lengths = np.concatenate([self._lengths, lengths])
             self._ids = np.concatenate([self._ids, ids])

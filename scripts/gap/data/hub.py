@@ -88,17 +88,17 @@ def _known(spec: Spec, folder: Path) -> tuple[str, Listing] | None:
 
     if not _record(folder).exists():
         return None
-    known = read_json(_record(folder))
-    if {**known["spec"], "revision": None} != {**spec, "revision": None}:
+    record = read_json(_record(folder))
+    if {**record["spec"], "revision": None} != {**spec, "revision": None}:
         return None
-    if spec["revision"] not in (known["spec"]["revision"], known["commit"]):
+    if spec["revision"] not in (record["spec"]["revision"], record["commit"]):
         return None
     if not COMMIT.fullmatch(spec["revision"]):
         if not is_offline_mode():
             return None
         moved = f"{spec['revision']} of {spec['id']} as it was when it was fetched"
-        print(f"HF_HUB_OFFLINE is set: {moved}, commit {known['commit']}", file=sys.stderr)
-    return known["commit"], {name: File(*facts) for name, facts in known["files"].items()}
+        print(f"HF_HUB_OFFLINE is set: {moved}, commit {record['commit']}", file=sys.stderr)
+    return record["commit"], {name: File(*entry) for name, entry in record["files"].items()}
 
 
 def _choose(repository: Repository, spec: Spec) -> tuple[str, Listing]:
@@ -194,28 +194,28 @@ def _split_files(
         raise UserError(
             f"{repository} has no split {spec['split']!r}; it has: {there}; set `split`"
         )
-    found = splits[spec["split"]]
-    unread = [name for name in found if extension(Path(name)) is None]
+    files = splits[spec["split"]]
+    unread = [name for name in files if extension(Path(name)) is None]
     if unread:
         raise UserError(
             f"{repository}: {unread[0]} is not of a kind that is read here "
             f"({', '.join(EXTENSIONS)}); the hub's own Parquet files of it are perhaps at "
             "`revision: refs/convert/parquet`"
         )
-    return found
+    return files
 
 
 def _converted_splits(
     repository: Repository, spec: Spec, names: Sequence[str]
 ) -> dict[str, list[str]]:
     """Return the files of each split, of those that the hub itself made of a data set."""
-    found = [(name, match) for name in names if (match := CONVERTED.fullmatch(name))]
-    configs = sorted({match["config"] for _, match in found})
+    matches = [(name, match) for name in names if (match := CONVERTED.fullmatch(name))]
+    configs = sorted({match["config"] for _, match in matches})
     config = spec.get("config", configs[0])
     if config not in configs or ("config" not in spec and len(configs) > 1):
         raise UserError(f"{repository} has configurations: {', '.join(configs)}; set `config`")
     splits: dict[str, list[str]] = {}
-    for name, match in found:
+    for name, match in matches:
         if match["config"] == config:
             if match["partial"] and match["split"] == spec["split"]:
                 raise UserError(

@@ -47,14 +47,14 @@ class EncoderShape:
         """
         if config is None:
             return cls()
-        known: dict[str, int] = {}
+        dimensions: dict[str, int] = {}
         for name in (field.name for field in fields(cls)):
             spellings = (name, *OTHER_NAMES.get(name, ()))
             values = [config[spelling] for spelling in spellings if config.get(spelling)]
             if values:
-                known[name] = int(str(values[0]))
-        width = known.get("hidden_size", cls.hidden_size)
-        return cls(**{"intermediate_size": 4 * width} | known)
+                dimensions[name] = int(str(values[0]))
+        width = dimensions.get("hidden_size", cls.hidden_size)
+        return cls(**{"intermediate_size": 4 * width} | dimensions)
 
     def as_config(self) -> dict[str, int]:
         """Return the shape as a config.json has it."""

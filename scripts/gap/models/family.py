@@ -64,8 +64,8 @@ class Job:
         from gap.data.vocabulary import EncodedTexts
 
         assert self.ids is not None
-        own = self.ids / str(seed)
-        return EncodedTexts.open((own if own.is_dir() else self.ids) / part)
+        seed_folder = self.ids / str(seed)
+        return EncodedTexts.open((seed_folder if seed_folder.is_dir() else self.ids) / part)
 
 
 @dataclass(frozen=True)

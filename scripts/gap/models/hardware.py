@@ -68,9 +68,9 @@ def describe_hardware(network: bool = True, processes: int = 1) -> dict[str, Any
     }
 
 
-def _cpu_name(facts: Path = Path("/proc/cpuinfo")) -> str:
+def _cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Return the CPU's name and the instructions that torch chose its kernels for."""
-    text = facts.read_text(encoding="utf-8") if facts.exists() else ""
-    found = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
-    name = found[1].strip() if found else platform.processor() or platform.machine()
+    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
+    match = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    name = match[1].strip() if match else platform.processor() or platform.machine()
     return f"{name} ({torch.backends.cpu.get_cpu_capability()})"

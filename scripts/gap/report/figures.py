@@ -297,8 +297,8 @@ def _figure(chart: Panel, text: str) -> Figure:
     file = io.StringIO()
     configured(chart).save(file, format="svg")
     # Each figure of a page has ids of its own.
-    own = f"figure{zlib.crc32(text.encode()):08x}-"
-    return Figure(re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{own}", file.getvalue()), text)
+    prefix = f"figure{zlib.crc32(text.encode()):08x}-"
+    return Figure(re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", file.getvalue()), text)
 
 
 def _by_model(rows: Sequence[AnyRow]) -> Iterator[tuple[str, str, list[AnyRow]]]:

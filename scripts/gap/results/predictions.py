@@ -140,15 +140,15 @@ def read_correct(paths: Sequence[str | Path]) -> CorrectRows:
     """
     blocks: dict[int, list[NDArray[np.bool_]]] = {}
     for path in paths:
-        found: dict[int, list[NDArray[np.bool_]]] = {}
+        file_blocks: dict[int, list[NDArray[np.bool_]]] = {}
         for block in read_predictions(path):
-            found.setdefault(block.seed, []).append(block.correct)
-        if both := sorted(found.keys() & blocks.keys()):
+            file_blocks.setdefault(block.seed, []).append(block.correct)
+        if both := sorted(file_blocks.keys() & blocks.keys()):
             raise UserError(
                 f"{path}: seed {both[0]} stands in another file of the same data set, model and "
                 "size too; expected each seed once; name each file once and keep seed blocks apart"
             )
-        blocks |= found
+        blocks |= file_blocks
     return {seed: np.concatenate(parts) for seed, parts in sorted(blocks.items())}
 
 
@@ -165,9 +165,14 @@ def beside_reference(
         groups.setdefault((cell.dataset, cell.size), []).append(cell)
     for group in progress(list(groups.values()), "sizes"):
         reference = next((cell for cell in group if cell.model == model), None)
-        ours = read_correct(cells[reference]) if reference else {}
+        reference_correct = read_correct(cells[reference]) if reference else {}
         for cell in group:
-            yield cell, ours if cell == reference else read_correct(cells[cell]), reference, ours
+            yield (
+                cell,
+                reference_correct if cell == reference else read_correct(cells[cell]),
+                reference,
+                reference_correct,
+            )
 
 
 def _schema(cell: Mapping[str, object], labels: int) -> pa.Schema:

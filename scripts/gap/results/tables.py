@@ -147,15 +147,15 @@ def _read(kind: type, cell: str) -> object:
 @cache
 def field_types(row_class: type[Row]) -> dict[str, tuple[type, bool]]:
     """Return by field its type (str, int, float or bool), and whether a cell may be empty."""
-    found = {}
+    kinds = {}
     for name, hint in typing.get_type_hints(row_class).items():
         if typing.get_origin(hint) is typing.ClassVar:
             continue
         options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
         kind = next(option for option in options if option is not type(None))
         # A name out of a list of names is a text.
-        found[name] = (kind if kind in (int, float, bool) else str, type(None) in options)
-    return found
+        kinds[name] = (kind if kind in (int, float, bool) else str, type(None) in options)
+    return kinds
 
 
 def write_table(

@@ -68,7 +68,7 @@ def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> A
             launch = elastic_launch(_launch_config(count, folder), _work)
             return launch(folder, function, arguments)[0]
         except (Stopped, SignalException) as stop:
-            raise Stopped(_told(folder).get("stopped", str(stop))) from None
+            raise Stopped(_outcomes(folder).get("stopped", str(stop))) from None
         except ChildFailedError as failure:
             raise _reason(folder, count, failure) from None
 
@@ -104,23 +104,23 @@ def _no_worker_left() -> Iterator[None]:
             process.join()
 
 
-def _told(folder: Path) -> dict[str, str]:
+def _outcomes(folder: Path) -> dict[str, str]:
     """Return what the workers wrote down of their ends: {"stopped": text, "error": text}."""
-    told: dict[str, str] = {}
+    outcomes: dict[str, str] = {}
     for path in sorted(folder.glob("*.json"), reverse=True):
-        told |= read_json(path)
-    return told
+        outcomes |= read_json(path)
+    return outcomes
 
 
 def _reason(folder: Path, count: int, failure: ChildFailedError) -> BaseException:
     """Return the one exception for the failure of workers."""
-    told = _told(folder)
+    outcomes = _outcomes(folder)
     rank, first = failure.get_first_failure()
     # One's error may break others' connections, or have them stopped.
-    if "error" in told:
-        return UserError(told["error"])
+    if "error" in outcomes:
+        return UserError(outcomes["error"])
     if first.exitcode == STOPPED:
-        return Stopped(told["stopped"])
+        return Stopped(outcomes["stopped"])
     if first.exitcode < 0:
         return UserError(
             f"process {rank} of {count} was killed by {signal.Signals(-first.exitcode).name}, "

@@ -68,8 +68,8 @@ class Block(BaseModel):
         except ValidationError as error:
             mistake = error.errors(include_url=False)[0]
             where = ".".join(map(str, mistake["loc"])) or "JSON"
-            found = repr(mistake["input"])[:80]
-            raise UserError(f"recipe: {where}: {mistake['msg']}; found {found}") from None
+            value = repr(mistake["input"])[:80]
+            raise UserError(f"recipe: {where}: {mistake['msg']}; found {value}") from None
 
     def plain(self) -> dict[str, object]:
         """Return the keys that have a value, as JSON has them: what a recipe is made from."""

@@ -85,9 +85,9 @@ optimisation: {max_epochs: 10}
     def check(self, where: str) -> None:
         """Raise UserError unless the model has either a vocabulary or a checkpoint, and fits it."""
         if (self.vocabulary is None) == (self.checkpoint is None):
-            found = "neither" if self.vocabulary is None else "both"
+            number = "neither" if self.vocabulary is None else "both"
             raise UserError(
-                f"{where}: found {found} of vocabulary and checkpoint; give it one of them"
+                f"{where}: found {number} of vocabulary and checkpoint; give it one of them"
             )
         if self.vocabulary is not None and self.embeddings == "frozen":
             raise UserError(
