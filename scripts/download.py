@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlparse
 from gap.data.excerpts import visible
 from gap.data.http import CHUNK, fetch, is_safe
 from gap.data.hub import PRETRAINED_FILES, commit_of, fetch_hub
+from gap.data.manifests import FetchedFile, SourceManifest
 from gap.data.readers import check_name, list_data_files
 from gap.run.digests import sha256_file
 from gap.run.errors import UserError
@@ -240,12 +241,13 @@ FETCHERS: dict[str, Callable[[Spec, str, Path], list[Path]]] = {
 }
 
 
-def describe_files(spec: Spec, files: Iterable[Path], root: Path) -> dict[str, Any]:
+def describe_files(spec: Spec, files: Iterable[Path], root: Path) -> SourceManifest:
     """Return the manifest; its sha256 covers the files' contents and their names below `root`.
 
     Where they came from stands in another file: the same files make nothing run again.
     """
-    entries, named = [], []
+    entries: list[FetchedFile] = []
+    named = []
     for file in sorted(files):
         digest = sha256_file(file)
         inside = file.is_relative_to(root)

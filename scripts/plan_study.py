@@ -35,7 +35,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def lay_over(below: dict[str, object], above: dict[str, object]) -> dict[str, object]:
     """Return `below` with what `above` says otherwise, as Snakemake does with --configfile."""
     merged = dict(below)
     for key, value in above.items():

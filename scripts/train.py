@@ -14,9 +14,9 @@ from typing import TypedDict
 from gap.data.checkpoints import checkpoint_folder
 from gap.data.sampling import Subsample, read_subsamples
 from gap.models.family import (
-    AnyFamily,
     Folders,
     Job,
+    ModelFamily,
     family_of,
     load_recipe,
 )
@@ -64,7 +64,7 @@ class SeedReport(TypedDict):
 class Training:
     """How each seed is trained: by whom, and in how many processes together."""
 
-    family: AnyFamily
+    family: ModelFamily
     processes: int = 1
 
 

@@ -34,7 +34,7 @@ def make_recipes(**optimisation):
     """Return tiny recipes of each family, with the schema's defaults filled in."""
     steps = STEPS | optimisation
     source = {"kind": "file", "path": "unused"}
-    config = {
+    config: dict[str, object] = {
         "datasets": ["made-up"],
         "models": ["lstm", "tfidf"],
         "reference": "lstm",

@@ -56,7 +56,9 @@ def recipe(*values, metric="accuracy"):
 
 def run(folder, recipe, family=None):
     """Return what a training of one seed comes to, without its seconds."""
-    training = train.Training(family or StandIn(recipe, folder))
+    # Of any recipe to programs, of one to itself.
+    family_of_any: Any = family or StandIn(recipe, folder)
+    training = train.Training(family_of_any)
     report, weights = train.train_seed(training, ONE, folder)
     for trial in report["trials"]:
         del trial["seconds"]

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from typing import Any, Literal, Self
 
 from gap.models.encoder_shape import EncoderShape
-from gap.models.family import AnyFamily, family_of, load_recipe
+from gap.models.family import ModelFamily, family_of, load_recipe
 from gap.models.workload import ParameterCount, Workload
 from gap.run.errors import UserError
 from gap.run.json import canonical_json
@@ -22,7 +22,7 @@ Key = tuple[str, ...]
 
 
 @cache
-def _family(entry: str) -> AnyFamily:
+def _family(entry: str) -> ModelFamily:
     return family_of(load_recipe(json.loads(entry)))
 
 
@@ -61,7 +61,7 @@ class Basis:
         blocks = {name: self.family(name).recipe.seeds for name in self.config["models"]}
         return cells_of(self.config["datasets"], blocks, self.config["sizes"])
 
-    def family(self, model: str) -> AnyFamily:
+    def family(self, model: str) -> ModelFamily:
         """Return what answers for a model."""
         return _family(canonical_json(self.config["model_zoo"][model]))
 

@@ -15,7 +15,7 @@ from typing import Any
 from gap.cluster import work
 from gap.data.checkpoints import checkpoint_folder
 from gap.models.encoder_shape import EncoderShape
-from gap.models.family import AnyFamily
+from gap.models.family import ModelFamily
 from gap.models.network import CORE_RATE, GPU_RATE
 from gap.models.workload import Workload
 from gap.run.json import read_json
@@ -112,7 +112,7 @@ class Inputs:
     recipe of a vocabulary that is fitted; the last two where the model has one.
     """
 
-    family: AnyFamily
+    family: ModelFamily
     dataset: Dataset
     manifest: str
     texts: str
@@ -161,7 +161,7 @@ def training_request(
 
 
 def expected_seconds(
-    family: AnyFamily, dataset: Dataset, size: str, validation: Validation
+    family: ModelFamily, dataset: Dataset, size: str, validation: Validation
 ) -> float:
     """Return the seconds of training one seed on one core, before anything is known of the data.
 
@@ -198,7 +198,7 @@ def latency_request(
     return Request(math.ceil(memory), work.runtime_minutes(operations, rate), gpus)
 
 
-def _run_request(family: AnyFamily, workload: Workload, operations: float, gpus: int) -> Request:
+def _run_request(family: ModelFamily, workload: Workload, operations: float, gpus: int) -> Request:
     memory, _ = work.memory_mb(family, workload, gpus)
     rate = work.sustained_rate(family, workload, gpus)
     return Request(memory, work.runtime_minutes(operations, rate), gpus)

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlparse
 
 from pydantic import ValidationError
@@ -30,7 +29,7 @@ from gap.study.sources import Checkpoint, DataFile, DataUrl, Folder, Source, Whe
 from gap.study.tuning import grid_size
 
 
-def complete(config: dict[str, Any]) -> Study:
+def complete(config: dict[str, object]) -> Study:
     """Return the study of a config; fill in the config's defaults and spellings, in place.
 
     Each model gets its seeds and its number of `trials`.

@@ -8,19 +8,19 @@ so that of two splits of a word that are nearly as good either may win, dependin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gap.data.vocabulary import PretrainedVocabulary, Vocabulary
+from gap.data.manifests import IdsManifest
+from gap.data.vocabulary import Normalizer, PretrainedVocabulary, TokenizerParts, Vocabulary
 from gap.run.digests import sha256_file
 from gap.run.durable import replace
 from gap.run.json import write_json
@@ -65,13 +65,13 @@ def split_before_spaces(texts: pa.Array) -> pa.Array | None:
     return pc.split_pattern(pc.replace_substring_regex(texts, WORD_END, rf"\1{SEAM} "), SEAM)
 
 
-def word_splitter(parts: Mapping[str, Any]) -> Splitter | None:
+def word_splitter(parts: TokenizerParts) -> Splitter | None:
     """Return what splits texts into words whose ids, one after another, are those of the texts.
 
     `parts` is a tokenizer as its tokenizer.json has it. None where its texts must be encoded whole.
     """
-    kinds = set(_kinds(parts["normalizer"], "normalizers"))
-    splitting = parts["pre_tokenizer"] or {"type": None}
+    kinds = set(_kinds(parts["normalizer"]))
+    splitting = parts["pre_tokenizer"]
     model = parts["model"]
     across = any(
         token["rstrip"] or any(map(str.isspace, token["content"]))
@@ -79,19 +79,21 @@ def word_splitter(parts: Mapping[str, Any]) -> Splitter | None:
     )
     if across or model.get("type") not in MODELS or model.get("dropout"):
         return None
+    if splitting is None:
+        return None
     if splitting["type"] in DROPPING_SPACES and kinds <= NORMALIZERS:
         return split_at_spaces
     by_bytes = splitting["type"] == "ByteLevel" and splitting.get("use_regex", True)
     return split_before_spaces if by_bytes and kinds <= REMOVING_NOTHING else None
 
 
-def _kinds(part: Mapping[str, Any] | None, inside: str) -> Iterator[str]:
-    """Yield the types of a part of a tokenizer, of a sequence those in it."""
+def _kinds(part: Normalizer | None) -> Iterator[str]:
+    """Yield the type of a normalizer; of a sequence, the types of those in it."""
     if part is None:
         return
     if part["type"] == "Sequence":
-        for member in part[inside]:
-            yield from _kinds(member, inside)
+        for member in part["normalizers"]:
+            yield from _kinds(member)
     else:
         yield part["type"]
 
@@ -109,13 +111,12 @@ def ranges(starts: Lengths, lengths: Lengths) -> Lengths:
     return np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
 
 
-def partition(parts: Mapping[str, Any], pad_id: int) -> str | None:
+def partition(parts: TokenizerParts, pad_id: int) -> str | None:
     """Return the padding token if texts that it joins are encoded as if each stood alone."""
     for token in parts["added_tokens"]:
-        bound = any(token[how] for how in ("lstrip", "rstrip", "single_word", "normalized"))
+        bound = token["lstrip"] or token["rstrip"] or token["single_word"] or token["normalized"]
         if token["id"] == pad_id and not bound:
-            content: str = token["content"]
-            return content
+            return token["content"]
     return None
 
 
@@ -189,7 +190,7 @@ class Encoder:
     max_tokens: int
     keep: str
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {key: getattr(self, key) for key in ("vocabulary", "max_tokens", "keep")}
 
     @cached_property
@@ -256,7 +257,7 @@ def encode_piece(batches: Iterable[pa.Array], encoder: Encoder, path: Path) -> N
     Memory holds the ids of all texts.
     """
     dtype = np.uint16 if encoder.vocabulary.size <= 1 << 16 else np.uint32
-    ids: list[npt.NDArray[np.unsignedinteger[Any]]] = [np.empty(0, dtype=dtype)]
+    ids: list[npt.NDArray[np.uint16 | np.uint32]] = [np.empty(0, dtype=dtype)]
     lengths: list[Lengths] = [np.empty(0, dtype=np.int64)]
     shortened = 0
     for texts in batches:
@@ -275,7 +276,7 @@ def join_pieces(
     vocabulary: Vocabulary,
     stem: Path,
     rows: npt.NDArray[np.int64] | None = None,
-) -> dict[str, Any]:
+) -> IdsManifest:
     """Put what `encode_piece` wrote into `stem`.ids.npy and .offsets.npy, one piece at a time.
 
     `rows`, ascending, says which rows of the data set the texts are, where they are not all.
@@ -295,7 +296,7 @@ def join_pieces(
     np.save(f"{stem}.offsets.npy", offsets)
     if rows is not None:
         np.save(f"{stem}.rows.npy", rows)
-    manifest = {
+    manifest: IdsManifest = {
         "partial": rows is not None,
         "rows": len(offsets) - 1,
         "tokens": int(offsets[-1]),

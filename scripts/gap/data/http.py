@@ -8,15 +8,32 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from tqdm import tqdm
 
 from gap.run.errors import UserError
 
+if TYPE_CHECKING:
+    import requests
+
 ATTEMPTS = 5
 # Bytes written at once, and the most that is lost where a connection breaks.
 CHUNK = 1 << 16
+
+
+class Answer(Protocol):
+    """A server's answer, of whichever library."""
+
+    @property
+    def status_code(self) -> int:
+        """The status of HTTP."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its headers, by names in any case."""
+        ...
 
 
 def is_safe(name: str) -> bool:
@@ -35,13 +52,13 @@ def fetch(
     url: str,
     target: Path,
     check: Callable[[Path], None],
-    refusal: Callable[[Any], str],
+    refusal: Callable[[Answer], str],
     headers: Mapping[str, str] | None = None,
 ) -> None:
     """Put the file behind a URL at `target`, resumed where an earlier call broke off.
 
     `check` raises UserError for a wrong content and deletes it. `refusal` makes the line for an
-    answer, as requests has it, that no further attempt would change. `headers` are those that prove
+    answer that no further attempt would change. `headers` are those that prove
     who asks; they are not sent on to another server.
     """
     partial = target.with_name(target.name + ".partial")
@@ -62,7 +79,7 @@ def fetch(
 def _download(
     url: str,
     partial: Path,
-    refusal: Callable[[Any], str],
+    refusal: Callable[[Answer], str],
     headers: Mapping[str, str],
     wait: float = 1.0,
 ) -> None:
@@ -84,7 +101,8 @@ def _download(
                 return
             except requests.HTTPError as error:
                 answer = error.response
-                status = answer.status_code if answer is not None else 0
+                assert answer is not None
+                status = answer.status_code
                 problem = f"status {status}"
                 if status < 500 and status not in (408, 429):
                     raise UserError(refusal(answer)) from None
@@ -101,7 +119,9 @@ def _download(
             time.sleep(wait * 2 ** (failures - 1))
 
 
-def _receive(session: Any, url: str, partial: Path, have: int, headers: Mapping[str, str]) -> None:
+def _receive(
+    session: requests.Session, url: str, partial: Path, have: int, headers: Mapping[str, str]
+) -> None:
     """Receive what is missing of a file of which `partial` holds the first `have` bytes."""
     # identity: a body compressed in transit has neither the length nor the sha256 of the file.
     headers = {**headers, "Accept-Encoding": "identity"}

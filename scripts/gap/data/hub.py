@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from gap.data.http import fetch, is_safe
+from gap.data.http import Answer, fetch, is_safe
 from gap.data.readers.files import EXTENSIONS, extension
 from gap.run.digests import sha256_file
 from gap.run.errors import UserError
@@ -124,10 +124,12 @@ def _ask(repository: Repository, revision: str) -> tuple[str, Listing]:
     from huggingface_hub.hf_api import RepoFile
 
     _proof()
-    where: Any = {"repo_id": repository.id, "repo_type": repository.kind}
+    kind, name = repository
     with _explained(repository, revision):
-        commit = str(HfApi().repo_info(**where, revision=revision, timeout=60).sha)
-        tree = HfApi().list_repo_tree(**where, revision=commit, recursive=True)
+        commit = str(
+            HfApi().repo_info(repo_id=name, repo_type=kind, revision=revision, timeout=60).sha
+        )
+        tree = HfApi().list_repo_tree(repo_id=name, repo_type=kind, revision=commit, recursive=True)
         files = [file for file in tree if isinstance(file, RepoFile)]
     return commit, {
         file.path: File(file.size, file.lfs.sha256 if file.lfs else file.blob_id) for file in files
@@ -139,12 +141,13 @@ def _look_into_cache(repository: Repository, revision: str) -> tuple[str, Listin
     from huggingface_hub import HfApi, get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError, RevisionResolutionError
 
-    where: Any = {"repo_id": repository.id, "repo_type": repository.kind}
+    kind, name = repository
     try:
-        commit = (
-            HfApi().resolve_revision(**where, revision=revision, local_files_only=True).resolved
+        answer = HfApi().resolve_revision(
+            repo_id=name, repo_type=kind, revision=revision, local_files_only=True
         )
-        tree = get_cached_repo_tree(**where, revision=commit)
+        commit = answer.resolved
+        tree = get_cached_repo_tree(repo_id=name, repo_type=kind, revision=commit)
     except (CachedRepoTreeNotFoundError, RevisionResolutionError):
         raise UserError(
             f"{repository} at revision {revision} has not been fetched yet, and HF_HUB_OFFLINE "
@@ -320,7 +323,7 @@ def _obtain(repository: Repository, commit: str, name: str, file: File, target: 
                 f"{repository}: {name} came with another content than the hub lists; run again"
             )
 
-    def refusal(answer: Any) -> str:
+    def refusal(answer: Answer) -> str:
         return _refusal(repository, commit, answer)
 
     url = hf_hub_url(repository.id, name, repo_type=repository.kind, revision=commit)
@@ -350,7 +353,7 @@ def _explained(repository: Repository, revision: str) -> Iterator[None]:
         ) from None
 
 
-def _refusal(repository: Repository, revision: str, answer: Any) -> str:
+def _refusal(repository: Repository, revision: str, answer: Answer) -> str:
     """Return the line for an answer that refuses, of the library or of requests."""
     from huggingface_hub import constants, get_token
 

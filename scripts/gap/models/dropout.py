@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch.nn import functional
@@ -105,7 +104,7 @@ def _apart(original: Callable[..., torch.Tensor], part: Part) -> Callable[..., t
     After it, the generators stand at the same place whichever part it was.
     """
 
-    def draw(input: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
+    def draw(input: torch.Tensor, *arguments: object, **options: object) -> torch.Tensor:
         seed = int(torch.randint(2**62, ()))
         devices = [input.device] if input.is_cuda else []
         with torch.random.fork_rng(devices):

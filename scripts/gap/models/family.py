@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from gap.models import families
 from gap.models.workload import Assumption, Memory, ParameterCount, SpeedClaim, Workload
@@ -206,7 +206,7 @@ class Family(ABC, Generic[R]):
 
 
 # A family where its recipe's class does not matter.
-AnyFamily = Family[Any]
+ModelFamily = Family[ModelRecipe]
 
 
 def family_names() -> list[str]:
@@ -225,13 +225,13 @@ def recipe_class(name: str) -> type[ModelRecipe]:
     return recipe
 
 
-def family_class(name: str) -> type[AnyFamily]:
+def family_class(name: str) -> type[ModelFamily]:
     """Return the class that answers for a family."""
-    model: type[AnyFamily] = _module(name).Model
+    model: type[ModelFamily] = _module(name).Model
     return model
 
 
-def load_recipe(entry: Mapping[str, Any]) -> ModelRecipe:
+def load_recipe(entry: Mapping[str, object]) -> ModelRecipe:
     """Return a checked entry of `model_zoo`, or what of it decides results, as a recipe."""
     for name in family_names():
         spelling = recipe_class(name).also_spelled
@@ -239,11 +239,13 @@ def load_recipe(entry: Mapping[str, Any]) -> ModelRecipe:
             kept = {key: value for key, value in entry.items() if key not in spelling}
             entry = kept | {"family": name}
     # As file names have it, a single seed is a text, too.
-    seeds = [int(block) if str(block).isdigit() else block for block in entry.get("seeds", [])]
-    entry = {**entry, "seeds": seeds} if seeds else entry
-    return recipe_class(entry["family"]).model_validate(entry)
+    blocks = entry.get("seeds")
+    if isinstance(blocks, list):
+        seeds = [int(block) if str(block).isdigit() else block for block in blocks]
+        entry = {**entry, "seeds": seeds}
+    return recipe_class(str(entry["family"])).model_validate(entry)
 
 
-def family_of(recipe: ModelRecipe, job: Job | None = None) -> AnyFamily:
+def family_of(recipe: ModelRecipe, job: Job | None = None) -> ModelFamily:
     """Return what answers for the model of a recipe; `job` has the files of its training."""
     return family_class(recipe.family)(recipe, job)

@@ -7,9 +7,10 @@ import os
 import platform
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
+
+from gap.models.measurements import Hardware
 
 
 def device() -> torch.device:
@@ -52,7 +53,7 @@ def loading_processes(training_processes: int = 1) -> int:
     return max(0, min(4, (os.cpu_count() or 1) // training_processes - 1))
 
 
-def describe_hardware(network: bool = True, processes: int = 1) -> dict[str, Any]:
+def describe_hardware(network: bool = True, processes: int = 1) -> Hardware:
     """Return what a training computes on: device, processor, precision, processes, threads of each.
 
     `precision` is that of matrix products: under "bf16" weights and their optimisation are fp32

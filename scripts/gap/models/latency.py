@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from statistics import median
-from typing import Any
 
 import numpy as np
 import torch
 
+from gap.models.measurements import Shares, Single, Throughput
 from gap.models.serving import ServedModel
 from gap.run.progress import progress
 
@@ -119,7 +119,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     return memory_error or "can't allocate memory" in str(error)
 
 
-def describe_latency(rounds: Sequence[Round]) -> dict[str, Any]:
+def describe_latency(rounds: Sequence[Round]) -> Single:
     """Return what rounds of one text at a time tell: milliseconds of a text.
 
     The median and the 95th percentile over all texts and rounds, and the lowest and the highest
@@ -135,7 +135,7 @@ def describe_latency(rounds: Sequence[Round]) -> dict[str, Any]:
     }
 
 
-def describe_throughput(rounds: Sequence[Round]) -> dict[str, Any]:
+def describe_throughput(rounds: Sequence[Round]) -> Throughput:
     """Return what rounds of large batches tell: examples a second, of all rounds the median.
 
     And the lowest and the highest of a round.
@@ -148,7 +148,7 @@ def describe_throughput(rounds: Sequence[Round]) -> dict[str, Any]:
     }
 
 
-def _shares(rounds: Sequence[Round]) -> dict[str, float]:
+def _shares(rounds: Sequence[Round]) -> Shares:
     """Return the share of the clock's time that was tokenisation, and that was CPU time."""
     seconds = sum(sum(timing.seconds) for timing in rounds)
     return {

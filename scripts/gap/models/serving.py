@@ -68,7 +68,7 @@ def serve_network(model: PreTrainedModel, reader: TextReader) -> ServedModel:
     from gap.models.hardware import device
     from gap.models.inference import class_scores, compute
 
-    network: Any = model.eval()
+    network = model.eval()
     network.to(device())
     function, count = class_scores(network), count_numbers(network)
     # A loaded model no longer knows what was left as it is; its config does.

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, TypeVar, Unpack
 
 import numpy as np
 import torch
 from accelerate.data_loader import prepare_data_loader
 from torch.nn import functional
 from torch.utils.data import DataLoader
-from transformers import Trainer
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import safe_globals
 
 from gap.models.batching import (
     Division,
     LabelledTexts,
     LengthGroupedSampler,
+    PadBatch,
     Part,
+    PartBatch,
     Parts,
     PartSampler,
 )
@@ -29,32 +31,58 @@ from gap.run.processes import is_first, rank_and_count, total
 # The states of the random generators in a checkpoint; the Trainer's name for one process.
 GENERATORS = "rng_state.pth"
 
+Item = TypeVar("Item")
 
-def make_trainer(division: Division, **options: Any) -> GroupedTrainer:
+
+class TrainerOptions(TypedDict, total=False):
+    """What is handed on to the Trainer of transformers."""
+
+    model: PreTrainedModel
+    args: TrainingArguments
+    eval_dataset: LabelledTexts
+    data_collator: PadBatch
+    callbacks: list[TrainerCallback]
+
+
+def make_trainer(
+    division: Division,
+    sampler: LengthGroupedSampler,
+    train_dataset: LabelledTexts,
+    **options: Unpack[TrainerOptions],
+) -> GroupedTrainer:
     """Return a trainer for batches that are divided so; a GroupedTrainer where they are not."""
-    return GroupedTrainer(**options) if division.parts == 1 else DividedTrainer(division, **options)
+    if division.parts == 1:
+        return GroupedTrainer(sampler, train_dataset, **options)
+    return DividedTrainer(division, sampler, train_dataset, **options)
 
 
 class GroupedTrainer(Trainer):
     """The transformers Trainer with batches of texts of like length."""
 
-    def __init__(self, sampler: LengthGroupedSampler, **options: Any) -> None:
+    def __init__(
+        self,
+        sampler: LengthGroupedSampler,
+        train_dataset: LabelledTexts,
+        **options: Unpack[TrainerOptions],
+    ) -> None:
         self.sampler = sampler
-        super().__init__(**options)
+        super().__init__(train_dataset=train_dataset, **options)
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+    def _get_train_sampler(self, train_dataset: object = None) -> LengthGroupedSampler:
         return self.sampler
 
-    def floating_point_ops(self, inputs: Any) -> int:
+    def floating_point_ops(self, inputs: object) -> int:
         """Return 0: nothing reads it, and counting goes through all of the model at each step."""
         return 0
 
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+    def evaluate(self, *_: object, **__: object) -> dict[str, float]:
         """Return loss and accuracy on the validation examples, the same on each process.
 
         They are scored as prediction scores the test texts, each process its share.
         """
-        examples: Any = self.eval_dataset
+        examples, model = self.eval_dataset, self.model
+        assert isinstance(examples, LabelledTexts)
+        assert isinstance(model, PreTrainedModel)
         process, processes = rank_and_count()
         mine = slice(process, None, processes)
         rows, labels = examples.rows[mine], examples.labels[mine]
@@ -62,7 +90,6 @@ class GroupedTrainer(Trainer):
         torch.empty((), dtype=torch.int64).random_()
         sums = [0.0, 0.0, 0.0]
         if len(rows):
-            model: Any = self.model
             scores = log_scores(model, examples.texts, rows, silent=True)
             loss = -scores[np.arange(len(rows)), labels].sum(dtype=np.float64)
             sums = [float(loss), float((scores.argmax(1) == labels).sum()), float(len(rows))]
@@ -82,13 +109,19 @@ class DividedTrainer(GroupedTrainer):
     dropout masks (see DividedDropout for what is not), and the gradient of the mean over the batch.
     """
 
-    def __init__(self, division: Division, train_dataset: LabelledTexts, **options: Any) -> None:
+    def __init__(
+        self,
+        division: Division,
+        sampler: LengthGroupedSampler,
+        train_dataset: LabelledTexts,
+        **options: Unpack[TrainerOptions],
+    ) -> None:
         self.division = division
         self.parts = Parts(train_dataset)
         self.dropout = DividedDropout()
-        super().__init__(train_dataset=train_dataset, **options)
+        super().__init__(sampler, train_dataset, **options)
 
-    def get_train_dataloader(self) -> DataLoader[Any]:
+    def get_train_dataloader(self) -> DataLoader[PartBatch]:
         """Return this process's parts; as for one process, or accelerate would share them out."""
         loader = DataLoader(
             self.parts,
@@ -103,16 +136,17 @@ class DividedTrainer(GroupedTrainer):
     def compute_loss(
         self,
         model: torch.nn.Module,
-        inputs: dict[str, Any],
+        inputs: dict[str, object],
         return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
+        num_items_in_batch: object = None,
+    ) -> torch.Tensor:
         """Return the part's share of the mean loss over the batch.
 
         Times the number of processes, over which their gradients are averaged.
         """
-        part: Part = inputs.pop("part")
-        labels = inputs.pop("labels")
+        part, labels = inputs.pop("part"), inputs.pop("labels")
+        assert isinstance(part, Part)
+        assert isinstance(labels, torch.Tensor)
         with self.dropout.of(part):
             logits = model(**inputs).logits
         losses = functional.cross_entropy(logits.float(), labels, reduction="sum")
@@ -143,7 +177,7 @@ class DividedTrainer(GroupedTrainer):
             torch.cuda.set_rng_state(states["cuda"])
 
 
-def _only(items: list[Any]) -> Any:
+def _only(items: list[Item]) -> Item:
     """Return the one item of a batch that is collated already."""
     (item,) = items
     return item

@@ -6,7 +6,6 @@ import math
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import (
@@ -52,13 +51,13 @@ class ReportProgress(TrainerCallback):
         self.tokens = tokens
 
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Start the clock."""
         self.start, self.start_step = time.monotonic(), state.global_step
 
     def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Print the line, on one process."""
         if not state.is_world_process_zero:
@@ -88,13 +87,13 @@ class KeepCheckpoints(TrainerCallback):
         self.stop = stop
 
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Start the clock."""
         self.saved = time.monotonic()
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Ask for a checkpoint if it is time for one."""
         # Clocks differ; the first process's decides.
@@ -105,7 +104,7 @@ class KeepCheckpoints(TrainerCallback):
         control.should_save |= wanted > 0
 
     def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Make the new checkpoint count; of the older ones only the best is still of use then."""
         if is_first():

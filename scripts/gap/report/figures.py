@@ -37,7 +37,7 @@ WIDTH, HEIGHT = 200, 160
 WIDE = 300
 # Labels of a data set that are drawn; the table has all.
 MOST_LABELS = 20
-AnyRow = TypeVar("AnyRow", bound=Row)
+RowType = TypeVar("RowType", bound=Row)
 SizedRow = TypeVar("SizedRow", CalibrationRow, LabelRow, LengthRow, HistoryRow)
 
 
@@ -301,8 +301,8 @@ def _figure(chart: Panel, text: str) -> Figure:
     return Figure(re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", file.getvalue()), text)
 
 
-def _by_model(rows: Sequence[AnyRow]) -> Iterator[tuple[str, str, list[AnyRow]]]:
-    groups: dict[tuple[str, str], list[AnyRow]] = {}
+def _by_model(rows: Sequence[RowType]) -> Iterator[tuple[str, str, list[RowType]]]:
+    groups: dict[tuple[str, str], list[RowType]] = {}
     for row in rows:
         groups.setdefault((row.dataset, row.model), []).append(row)
     yield from ((dataset, model, group) for (dataset, model), group in groups.items())

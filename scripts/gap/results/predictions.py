@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -58,8 +57,8 @@ class Block:
 def write_predictions(
     path: str | Path,
     cell: Mapping[str, object],
-    scores: Mapping[int, NDArray[np.floating[Any]]] | Iterable[tuple[int, NDArray[Any]]],
-    labels: NDArray[np.integer[Any]],
+    scores: Mapping[int, NDArray[np.float32]] | Iterable[tuple[int, NDArray[np.float32]]],
+    labels: NDArray[np.int32],
 ) -> None:
     """Write the predictions of all seeds of a job, seeds ascending.
 
@@ -186,7 +185,7 @@ def _schema(cell: Mapping[str, object], labels: int) -> pa.Schema:
 
 
 def _table(
-    schema: pa.Schema, seed: int, start: int, scores: NDArray[Any], labels: NDArray[Any]
+    schema: pa.Schema, seed: int, start: int, scores: NDArray[np.float32], labels: NDArray[np.int32]
 ) -> pa.Table:
     part = scores[start : start + BLOCK_ROWS]
     columns = [
@@ -198,7 +197,7 @@ def _table(
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _check(seed: int, scores: NDArray[Any], labels: NDArray[Any]) -> None:
+def _check(seed: int, scores: NDArray[np.float32], labels: NDArray[np.int32]) -> None:
     if scores.ndim != 2 or len(scores) != len(labels):
         raise ValueError(f"seed {seed}: scores {scores.shape} for labels {labels.shape}")
     if len(labels) and not 0 <= labels.min() <= labels.max() < scores.shape[1]:

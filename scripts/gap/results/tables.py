@@ -18,7 +18,7 @@ from gap.results.reading import NamingRecipe
 from gap.results.rows import Row
 from gap.run.errors import UserError
 
-AnyRow = TypeVar("AnyRow")
+RowType = TypeVar("RowType")
 TypedRow = TypeVar("TypedRow", bound=Row)
 # The field of rows whose keys are columns of their own, which differ between studies.
 SETTINGS = "settings"
@@ -31,8 +31,8 @@ TEXTS = {
 
 
 def study_order(
-    rows: Iterable[AnyRow], recipe: NamingRecipe | Mapping[str, Any] | None = None
-) -> list[AnyRow]:
+    rows: Iterable[RowType], recipe: NamingRecipe | Mapping[str, Any] | None = None
+) -> list[RowType]:
     """Return the rows by data set and model, then by n and seed.
 
     Data sets and models come as `recipe` lists them, others and without it in order of first

@@ -22,7 +22,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import NoReturn, TypeVar, TypeVarTuple
 
 import torch
 from torch import distributed
@@ -43,8 +43,13 @@ PATIENCE = datetime.timedelta(minutes=30)
 # How long a process may outlive the one that started it.
 SECONDS_BETWEEN_LOOKS = 0.3
 
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
 
-def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> Any:
+
+def in_processes(
+    count: int, function: Callable[[*Arguments], Result], *arguments: *Arguments
+) -> Result:
     """Call `function(*arguments)` in `count` new processes at once; return the first one's result.
 
     Function, arguments and result must be such as can be pickled. Raises UserError and Stopped like
@@ -129,7 +134,9 @@ def _reason(folder: Path, count: int, failure: ChildFailedError) -> BaseExceptio
     return RuntimeError(f"process {rank} of {count} failed first; its traceback is above")
 
 
-def _work(folder: Path, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def _work(
+    folder: Path, function: Callable[[*Arguments], Result], arguments: tuple[*Arguments]
+) -> Result:
     """Call the function as one of the processes, and write down how it ended if not well."""
     threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     outcome = folder / f"{os.environ['RANK']}.json"
@@ -151,7 +158,7 @@ def _work(folder: Path, function: Callable[..., Any], arguments: tuple[Any, ...]
         _leave(1)
 
 
-def _leave(status: int) -> None:
+def _leave(status: int) -> NoReturn:
     """End at once: Python's own way out takes seconds, and may wait for the other processes."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -209,7 +216,7 @@ def largest(value: int) -> int:
     return int(_reduced([value], distributed.ReduceOp.MAX)[0])
 
 
-def _reduced(values: list[float], operation: Any) -> list[float]:
+def _reduced(values: list[float], operation: distributed.ReduceOp.RedOpType) -> list[float]:
     if rank_and_count()[1] == 1:
         return values
     tensor = torch.tensor(values, dtype=torch.float64)

@@ -76,10 +76,11 @@ class Workers(Generic[Piece, Result]):
                 future.cancel()
 
 
+# That of this process, which has one only; whoever hands it on knows of what type it is.
 _function: Callable[[Any], Any]
 
 
-def _start(function: Callable[[Any], Any], processes: int) -> ProcessPoolExecutor:
+def _start(function: Callable[[Piece], Result], processes: int) -> ProcessPoolExecutor:
     # Not forked: libraries have threads by now, whose locks a fork would copy as they are.
     return ProcessPoolExecutor(
         processes,
@@ -89,7 +90,7 @@ def _start(function: Callable[[Any], Any], processes: int) -> ProcessPoolExecuto
     )
 
 
-def _begin(function: Callable[[Any], Any]) -> None:
+def _begin(function: Callable[[Piece], Result]) -> None:
     """Make a new process ready: it works alone, and ends with the one that started it."""
     global _function  # noqa: PLW0603
     _function = function
@@ -105,5 +106,5 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(piece: Any) -> Any:
+def _work(piece: object) -> Any:
     return _function(piece)

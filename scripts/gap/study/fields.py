@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Hashable, Sequence
-from typing import Annotated, Any, ClassVar, Self, TypeGuard, TypeVar
+from typing import Annotated, ClassVar, Self, TypeGuard, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -123,7 +123,7 @@ def _value_or_values(given: object) -> str:
     return "values" if isinstance(given, list) else "value"
 
 
-def _spell_values(given: Any) -> Any:
+def _spell_values(given: object) -> object:
     if not isinstance(given, list):
         return given
     return sorted(given) if len(given) > 1 else given[0]
@@ -194,7 +194,7 @@ class Spelled:
     """
 
     def __init__(
-        self, spell: Callable[[Any], object], schema: JsonSchemaValue, written: str
+        self, spell: Callable[[object], object], schema: JsonSchemaValue, written: str
     ) -> None:
         self.spell = spell
         self.schema = schema | {WRITTEN: written}
