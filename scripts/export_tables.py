@@ -115,7 +115,7 @@ def latency(rows: Sequence[LatencyRow], recipe: ReadingRecipe) -> tuple[str, Lin
     ), lines
 
 
-# For each table, the function that makes caption and lines from its rows of one data set.
+# By table: the function that makes caption and lines of its rows of one data set.
 LATEX: dict[str, Callable[..., tuple[str, Lines]]] = {
     "accuracies": accuracies,
     "gaps": gaps,

@@ -14,7 +14,8 @@ from gap.results.tables import read_rows, study_order, write_rows
 from gap.run.json import read_json
 from gap.run.program import run
 
-# A process that computes all the time gets nearly all of a core, and rounds differ little.
+# In a measurement without other load, the process gets nearly all of a core, and rounds differ
+# little.
 LEAST_CPU_SHARE = 0.95
 MOST_SPREAD = 0.1
 

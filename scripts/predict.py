@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     specification = [arguments.recipe, arguments.provenance, arguments.cell, training["n"], digests]
     made_from = [arguments.manifest, *filter(None, [arguments.checkpoint])]
     if arguments.ids:
-        # The manifests of the encoded texts, one or one per seed.
+        # The manifests of the encoded texts: one for all seeds, or one for each.
         made_from += sorted(arguments.ids.rglob("test.json"))
     state = state_folder(arguments.predictions.parent, "predict", specification, made_from)
     outputs = [arguments.predictions, arguments.predictions_manifest]

@@ -54,7 +54,7 @@ class SeedReport(TypedDict):
 
     training_rows: int
     validation_rows: int
-    # Without the digests of their weights, which are gone but for those of the chosen one.
+    # They have no digests of weights: only the weights of the chosen trial are kept.
     trials: list[dict[str, object]]
     chosen: int
     sha256: dict[str, str]
@@ -128,7 +128,7 @@ def finished_trials(folder: Path) -> list[TrialReport]:
         return []
     best = choose(reports)
     if digests(folders_of(folder, best["trial"]).weights) != best["sha256"]:
-        # Those of the other trials are gone, so all are trained again.
+        # The weights of the other trials are gone, so all are trained again.
         shutil.rmtree(folder)
         return []
     tidy(folder, reports)
@@ -218,7 +218,7 @@ def train(arguments: argparse.Namespace) -> None:
     made_from = [arguments.manifest, arguments.subsample]
     made_from += filter(None, [arguments.checkpoint])
     if arguments.ids:
-        # The manifests of the encoded texts, one or one per seed.
+        # The manifests of the encoded texts: one for all seeds, or one for each.
         made_from += sorted(arguments.ids.rglob("pool.json"))
     specification = [arguments.recipe, arguments.provenance]
     state = state_folder(arguments.state, "train", specification, made_from)

@@ -56,7 +56,7 @@ def recipe(*values, metric="accuracy"):
 
 def run(folder, recipe, family=None):
     """Return what a training of one seed comes to, without its seconds."""
-    # Of any recipe to programs, of one to itself.
+    # Programs take a family of any recipe; this one is of one recipe.
     family_of_any: Any = family or StandIn(recipe, folder)
     training = train.Training(family_of_any)
     report, weights = train.train_seed(training, ONE, folder)

@@ -44,16 +44,17 @@ ONCE = (
 )
 # config.json, weights, and a tokenizer in up to four files.
 CHECKPOINT_FILES = 6
-# Measured on files of this project: bytes of a subsample's row (4.1 at 2 million rows of 18, 5.1 at
-# 200,000), of a test row's prediction (32 with five labels, 14.4 with two).
+# Measured on files of this project. A row of a subsample takes 4.1 bytes (2 of 18 million rows) or
+# 5.1 bytes (200,000 rows). The prediction of a test row takes 32 bytes with five labels, 14.4 with
+# two.
 SUBSAMPLE_BYTES = 5.1
 PREDICTION_BYTES, SCORE_BYTES = 2.8, 5.85
-# A SentencePiece model without pieces, and a piece.
+# Bytes of a SentencePiece model without its pieces, and of each piece.
 VOCABULARY_BYTES, PIECE_BYTES = 240_000, 20
-# A record of Snakemake's; another small file (logs, manifests); both charts in all their forms.
+# Bytes of a record of Snakemake, of another small file (logs, manifests), and of all chart files.
 RECORD_BYTES, SMALL_BYTES, CHART_BYTES = 3200, 500, 2_450_000
-# In a checkpoint of a training: the weights and AdamW's two moments, for the last, the best one,
-# and one that is being written.
+# The states of a training that are saved: the last, the best, and one that is being written. Each
+# has the weights and AdamW's two moments.
 CHECKPOINT_COPIES = 3 * 3
 
 

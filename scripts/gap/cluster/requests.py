@@ -22,14 +22,15 @@ from gap.run.json import read_json
 from gap.study.recipes import Dataset, Validation, VocabularyRecipe
 from gap.study.sizes import count_rows, longest_text, parse_seeds, validation_rows
 
-# Steps of the data path: MB and minutes whatever the data, and MB and seconds per million rows.
-# Twice to three times of what was measured, as both are limits. A vocabulary is fitted in memory.
+# What steps of the data path ask for: MB and minutes for any data; MB and seconds for each million
+# rows. They are two to three times what was measured, because they are limits. A vocabulary is
+# fitted in memory.
 DATA_STEPS = {
     "subsample": (1000, 3, 300, 20),
     "fit_vocabulary": (1500, 5, 12_000, 1800),
     "encode": (2500, 5, 100, 1200),
 }
-# Texts that each model scores while it is timed, alone and in batches, roughly.
+# How many texts each model scores while it is timed, alone and in batches, roughly.
 TIMED_TEXTS = 2000
 # Rows of a pool that is not prepared yet, where trainings of different sizes are compared.
 NOMINAL_POOL = 100_000
@@ -140,7 +141,7 @@ class Inputs:
 
     def _tokens(self) -> float:
         manifest = read_json(self.texts)
-        # One for each seed, where each has a vocabulary of its own.
+        # Where seeds have vocabularies of their own, there is one file for each seed.
         counts = [manifest] if "rows" in manifest else list(manifest.values())
         if "tokens" in counts[0]:
             return float(max(count["tokens"] / max(count["rows"], 1) for count in counts))

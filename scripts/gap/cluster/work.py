@@ -23,8 +23,8 @@ MEGABYTE = 1e6
 IMPORTS_MB = 1000
 CUDA_HOST_MB = 3000
 CUDA_DEVICE_MB = 1000
-# Per row of a training: its row number, label and role in the subsample (twice, while it is read),
-# lengths of the texts, an epoch's order as numbers and as a list of Python's.
+# Bytes for each row of a training: row number, label and role in the subsample (twice, while it is
+# read), the text's length, and an epoch's order, as numbers and as a list of Python.
 ROW_BYTES = 200
 
 # Minutes to start, to read the texts, to save checkpoints and weights.

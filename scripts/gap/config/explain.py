@@ -115,7 +115,7 @@ def _place(location: Location, config: object) -> Place:
     """Return the place of an error, which names alternatives of the schema beside keys."""
     root = config_schema()
     path, value, schema = "", config, root
-    # That of the last key, for alternatives and items that have none of their own.
+    # Alternatives and items without a description take that of the last key.
     description = {"description": ""}
     for part in location:
         if "oneOf" in schema:
@@ -228,7 +228,7 @@ def _expected(error: ErrorDetails, place: Place) -> str:
             if isinstance(place.value, list)
             else f"{least} key or more"
         )
-    # pydantic's own words, for what is not foreseen here.
+    # Errors that are not foreseen here are told in pydantic's words.
     return others.get(kind, error["msg"])
 
 

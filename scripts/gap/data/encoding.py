@@ -32,18 +32,18 @@ Lengths = npt.NDArray[np.int64]
 BATCH = 1024
 # New words that are encoded as one text: an encoding of its own costs more than the word.
 JOINED = 64
-# Bounds of what is remembered of words: some 200 MB.
+# At most so many words and ids are remembered: some 200 MB.
 MOST_WORDS = 500_000
 MOST_IDS = 4_000_000
 
-# Kinds of a tokenizer's parts that treat what is between two spaces by itself. The pre-tokenizers
-# of the first kind drop spaces. A byte-level one keeps a space with the word behind it, but looks
-# across a run of white space; so there nothing may be done before that removes a character.
+# Parts of tokenizers that treat each word by itself. These pre-tokenizers drop spaces. A byte-level
+# pre-tokenizer keeps a space with the word after it, but looks across several spaces in a row. So
+# with it, no normalizer may remove a character.
 MODELS = {"BPE", "WordLevel", "WordPiece"}
 NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "StripAccents"}
 DROPPING_SPACES = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
 REMOVING_NOTHING = {"Lowercase", "NFC"}
-# A space that follows anything but white space, as Python or Unicode has it.
+# A space after a character that is not white space to Python or Unicode.
 WORD_END = "([^\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]) "
 SEAM = "\0"
 

@@ -70,7 +70,7 @@ def fetch(
     except UserError:
         if not resumed:
             raise
-        # What an earlier call left may be of an older version of the file: once more, from zero.
+        # An earlier call may have left part of an older version of the file: start again from zero.
         _download(url, partial, refusal, headers or {})
         check(partial)
     os.replace(partial, target)
@@ -107,7 +107,7 @@ def _download(
                 if status < 500 and status not in (408, 429):
                     raise UserError(refusal(answer)) from None
             except requests.RequestException as error:
-                # An address that was redirected to may be signed, which is as good as a password.
+                # After a redirect, the address may be signed. A signature is as good as a password.
                 problem = re.sub(r"\?[^\s)]*", "", str(error))
             grown = partial.exists() and partial.stat().st_size > before
             failures = 1 if grown else failures + 1
@@ -123,7 +123,8 @@ def _receive(
     session: requests.Session, url: str, partial: Path, have: int, headers: Mapping[str, str]
 ) -> None:
     """Receive what is missing of a file of which `partial` holds the first `have` bytes."""
-    # identity: a body compressed in transit has neither the length nor the sha256 of the file.
+    # identity: the length and sha256 of the file are not those of a body that is compressed on its
+    # way.
     headers = {**headers, "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"

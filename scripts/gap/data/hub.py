@@ -155,7 +155,7 @@ def _look_into_cache(repository: Repository, revision: str) -> tuple[str, Listin
         ) from None
     listing = {}
     for file in tree:
-        # A link to the content, which is named by its digest.
+        # In the cache, a file is a link to its content, and the content is named by its digest.
         cached = _cached(repository, commit, file.path)
         linked = cached is not None and cached.is_symlink()
         digest = Path(os.readlink(cached)).name if cached and linked else ""
@@ -346,7 +346,7 @@ def _explained(repository: Repository, revision: str) -> Iterator[None]:
     except HfHubHTTPError as error:
         raise UserError(_refusal(repository, revision, error.response)) from None
     except Exception as error:
-        # Those of the connection have no common class that the library makes known.
+        # The library makes no common class of connection errors public.
         line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(
             f"{repository} cannot be asked for ({line}); check the network, then run again"

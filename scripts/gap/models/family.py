@@ -205,7 +205,7 @@ class Family(ABC, Generic[R]):
         return 1
 
 
-# A family where its recipe's class does not matter.
+# A family, where the class of its recipe does not matter.
 ModelFamily = Family[ModelRecipe]
 
 
@@ -238,7 +238,7 @@ def load_recipe(entry: Mapping[str, object]) -> ModelRecipe:
         if spelling and spelling.items() <= entry.items():
             kept = {key: value for key, value in entry.items() if key not in spelling}
             entry = kept | {"family": name}
-    # As file names have it, a single seed is a text, too.
+    # In file names, a single seed is a text, too.
     blocks = entry.get("seeds")
     if isinstance(blocks, list):
         seeds = [int(block) if str(block).isdigit() else block for block in blocks]

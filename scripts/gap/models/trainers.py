@@ -28,7 +28,7 @@ from gap.models.dropout import DividedDropout
 from gap.models.inference import log_scores
 from gap.run.processes import is_first, rank_and_count, total
 
-# The states of the random generators in a checkpoint; the Trainer's name for one process.
+# The file of the random generators' states, by the name that the Trainer has for one process.
 GENERATORS = "rng_state.pth"
 
 Item = TypeVar("Item")
@@ -86,7 +86,8 @@ class GroupedTrainer(Trainer):
         process, processes = rank_and_count()
         mine = slice(process, None, processes)
         rows, labels = examples.rows[mine], examples.labels[mine]
-        # As torch's loader does when it starts: dropout in the steps after it depends on that.
+        # torch's loader draws a number when it starts. Dropout in later steps depends on it, so one
+        # is drawn here, too.
         torch.empty((), dtype=torch.int64).random_()
         sums = [0.0, 0.0, 0.0]
         if len(rows):

@@ -96,7 +96,7 @@ class KeepCheckpoints(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Ask for a checkpoint if it is time for one."""
-        # Clocks differ; the first process's decides.
+        # The clocks of processes differ: that of the first one decides.
         due = is_first() and time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS
         wanted = largest(2 if self.stop.made else int(due))
         if wanted == 2:
@@ -257,13 +257,13 @@ def training_arguments(
         metric_for_best_model=settings.metric,
         greater_is_better=settings.metric != "loss",
         logging_strategy="no",
-        # It would wait for each step's loss; what is filtered is shown in logs only.
+        # The filter would wait for the loss of each step, and changes logs only.
         logging_nan_inf_filter=False,
         report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
         dataloader_num_workers=loading_processes(division.processes),
     )
-    # Where it sees several GPUs, the Trainer would make the batch as many times as large.
+    # If the Trainer sees several GPUs, it multiplies the batch by their number.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments

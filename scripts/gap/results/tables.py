@@ -127,7 +127,7 @@ def _row(
     for name, (kind, optional) in field_types(row_class).items():
         if name == SETTINGS:
             named = columns(row_class)
-            # A setting that another model has, and this one has not, is an empty cell.
+            # The cell is empty where another model has a setting that this one has not.
             values[name] = {key: cell for key, cell in cells.items() if key not in named and cell}
             continue
         try:

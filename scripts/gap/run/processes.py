@@ -35,8 +35,8 @@ from gap.run.json import read_json, write_json
 from gap.run.program import explain
 from gap.run.stopping import stop_at_once
 
-# The time that processes have to stop when they are asked to: saving a large model takes long. A
-# batch system that waits for less kills them itself.
+# How long processes may take to stop when they are asked to: saving a large model takes long. A
+# batch system that does not wait as long kills them itself.
 SECONDS_TO_STOP = 600
 # The longest that a process waits for the others, for example while the first one saves.
 PATIENCE = datetime.timedelta(minutes=30)
@@ -62,10 +62,10 @@ def in_processes(
             f"--processes {count}: found {gpus} GPU{'s' * (gpus > 1)}, expected one for each "
             f"process; lower it to {gpus}, or let the program see more (CUDA_VISIBLE_DEVICES)"
         )
-    # They tell of each signal and exit status at length; what counts is told by this function.
+    # These loggers tell of each signal and exit status at length. This function tells what counts.
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    # The same of DDP and gloo, whose errors are raised all the same.
+    # DDP and gloo log their errors, too, and also raise them.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     with tempfile.TemporaryDirectory() as name, _no_worker_left(), stop_at_once(just_once=True):
         folder = Path(name)
@@ -89,7 +89,8 @@ def _launch_config(count: int, folder: Path) -> LaunchConfig:
         local_addr="localhost",
         max_restarts=0,
         logs_specs=DefaultLogsSpecs(log_dir=str(folder)),
-        # The others are stop_at_once's, which raises through the launcher, which stops the workers.
+        # stop_at_once handles the other signals: it raises, and then the launcher stops the
+        # workers.
         signals_to_handle="SIGHUP",
         shutdown_timeout=SECONDS_TO_STOP,
     )
@@ -121,7 +122,7 @@ def _reason(folder: Path, count: int, failure: ChildFailedError) -> BaseExceptio
     """Return the one exception for the failure of workers."""
     outcomes = _outcomes(folder)
     rank, first = failure.get_first_failure()
-    # One's error may break others' connections, or have them stopped.
+    # The error of one process may break the connections of others, or have them stopped.
     if "error" in outcomes:
         return UserError(outcomes["error"])
     if first.exitcode == STOPPED:
@@ -176,11 +177,11 @@ def _join() -> None:
     """Make this process one of the group, with its own GPU or its share of the cores."""
     from transformers.utils import logging as messages
 
-    # As gap.models.hardware describes it; torch would let each process use all cores.
+    # gap.models.hardware reports this number. Without it, each process would use all cores.
     threads = max(1, torch.get_num_threads() // int(os.environ["WORLD_SIZE"]))
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
-    # All are on this machine, whose name may lead elsewhere.
+    # All processes are on this machine, but its name may lead to another address.
     loopback = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
     if loopback:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0])

@@ -11,7 +11,7 @@ from functools import cached_property
 from gap.run.definitions import Code, Definition, Module
 from gap.run.reader import Piece
 
-# Where the files of families are, which programs import by the name in a recipe.
+# The package of the families. Programs import them by the name in a recipe.
 FAMILIES = "gap.models.families"
 
 

@@ -19,7 +19,7 @@ from gap.run.digests import sha256_file
 from gap.run.folders import files_below, link
 from gap.run.json import canonical_json, read_json, write_json
 
-# By state folder; held until the work is kept, or the process ends.
+# Locks by state folder. Each is held until the work is kept, or the process ends.
 _locks: dict[Path, FileLock] = {}
 
 

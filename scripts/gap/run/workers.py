@@ -76,12 +76,12 @@ class Workers(Generic[Piece, Result]):
                 future.cancel()
 
 
-# That of this process, which has one only; whoever hands it on knows of what type it is.
+# The function of this process, of any type: whoever started the process knows the type.
 _function: Callable[[Any], Any]
 
 
 def _start(function: Callable[[Piece], Result], processes: int) -> ProcessPoolExecutor:
-    # Not forked: libraries have threads by now, whose locks a fork would copy as they are.
+    # No fork: libraries have started threads, and a fork would copy their locks, held or not.
     return ProcessPoolExecutor(
         processes,
         mp_context=multiprocessing.get_context("spawn"),

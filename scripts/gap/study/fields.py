@@ -24,7 +24,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from gap.run.errors import UserError
 from gap.study.sizes import canonical_size
 
-# In a JSON schema: what may be written, in a few words, for the page of all keys.
+# The key of a JSON schema that says in a few words, for the page of all keys, what may be written.
 WRITTEN = "written"
 
 Value = TypeVar("Value")
@@ -169,7 +169,7 @@ class _NotNull:
         return handler(source)["schema"]
 
 
-# May be left out, and is None then; a key without a value is an error.
+# A key that may be left out, and is None then. Writing the key without a value is an error.
 Omittable = Annotated[Value | None, _NotNull()]
 
 

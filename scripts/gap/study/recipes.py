@@ -109,8 +109,8 @@ max_iterations: 2000
 class ModelRecipe(Block):
     """What every family's recipe has."""
 
-    # Whether weights are found by gradient descent, which depends on settings; the others are
-    # logistic regressions, whose one solution is found for each trial.
+    # Whether weights are found by gradient descent, whose result depends on settings. The other
+    # models are logistic regressions, which have one solution for each trial.
     by_gradient_descent: ClassVar[bool] = True
     # Another spelling of the family, which is part of a config: {"family": ..., "frozen": true}.
     also_spelled: ClassVar[dict[str, object]] = {}
@@ -364,7 +364,7 @@ class PrepareRecipe(Rows):
         """Return the recipe of a data set of this name."""
         keys = {key: getattr(dataset, key) for key in Rows.model_fields}
         size = dataset.test if isinstance(dataset.test, str) else None
-        # The data set is checked already, and labels would be spelled anew.
+        # The data set is checked already. A second check would spell its labels a second time.
         return cls.model_construct(name=name, test=size, **keys)
 
 

@@ -18,7 +18,7 @@ from gap.study.recipes import Block, ModelRecipe
 
 # A value that may be tuned: a number, or a word.
 Value = float | int | str
-# What is known of a trial, or of an evaluation within one.
+# The report on a trial, or an evaluation within a trial.
 Report = TypeVar("Report", bound=Mapping[str, Any])
 B = TypeVar("B", bound=Block)
 V = TypeVar("V")

@@ -100,5 +100,5 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 def open_text(path: Path) -> TextIO:
     """Open a UTF-8 file; bytes that are no UTF-8 become surrogates."""
-    # So only the rows with such bytes are set aside.
+    # With surrogates, only the rows with such bytes are set aside.
     return io.TextIOWrapper(open_bytes(path), "utf-8-sig", errors="surrogateescape", newline="")

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 # Numbers that an LSTM keeps per token, direction and unit of width: four gates before and after
 # their functions, cell and hidden state, input and output, their flipped copies and masks.
 KEPT_NUMBERS = 24
-# Seconds that a GPU takes for a position of all texts of a batch in a layer and direction, forward:
-# a few kernels of 5 to 10 microseconds, each waiting for the one before it.
+# Seconds that a GPU takes, forward, for one position of a batch's texts in one layer and direction:
+# a few kernels of 5 to 10 microseconds, each of which waits for the one before it.
 STEP_SECONDS = 40e-6
 
 DEFAULTS = Completed(
