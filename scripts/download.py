@@ -219,7 +219,7 @@ def fetch_url(spec: Spec, role: str, folder: Path) -> list[Path]:
 
 
 def check_weights(files: Iterable[Path]) -> None:
-    """Raise UserError for weights that are damaged, or no safetensors at all."""
+    """Raise UserError for weights that are damaged or are no safetensors."""
     from safetensors import SafetensorError, safe_open
 
     for file in files:

@@ -48,7 +48,7 @@ def lay_over(below: dict[str, object], above: dict[str, object]) -> dict[str, ob
 
 
 def load_study(path: Path) -> dict[str, Any]:
-    """Return a study's config, over that of config.yaml, with its defaults filled in."""
+    """Return a study's config, laid over config.yaml, with its defaults filled in."""
     config = lay_over(read_yaml(ROOT / "config.yaml"), read_yaml(path))
     config_module.complete(config)
     return config

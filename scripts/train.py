@@ -69,10 +69,11 @@ class Training:
 
 
 def train_seed(training: Training, subsample: Subsample, folder: Path) -> tuple[SeedReport, Path]:
-    """Train one seed; return what is known of it, and the folder of its weights.
+    """Train one seed; return its report, and the folder of its weights.
 
-    They are those of the best of its trials. Finished trials of an earlier, broken job are not done
-    again. At most two trials have weights at a time: the best so far, and the one under training.
+    The weights are those of the best of its trials. Finished trials of an earlier, broken job are
+    not done again. At most two trials have weights at a time: the best so far, and the one under
+    training.
     """
     trials = trials_of(training.family.recipe, subsample.seed)
     reports = finished_trials(folder)

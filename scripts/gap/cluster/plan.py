@@ -158,8 +158,8 @@ class Plan(Basis):
     def files(self) -> dict[str, int]:
         """Return how many files there are at the end, one of several names counted once.
 
-        Those of results/ are by the rule that makes them. Beside its outputs, a rule has a lock,
-        a list of what is kept for reruns, and an empty file in each folder that is an output.
+        Files of results/ are counted by the rule that makes them. Beside its outputs, a rule has a
+        lock, a list of what is kept for reruns, and an empty file in each folder that is an output.
         """
         jobs = self.jobs()
         blocks = [len(parse_seeds(seeds)) for *_, seeds in self.fitted]

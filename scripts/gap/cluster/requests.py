@@ -87,8 +87,8 @@ def prepare_request(sources: Iterable[str]) -> Request:
 def data_request(step: str, pool: str, size: str = "100%", most: float = math.inf) -> Request:
     """Return what a step of the data path asks for, see DATA_STEPS.
 
-    It goes through a share or number of the rows of a pool, of which `pool` is the manifest, but
-    through `most` rows at most.
+    The step reads `size` of the rows of a pool, a share or a number, but `most` rows at most;
+    `pool` is the pool's manifest.
     """
     megabytes, minutes, more_megabytes, more_seconds = DATA_STEPS[step]
     millions = min(count_rows(size, read_json(pool)["rows"]), most) / 1e6

@@ -35,8 +35,8 @@ GPU_COUNTS = (1, 2, 4, 8)
 def training_operations(family: ModelFamily, workload: Workload) -> float:
     """Return the floating-point operations of one training, of one seed, at most.
 
-    A training is all trials of the recipe, one after the other. Of trials that are drawn, those of
-    a mean cost are expected.
+    A training is all trials of the recipe, one after the other. Where trials are drawn, they are
+    expected to have the mean cost.
     """
     each = (alternative.trial_operations(workload) for alternative in _trials(family))
     return family.shared_operations(workload) + float(family.recipe.trials) * fmean(each)

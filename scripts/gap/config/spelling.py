@@ -31,7 +31,7 @@ def check_spelling(paths: Iterable[str | Path]) -> None:
 
 
 def _check_node(path: str, node: yaml.Node, sizes: dict[int, int]) -> int:
-    """Return how many values a node stands for; `sizes` holds those of the nodes seen before."""
+    """Return how many values a node stands for; `sizes` has the numbers of nodes seen before."""
     if id(node) in sizes:
         return sizes[id(node)]
     # A node that is met again inside itself counts as more than any config may have.

@@ -2,8 +2,9 @@
 
 To most tokenizers a space ends a word, whatever stands before and after it. Their texts are encoded
 word by word, each different word once, which gives the same ids as a whole text in a fraction of
-the time. Not so SentencePiece's: its unigram model adds up the scores of a whole text in 32 bits,
-so that of two splits of a word that are nearly as good either may win, depending on what precedes.
+the time. This does not hold for SentencePiece. Its unigram model adds up the scores of a whole text
+in 32 bits. So, where two splits of a word are nearly as good, the text before the word may decide
+which one wins.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def split_before_spaces(texts: pa.Array) -> pa.Array | None:
 
 
 def word_splitter(parts: TokenizerParts) -> Splitter | None:
-    """Return what splits texts into words whose ids, one after another, are those of the texts.
+    """Return what splits texts into words, such that the ids of the words make the ids of the text.
 
     `parts` is a tokenizer as its tokenizer.json has it. None where its texts must be encoded whole.
     """

@@ -122,7 +122,7 @@ def _download(
 def _receive(
     session: requests.Session, url: str, partial: Path, have: int, headers: Mapping[str, str]
 ) -> None:
-    """Receive what is missing of a file of which `partial` holds the first `have` bytes."""
+    """Receive the rest of a file. `partial` holds its first `have` bytes."""
     # identity: the length and sha256 of the file are not those of a body that is compressed on its
     # way.
     headers = {**headers, "Accept-Encoding": "identity"}

@@ -1,8 +1,8 @@
 """Files of the Hugging Face hub: of one commit, checked, and fetched once.
 
-The hub's library is asked what a repository holds; the files themselves come by `gap.data.http`,
-because the library (2.4) begins a file anew when its process was killed, and may put another
-revision that it knows in the place of the one asked for where the hub does not answer.
+The hub's library is asked what a repository holds. The files come by `gap.data.http`, for two
+reasons. The library (2.4) fetches a file again from its beginning after its process was killed. And
+where the hub does not answer, the library may give another revision than the one asked for.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ Listing = dict[str, File]
 def fetch_hub(spec: Spec, role: str, folder: Path) -> list[Path]:
     """Return the files of a data set's split, or of a pretrained model, fetched into `folder`.
 
-    Its branch is looked up first; a commit that was fetched before needs no network, and of a
-    branch with HF_HUB_OFFLINE set the commit of the last time is taken. Raises UserError for what
-    cannot be had.
+    A branch is looked up first. A commit that was fetched before needs no network. With
+    HF_HUB_OFFLINE set, a branch stands for its commit of the last time. Raises UserError for what
+    cannot be fetched.
     """
     repository = Repository("model" if role == "checkpoint" else "dataset", spec["id"])
     commit, files = _known(spec, folder) or _choose(repository, spec)
@@ -102,7 +102,7 @@ def _known(spec: Spec, folder: Path) -> tuple[str, Listing] | None:
 
 
 def _choose(repository: Repository, spec: Spec) -> tuple[str, Listing]:
-    """Return the commit of a revision, and those of its files that are needed."""
+    """Return the commit of a revision, and the files of it that are needed."""
     from huggingface_hub import is_offline_mode
 
     look = _look_into_cache if is_offline_mode() else _ask

@@ -21,7 +21,7 @@ Labels = npt.NDArray[np.int32]
 
 
 def label_sequence(counts: npt.NDArray[np.int64], length: int) -> Labels:
-    """Return labels (length,) of which every prefix holds each label within one row of its share.
+    """Return labels (length,). In every prefix, each label is within one row of its share.
 
     `counts` (labels,) are the rows of each label in the pool, `length` at most their sum. This is
     the chairman assignment of Tijdeman (1980, Discrete Mathematics 32:323-330): a label may be

@@ -33,7 +33,7 @@ class Vocabulary(Protocol):
 
 
 class AddedToken(TypedDict):
-    """A token that is found in texts as it is; the flags say what of them it takes with it."""
+    """A token that is found in texts as it is; the flags say where, and which spaces it takes."""
 
     id: int
     content: str

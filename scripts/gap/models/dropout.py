@@ -101,7 +101,7 @@ def _by_rows(original: Callable[..., torch.Tensor], part: Part) -> Callable[...,
 def _apart(original: Callable[..., torch.Tensor], part: Part) -> Callable[..., torch.Tensor]:
     """Return `original` with random numbers of the part's own.
 
-    After it, the generators stand at the same place whichever part it was.
+    After a call, the generators stand at the same place for every part.
     """
 
     def draw(input: torch.Tensor, *arguments: object, **options: object) -> torch.Tensor:

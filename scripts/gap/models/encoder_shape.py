@@ -43,8 +43,8 @@ class EncoderShape:
     def of(cls, config: Mapping[str, object] | None) -> EncoderShape:
         """Return the shape that a config.json has; None stands for one that is not fetched yet.
 
-        What is missing is that of a base-sized encoder, and of a feed-forward layer four times the
-        encoder's width.
+        Missing sizes are those of a base-sized encoder. A missing width of the feed-forward layers
+        is four times the encoder's width.
         """
         if config is None:
             return cls()

@@ -148,7 +148,7 @@ class Family(ABC, Generic[R]):
 
     @property
     def costly(self) -> tuple[str, ...]:
-        """Those of the settings that may be tuned that decide how long a trial takes."""
+        """The settings that may be tuned and that decide how long a trial takes."""
         return ()
 
     @abstractmethod
@@ -181,8 +181,8 @@ class Family(ABC, Generic[R]):
     def gpu_rate(self, workload: Workload, full: float, assumed: float | None = None) -> float:
         """Return the operations a second of a training on one GPU.
 
-        `full` are those of a training that keeps the GPU as busy as can be expected, `assumed` is
-        the value that `assumption` names, or None for one on the safe side.
+        `full` is the rate of a training that keeps the GPU as busy as can be expected. `assumed` is
+        the value that `assumption` names; with None, the rate is on the safe side.
         """
         return full
 
@@ -232,7 +232,7 @@ def family_class(name: str) -> type[ModelFamily]:
 
 
 def load_recipe(entry: Mapping[str, object]) -> ModelRecipe:
-    """Return a checked entry of `model_zoo`, or what of it decides results, as a recipe."""
+    """Return the checked recipe of an entry of `model_zoo`, or of what decides results in it."""
     for name in family_names():
         spelling = recipe_class(name).also_spelled
         if spelling and spelling.items() <= entry.items():

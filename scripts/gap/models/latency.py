@@ -1,8 +1,8 @@
 """How long models take to score texts, timed so that other load on the machine shows.
 
-The models are timed in turns, round by round, so that what slows the machine meets each of them
-and the ratio of two of them holds. Each round keeps CPU time beside the clock's: where a process
-that computes on one core gets less of the first, it had to wait for something else.
+The models are timed in turns, round by round. So whatever slows the machine slows all of them, and
+the ratio of two models stays the same. Each round keeps CPU time beside the clock's: where a
+process that computes on one core gets less of the first, it had to wait for something else.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ class Hardware(TypedDict):
 
 
 class Shares(TypedDict):
-    """Shares (0..1) of the clock's time: that of tokenising, and the CPU time of the process."""
+    """Shares (0..1) of the clock's time: of tokenising, and of the process's CPU time."""
 
     tokenisation: float
     cpu_share: float

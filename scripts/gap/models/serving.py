@@ -61,9 +61,9 @@ class TextReader:
 
 
 def serve_network(model: PreTrainedModel, reader: TextReader) -> ServedModel:
-    """Return a trained network that reads ids, all of whose parameters were trained or fixed.
+    """Return a trained network that reads ids. All of its parameters were trained or fixed.
 
-    Those of its embeddings are fixed where its config says so with `train_embeddings`.
+    The embeddings are fixed where its config says so with `train_embeddings`.
     """
     from gap.models.hardware import device
     from gap.models.inference import class_scores, compute

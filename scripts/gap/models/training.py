@@ -44,7 +44,8 @@ WHOLE = "whole"
 class ReportProgress(TrainerCallback):
     """Prints a line per evaluation: step, losses, tokens per second, time left at most.
 
-    `tokens` are those of a step on average. Counting those of each step would wait for the device.
+    `tokens` is the mean number of tokens of a step. To count them at each step would wait for the
+    device.
     """
 
     def __init__(self, tokens: float) -> None:
@@ -195,9 +196,9 @@ def division_of(settings: GradientDescent) -> Division:
     A step has a constant number of examples, for its noise and its learning rate go by that number;
     batches of so many tokens would have it depend on length. Memory is saved by parts of a step, of
     a number of examples, too. A budget of tokens for the parts would save turns where texts are
-    short, at the price of turns that differ from batch to batch; padding, which is what it saves
-    elsewhere, is low already where texts of like length share a batch. Where nothing is trained,
-    in validation and prediction, batches are of so many tokens (see batches_by_tokens).
+    short, but then turns would differ from batch to batch. Elsewhere such a budget saves padding;
+    here there is little, as texts of like length share a batch. Where nothing is trained, in
+    validation and prediction, batches are of so many tokens (see batches_by_tokens).
     """
     process, processes = rank_and_count()
     batch_size = settings.batch_size

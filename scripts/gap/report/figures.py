@@ -1,6 +1,6 @@
 """The figures of a study's report: small charts of one thing each, which stand beside each other.
 
-A figure is narrow, so that a few stand in a row of a wide window, and one in that of a telephone.
+A figure is narrow: a wide window shows several beside each other, a telephone shows one.
 """
 
 from __future__ import annotations
@@ -314,7 +314,7 @@ def _of_largest(rows: Sequence[SizedRow]) -> list[SizedRow]:
 
 
 def _largest_of(rows: Sequence[SizedRow], dataset: str) -> list[SizedRow]:
-    """Return the rows of a data set, of each model those of its largest size."""
+    """Return the rows of a data set: for each model, the rows of its largest size."""
     groups = (group for name, _, group in _by_model(rows) if name == dataset)
     return [row for group in groups for row in _of_largest(group)]
 

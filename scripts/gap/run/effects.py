@@ -66,7 +66,7 @@ def has_effects(module: Module, node: ast.stmt) -> bool:
 
 
 def is_harmless(module: Module, decorators: Sequence[ast.expr]) -> bool:
-    """Return whether all decorators are such as are known."""
+    """Return whether all decorators are known ones."""
     functions = [node.func if isinstance(node, ast.Call) else node for node in decorators]
     return all(target in HARMLESS for node in functions for target in module.meaning(node))
 

@@ -52,9 +52,10 @@ def in_processes(
 ) -> Result:
     """Call `function(*arguments)` in `count` new processes at once; return the first one's result.
 
-    Function, arguments and result must be such as can be pickled. Raises UserError and Stopped like
-    the function, Stopped when this process is asked to stop, UserError where there are GPUs but
-    fewer than `count`, and RuntimeError for any error whose traceback a process has printed.
+    Function, arguments and result must be such as can be pickled. Raises UserError and Stopped
+    where the function does. Also raises Stopped when this process is asked to stop, UserError where
+    there are GPUs but fewer than `count`, and RuntimeError for any other error, whose traceback a
+    process has printed.
     """
     gpus = torch.cuda.device_count()
     if 0 < gpus < count:

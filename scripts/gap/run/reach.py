@@ -25,7 +25,7 @@ class Reached:
 
     @cached_property
     def digest(self) -> str:
-        """A digest of what they say, and of which of them each one refers to."""
+        """A digest of their statements, and of which of them each one refers to."""
         numbers = {definition: number for number, definition in enumerate(self.pieces)}
         digest = hashlib.sha256()
         for pieces in self.pieces.values():

@@ -138,7 +138,7 @@ class Completed:
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Return the schema of the block, of which missing keys are filled in before."""
+        """Return the schema of the block; missing keys are filled in before it is checked."""
         return core_schema.no_info_before_validator_function(self.complete, handler(source))
 
     def __get_pydantic_json_schema__(

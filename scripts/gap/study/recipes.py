@@ -376,7 +376,7 @@ class SubsampleRecipe(Block):
 
 
 class EncodeRecipe(Block):
-    """What of a text gets ids."""
+    """Which part of a text gets ids."""
 
     keep: Keep
     max_tokens: MaxTokens

@@ -95,7 +95,7 @@ class Model(FeatureRegression[Recipe]):
         return training, validation
 
     def kept_states(self, texts: EncodedTexts, rows: npt.NDArray[np.int64], folder: Path) -> Matrix:
-        """Return what `states` does, in pieces, each of which is kept in the folder."""
+        """Return what `states` returns, computed in pieces; each piece is kept in the folder."""
         import numpy as np
 
         from gap.run.durable import replace
