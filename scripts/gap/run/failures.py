@@ -14,7 +14,7 @@ LONGEST_LINE = 500
 TOLD = ("error: ", "stopped: ")
 INDENT = "    "
 NOTHING_TOLD = (
-    "(no error in its log: perhaps it was killed, as for want of memory; see what Snakemake said "
+    "(no error in its log: perhaps it was killed because memory ran out; see what Snakemake said "
     "of it above)"
 )
 

@@ -131,7 +131,7 @@ def _reason(folder: Path, count: int, failure: ChildFailedError) -> BaseExceptio
     if first.exitcode < 0:
         return UserError(
             f"process {rank} of {count} was killed by {signal.Signals(-first.exitcode).name}, "
-            "perhaps for want of memory; the same command goes on"
+            "perhaps because memory ran out; the same command goes on"
         )
     return RuntimeError(f"process {rank} of {count} failed first; its traceback is above")
 

@@ -68,8 +68,8 @@ class Workers(Generic[Piece, Result]):
                 yield waiting.popleft().result()
         except BrokenProcessPool:
             raise UserError(
-                "a process of this job was killed, perhaps for want of memory; the same command "
-                "goes on"
+                "a process of this job was killed, perhaps because memory ran out; the same "
+                "command goes on"
             ) from None
         finally:
             for future in waiting:

@@ -48,7 +48,7 @@ optimisation: {inverse_regularisation: [1.0, 10.0]}
         2, ge=1, le=10, description="Words of the longest phrases that are counted."
     )
     min_texts: Annotated[int, Tuned(), Unit("texts")] = Field(
-        1, ge=1, description="Texts at least that a phrase stands in."
+        1, ge=1, description="A phrase counts if it stands in so many texts or more."
     )
     max_features: Annotated[int, Tuned(), Unit("phrases")] = Field(
         200_000, ge=1, description="Phrases at most."
