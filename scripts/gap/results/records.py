@@ -5,18 +5,24 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 from gap.models.measurements import Hardware, Times
-from gap.study.tuning import Evaluation
+from gap.study.tuning import Evaluation, Value
 
 
 class TrialReport(TypedDict):
     """One trial of a run: its tuned values, its best evaluation, all of them, and its seconds."""
 
     trial: int
-    settings: dict[str, str | float]
+    settings: dict[str, Value]
     loss: float | None
     accuracy: float
     evaluations: list[Evaluation]
     seconds: float
+
+
+class FinishedTrial(TrialReport):
+    """A trial as `train` keeps it until all trials are finished: with its weights' digests."""
+
+    sha256: dict[str, str]
 
 
 class SeedReport(TypedDict):
