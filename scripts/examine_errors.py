@@ -55,7 +55,7 @@ def word_counts(path: str, budget: int) -> NDArray[np.int64]:
             pc.count_substring_regex(batch["text"], r"\S+").to_numpy(zero_copy_only=False)
             for batch in file.iter_batches(columns=["text"])
         ]
-    # Between the head and the tail of a cut text stand dots, which are none of its words.
+    # In a text that was cut, dots stand between head and tail. They are not words of the text.
     return np.minimum(np.concatenate(counts).astype(np.int64), budget)
 
 
