@@ -43,7 +43,7 @@ class Comparison:
 
     def curve(self) -> GapCurve:
         """Return the curve of the gap."""
-        return gap_curve(*self.measured, self.row_variance, grid(self.measured[0].n))
+        return gap_curve(*self.measured, self.row_variance, grid(self.measured[0].n.tolist()))
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,9 @@ def test_what_never_crosses_or_always_has(values: list[float], expected: float) 
 
 
 def test_a_gap_that_is_taken_to_stay_does() -> None:
-    curve = gap_curve(measured([90.0] * 6), measured(90 - 200 * SIZES**-0.5), 0.01, grid(SIZES))
+    curve = gap_curve(
+        measured([90.0] * 6), measured(90 - 200 * SIZES**-0.5), 0.01, grid(SIZES.tolist())
+    )
     still = staying(curve)
     inside = curve.n <= curve.largest
     assert (still.values[inside] == curve.values[inside]).all()

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from typing import Any
 
 import export_tables
 import pyarrow.parquet as pq
@@ -41,7 +42,7 @@ COST |= {
 }
 COST |= {"spread": 0.5, "disturbed": True, "device": "cpu", "processor": "a CPU", "pareto": False}
 COST |= {"precision": "fp32"}
-REACHED = {"sizes": 3, "largest": 1234, "withheld": False, "falls": True}
+REACHED: dict[str, Any] = {"sizes": 3, "largest": 1234, "withheld": False, "falls": True}
 REACHED |= {
     f"{name}_{times}x{end}": 1.0
     for times in (2, 4)

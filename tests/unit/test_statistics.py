@@ -183,6 +183,17 @@ def test_few_rows_that_all_lift_a_gap_do_not_make_it_clear(rows: int) -> None:
     assert differences([found], 1.0, 0.95) == ["unclear"]
 
 
+def test_models_that_agree_with_different_numbers_of_seeds_differ_in_no_row() -> None:
+    rows = np.arange(4) < 3
+    found = gap(dict.fromkeys(range(3), rows), dict.fromkeys(range(5), rows))
+    assert (found.tally.lifting, found.tally.lowering) == (0, 0)
+    assert found.interval(0.95)[1] > 60
+    # And where one seed of many differs in one row, others may differ in all seeds.
+    reference = dict.fromkeys(range(3), np.ones(80, bool))
+    model = dict.fromkeys(range(4), np.ones(80, bool)) | {4: np.arange(80) > 0}
+    assert gap(reference, model).interval(0.95)[1] > 4.5
+
+
 def test_tallies_are_exact() -> None:
     share = scipy.stats.binomtest(7, 60).proportion_ci(0.9, "exact")
     down, up = Tally(7, None, 100.0, 60).reach(0.9)
@@ -269,7 +280,7 @@ def test_test_sets_of_different_length_are_an_error() -> None:
 def plain(value: float, half: float) -> Estimate:
     """Return an estimate whose 95 % interval is `half` to each side."""
     error = half / scipy.stats.norm.ppf(0.975)
-    return Estimate(value, np.zeros(1), error**2, Tally(0, 0, 0.0, 1000))
+    return Estimate(value, np.zeros(1), error**2, Tally(0, 0, 0.0, 1000, 0.0))
 
 
 @pytest.mark.parametrize(

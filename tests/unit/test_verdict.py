@@ -48,7 +48,7 @@ Told = tuple[int, float, float, float]
 
 def estimate_of(told: Told) -> Estimate:
     _, value, of_seeds, of_rows = told
-    return Estimate(value, np.array([of_seeds**2]), of_rows**2, Tally(0, 0, 0.0, ROWS))
+    return Estimate(value, np.array([of_seeds**2]), of_rows**2, Tally(0, 0, 0.0, ROWS, 0.0))
 
 
 def make(seeds: int = 3, crossed: Any = None, **models: Sequence[Told]) -> Findings:
@@ -63,8 +63,8 @@ def make(seeds: int = 3, crossed: Any = None, **models: Sequence[Told]) -> Findi
         low, high = estimate.interval(0.95)
         row = row_of(GapRow, **cell(model, n, seeds), gap=value, gap_low=low, gap_high=high)
         seed_error = of_seeds if seeds > 1 else None
-        parts = {"seed_error": seed_error, "row_error": of_rows, "reference_seeds": seeds}
-        gaps.append(replace(row, **parts, rows=ROWS, difference=claim))
+        row = replace(row, seed_error=seed_error, row_error=of_rows, reference_seeds=seeds)
+        gaps.append(replace(row, rows=ROWS, difference=claim))
     accuracies = [
         row_of(AccuracyRow, **cell(model, n, seeds), accuracy=85 - value)
         for model, (n, value, _, _) in cells

@@ -156,7 +156,7 @@ def _subtitle(
     over = "seeds and test examples" if most > 1 else "test examples"
     text = (
         f"{', '.join(datasets)} · mean of {seeds} seed{'s' if most > 1 else ''} · bars: "
-        f"{confidence} intervals over {over} · gaps paired by seed"
+        f"{confidence} intervals over {over} · gaps paired by test example"
     )
     return textwrap.wrap(text, 120)
 

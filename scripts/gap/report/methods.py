@@ -94,7 +94,7 @@ def _estimation(recipe: ReadingRecipe) -> str:
         "texts that differ (Clopper and Pearson 1934). A gap counts as clear where it is "
         f"known to be larger than a margin of {recipe.spelled_margin}, and as none where "
         "it is known to be smaller, at a "
-        f"false discovery rate of {100 - 100 * recipe.confidence:g} % (Benjamini and Hochberg "
+        f"false discovery rate of {50 - 50 * recipe.confidence:g} % (Benjamini and Hochberg "
         "1995)."
     )
 

@@ -28,14 +28,14 @@ GRID = 121
 LEVEL, LEVEL_SPREAD = 70.0, 40.0
 # A curve is a level, minus a power of n, plus a random walk. Each exponent with its probability; 0
 # is no power, so that the curve stays as it is but for the walk.
-EXPONENTS = {0.0: 0.20, 0.1: 0.13, 0.2: 0.19, 0.4: 0.21, 0.8: 0.22, 1.6: 0.05}
+EXPONENTS = {0.0: 0.17, 0.1: 0.12, 0.2: 0.23, 0.4: 0.24, 0.8: 0.21, 1.6: 0.03}
 # What the power takes away at the smallest size, in points, as a standard deviation.
-RISES = {4.0: 0.25, 16.0: 0.55, 60.0: 0.20}
+RISES = {4.0: 0.23, 16.0: 0.59, 60.0: 0.18}
 # The standard deviation of the walk's step when n doubles, in points.
-WALKS = {0.5: 0.79, 2.0: 0.11, 6.0: 0.055, 18.0: 0.045}
+WALKS = {0.5: 0.78, 2.0: 0.105, 6.0: 0.07, 18.0: 0.045}
 # How many of its standard deviations hold 95 % of forecasts, by how often the sizes have doubled
 # between the smallest and the largest: for fewer doublings than the first number.
-HELD = ((3.0, 6.0), (5.0, 2.6), (math.inf, 2.1))
+HELD = ((3.0, 5.5), (5.0, 2.6), (math.inf, 2.1))
 # A fall of a curve beyond noise: in standard errors.
 FALL = 3.0
 
@@ -194,12 +194,20 @@ def gap_curve(reference: Measured, model: Measured, row_variance: float, n: Vect
     curves = fit_curve(reference, n), fit_curve(model, n)
     largest = min(reference.n[-1], model.n[-1])
     smallest = max(reference.n[0], model.n[0])
+    factors = widening(smallest, largest, n)
+    variances = (curves[0].variances + curves[1].variances) * factors**2 + row_variance
+    return GapCurve(n, curves[0].values - curves[1].values, np.sqrt(variances), float(largest))
+
+
+def widening(smallest: float, largest: float, n: Vector) -> Vector:
+    """Return how many times as far as they say forecasts of real curves are off at n, (sizes,).
+
+    `smallest` and `largest` are the sizes between which curves were measured; there it is 1.
+    """
     doublings = math.log2(largest / smallest)
     held = next(held for limit, held in HELD if doublings < limit)
     beyond = np.clip(np.log2(n / largest), 0.0, 1.0)
-    widening = 1 + beyond * (held / norm.ppf(0.975) - 1)
-    variances = (curves[0].variances + curves[1].variances) * widening**2 + row_variance
-    return GapCurve(n, curves[0].values - curves[1].values, np.sqrt(variances), float(largest))
+    return np.asarray(1 + beyond * (held / norm.ppf(0.975) - 1))
 
 
 def staying(curve: GapCurve) -> GapCurve:

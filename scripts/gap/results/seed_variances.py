@@ -119,9 +119,8 @@ def _half_normal(spreads: Vector) -> Vector:
 
 def _by_model(logs: Vector, model: NDArray[np.int64]) -> Vector:
     """Return the sums of logarithms over the cells of each model, (shapes, models, locations)."""
-    models = np.zeros((logs.shape[0], int(model.max()) + 1, logs.shape[2]))
-    np.add.at(models, (slice(None), model), logs)
-    return models
+    members = (model == np.arange(int(model.max()) + 1)[:, None]).astype(np.float64)
+    return np.asarray(members @ logs)
 
 
 def _locations(models: Vector, prior: Vector) -> Vector:

@@ -28,13 +28,15 @@ POINTS = 13
 class Tally:
     """How many test rows lift a mean and how many lower it, by `step` points each, of `rows`.
 
-    Counts may be fractions. `lowering` is None where a mean is a share: rows lift it or do not.
+    Counts may be fractions. `lowering` is None where a mean is a share: rows lift it or do not. No
+    row changes it by more than `largest` points.
     """
 
     lifting: float
     lowering: float | None
     step: float
     rows: int
+    largest: float = 100.0
 
     def reach(self, confidence: float) -> tuple[float, float]:
         """Return how far the mean may be off downwards and upwards, in points, by rows alone.
@@ -42,13 +44,16 @@ class Tally:
         Each share has its exact interval (Clopper and Pearson 1934, Biometrika 26). The interval of
         a difference adds distances in squares (Zou and Donner 2008, Statistics in Medicine 27),
         those of the two shares, or those of the share of rows that differ and of the side that they
-        take, whichever is wider. So rows that never differ have an interval, too.
+        take, whichever is wider. Rows that change the mean by the largest step may be among those
+        that are not seen, so that rows which never differ have an interval, too.
         """
         down, up = _distances(self.lifting, self.rows, confidence)
         if self.lowering is not None:
             below, above = _distances(self.lowering, self.rows, confidence)
             one, other = self._by_sides(confidence)
             down, up = max(math.hypot(down, above), one), max(math.hypot(up, below), other)
+            unseen = self.largest * _distances(0, self.rows, confidence)[1]
+            return max(self.step * down, unseen), max(self.step * up, unseen)
         return self.step * down, self.step * up
 
     def _by_sides(self, confidence: float) -> tuple[float, float]:

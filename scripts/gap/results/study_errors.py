@@ -278,10 +278,13 @@ class StudyErrors:
 
     def _tally(self, weights: Vector) -> Tally:
         by_row = self.scores.weighted(weights).astype(np.float64)
+        # What is left of sums that cancel is no difference.
+        by_row[np.abs(by_row) < 1e-6 * self.scores.step] = 0.0
         sizes = float(np.abs(by_row).sum())
         step = float(np.square(by_row).sum()) / sizes if sizes > 0 else self.scores.step
         lifting = float(by_row[by_row > 0].sum()) / step
-        return Tally(lifting, sizes / step - lifting, step, self.scores.rows)
+        lowering = max(0.0, sizes / step - lifting)
+        return Tally(lifting, lowering, step, self.scores.rows, self.scores.step)
 
     def _divergence(self, cell: Cell, seeds: int) -> float:
         """Return the variance that seeds which may diverge give the mean of so many of them.
