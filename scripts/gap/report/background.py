@@ -79,8 +79,8 @@ def intervals(findings: Findings) -> Section:
         "examples is a part of it that is known well, and its floor. Test examples add the "
         "variance of their mean. No interval is narrower than exact bounds on the shares of test "
         "examples on which models differ (Clopper and Pearson 1934). Where every cell has 1 seed, "
-        "intervals cover test examples only and are too narrow. Over many cells, intervals hold as often as "
-        "they say; in the cell that varies most they hold less often.",
+        "intervals cover test examples only and are too narrow. Over many cells, intervals hold as "
+        "often as they say; in the cell that varies most they hold less often.",
         f'A difference is called "clear" where the gap is known to be larger than '
         f'{findings.margin}, and "none" where it is known to be smaller, whichever model is ahead; '
         f'otherwise it is "unclear". At most {wrong} of the differences that are called clear or '
