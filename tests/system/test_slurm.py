@@ -119,7 +119,8 @@ def test_whatever_happens_to_jobs_the_numbers_are_the_same(tmp_path, tiny_bert, 
         cluster.fail_node(node)
         wait_until(lambda: cluster.states()[node].startswith("down"), 60, "the node is down")
         cluster.start_node(node)
-        assert process.wait(900) == 0, (study.folder / "snakemake.log").read_text()
+        # On a busy machine a training is queued again many times, and each time does a part.
+        assert process.wait(2400) == 0, (study.folder / "snakemake.log").read_text()
     finally:
         process.kill()
         print(cluster.history())
