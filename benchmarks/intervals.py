@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import student_intervals
 from common import machine, simulation_arguments, verdict, write_section
 from gap.results.predictions import Cell
 from gap.results.run_scores import RunScores
@@ -17,6 +16,8 @@ from gap.results.study_errors import StudyErrors
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import false_discovery_control
+from student_intervals import Estimate as SingleGap
+from student_intervals import gap as single_gap
 
 CONFIDENCE, MARGIN = 0.95, 1.0
 # Share of the gaps whose interval holds the true gap, in percent, and widths beside the peer's.
@@ -190,19 +191,16 @@ def _gap(accuracies: Vector, cell: Cell) -> float:
     return float(accuracies[0, size] - accuracies[int(cell.model.split()[1]), size])
 
 
-def _by_peer(errors: StudyErrors) -> list[student_intervals.Estimate]:
+def _by_peer(errors: StudyErrors) -> list[SingleGap]:
     scores = errors.scores
     right = {
         cell: {scores.seeds[run]: scores.values[run] > 0 for run in errors.runs(cell)}
         for cell in errors.cells
     }
-    return [
-        student_intervals.gap(right[errors.reference_of(cell)], right[cell])
-        for cell in errors.compared
-    ]
+    return [single_gap(right[errors.reference_of(cell)], right[cell]) for cell in errors.compared]
 
 
-def _claims_of_peer(gaps: Sequence[student_intervals.Estimate]) -> list[Claim]:
+def _claims_of_peer(gaps: Sequence[SingleGap]) -> list[Claim]:
     chances = [gap.chance(float(np.copysign(MARGIN, gap.value))) for gap in gaps]
     adjusted = false_discovery_control(chances, method="bh")
     claims: list[Claim] = ["none" if abs(gap.value) <= MARGIN else "clear" for gap in gaps]
