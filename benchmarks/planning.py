@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import re
 import resource
 import shutil
@@ -22,6 +23,7 @@ from common import PAGE, machine, spread, verdict, write_section
 from gap.run.errors import UserError
 from gap.run.json import write_json
 from gap.run.program import run
+from gap.study import paths
 from study_overhead import copy_repository
 
 GOAL = 1.5
@@ -113,6 +115,8 @@ def write_peer(folder: Path, inputs: dict[str, list[str]]) -> None:
     """
     write_json(folder / "inputs.json", inputs)
     text = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("rules/*.smk")))
+    text = re.sub(r'paths\.table\("(\w+)"\)', lambda call: json.dumps(paths.table(call[1])), text)
+    text = re.sub(r"paths\.([A-Z_]+)\b", lambda name: json.dumps(getattr(paths, name[1])), text)
     text = text.replace("<results>", "results")
     constraints = re.search(r"^wildcard_constraints:\n(    .*\n)+", text, re.MULTILINE)
     assert constraints
