@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -108,6 +109,12 @@ def make_outputs(folder: Path, paths: Sequence[str]) -> None:
             path.mkdir(exist_ok=True)
 
 
+def _spell_path(name: re.Match[str]) -> str:
+    """Return what a name of gap.study.paths stands for, as a text; what is no path stays."""
+    value = attrgetter(name[1])(paths)
+    return json.dumps(value) if isinstance(value, str) else name[0]
+
+
 def write_peer(folder: Path, inputs: dict[str, list[str]]) -> None:
     """Write a Snakefile with this project's rules and files, where each rule only touches.
 
@@ -116,7 +123,7 @@ def write_peer(folder: Path, inputs: dict[str, list[str]]) -> None:
     write_json(folder / "inputs.json", inputs)
     text = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("rules/*.smk")))
     text = re.sub(r'paths\.table\("(\w+)"\)', lambda call: json.dumps(paths.table(call[1])), text)
-    text = re.sub(r"paths\.([A-Z_]+)\b", lambda name: json.dumps(getattr(paths, name[1])), text)
+    text = re.sub(r"paths\.([A-Z_]+(?:\.\w+)?)\b", _spell_path, text)
     text = text.replace("<results>", "results")
     constraints = re.search(r"^wildcard_constraints:\n(    .*\n)+", text, re.MULTILINE)
     assert constraints
