@@ -324,7 +324,6 @@ def test_the_overhead_of_a_tiny_study(study):
 
 
 @pytest.mark.workflow
-@pytest.mark.xfail(reason="since paths have names, the peer's rules lack two jobs of the graph")
 def test_planning_is_compared_with_the_same_graph_of_plain_rules(tmp_path):
     options = ["--grid", "2", "2", "2", "2", "--rounds=1", f"--page={tmp_path / 'page.md'}"]
     planning.main([*options, f"--folder={tmp_path / 'both'}"])

@@ -199,7 +199,7 @@ def a_message_that_no_program_of_a_rule_reaches(study):
     study.edit("scripts/gap/config/check.py", "is no folder with a", "is not a folder with a")
 
 
-@change({**GAPS, **RECORD})
+@change({**GAPS, **ERRORS, **RECORD})
 def a_module_of_the_statistics(study):
     study.edit(
         "scripts/gap/results/study_errors.py",
@@ -399,7 +399,7 @@ def the_environments(study):
 
 @change(NOTHING)
 def the_words_of_the_schema(study):
-    study.edit("scripts/gap/study/recipes.py", "A published figure, which no", "A figure, which no")
+    study.edit("scripts/gap/study/recipes.py", "A published figure; no", "A figure; no")
 
 
 @change({**trainings(4, "tfidf"), **RECORD})
