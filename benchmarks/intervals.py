@@ -15,8 +15,8 @@ from gap.results.statistics import Claim, differences
 from gap.results.study_errors import StudyErrors
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
-from scipy.stats import false_discovery_control
 from student_intervals import Estimate as SingleGap
+from student_intervals import claims
 from student_intervals import gap as single_gap
 
 CONFIDENCE, MARGIN = 0.95, 1.0
@@ -182,7 +182,7 @@ def run(setting: Setting, options: argparse.Namespace) -> tuple[Tally, Tally]:
         peer_gaps = _by_peer(errors)
         values = np.array([gap.value for gap in peer_gaps])
         ends = np.array([gap.interval(CONFIDENCE) for gap in peer_gaps])
-        peer.add(ends, truth, values, _claims_of_peer(peer_gaps))
+        peer.add(ends, truth, values, claims(peer_gaps, MARGIN, CONFIDENCE))
     return project, peer
 
 
@@ -198,16 +198,6 @@ def _by_peer(errors: StudyErrors) -> list[SingleGap]:
         for cell in errors.cells
     }
     return [single_gap(right[errors.reference_of(cell)], right[cell]) for cell in errors.compared]
-
-
-def _claims_of_peer(gaps: Sequence[SingleGap]) -> list[Claim]:
-    chances = [gap.chance(float(np.copysign(MARGIN, gap.value))) for gap in gaps]
-    adjusted = false_discovery_control(chances, method="bh")
-    claims: list[Claim] = ["none" if abs(gap.value) <= MARGIN else "clear" for gap in gaps]
-    return [
-        claim if chance <= 1 - CONFIDENCE else "unclear"
-        for claim, chance in zip(claims, adjusted, strict=True)
-    ]
 
 
 def report(results: dict[Setting, tuple[Tally, Tally]], options: argparse.Namespace) -> str:

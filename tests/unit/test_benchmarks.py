@@ -30,6 +30,7 @@ lstm_training = importlib.import_module("lstm_training")
 real_curves = importlib.import_module("real_curves")
 intervals = importlib.import_module("intervals")
 planning = importlib.import_module("planning")
+statistics_speed = importlib.import_module("statistics_speed")
 study_overhead = importlib.import_module("study_overhead")
 throughput = importlib.import_module("throughput")
 Timing = common.Timing
@@ -366,6 +367,48 @@ def test_a_tally_counts_what_is_wrong():
     tally.add(ends, truth, intervals.np.array([1.0, 2.0, 2.0]), ["none", "clear", "unclear"])
     assert (tally.claims, tally.wrong, tally.none_wrong) == (2, 2, 1)
     assert tally.coverage == pytest.approx(200 / 3)
+
+
+def test_all_statistics_are_timed_beside_gaps_of_the_same_files(tmp_path, monkeypatch):
+    tables = {}
+
+    def measure(command):
+        importlib.import_module(Path(command[1]).stem).main(command[2:])
+        for path in (Path(word.partition("=")[2]) for word in command if word.endswith(".csv")):
+            tables[path.stem] = list(csv.DictReader(path.open()))
+        return statistics_speed.Cost(2.0, 1.5, 0.5, 100.0)
+
+    monkeypatch.setattr(statistics_speed, "measure", measure)
+    shape = statistics_speed.Shape(3, 3, 2, 2, 80, seconds=1.5, memory=90)
+    page = tmp_path / "page.md"
+    statistics_speed.main(["--rounds=2", f"--page={page}", f"--scratch={tmp_path}"], [shape])
+    project, peer = (
+        {(row["dataset"], row["model"], row["n"]): float(row["gap"]) for row in tables[name]}
+        for name in ("gaps", "alone")
+    )
+    assert len(peer) == 2 * 2 * 3
+    assert project == pytest.approx(peer)
+    assert len(tables["crossings"]) == 2 * 2
+    assert "2.00 CPU s of all statistics, start-up left out; goal ≤ 1.5: **missed**" in (
+        page.read_text()
+    )
+    assert "- peak memory 100 MiB; goal ≤ 90: **missed**" in page.read_text()
+    (whole,) = rows_of(page, "all statistics")
+    assert whole[-1] == "2.00 / 2.00 / 2.00"
+    assert os.listdir(tmp_path) == ["page.md"]
+
+
+def test_a_program_is_timed_with_its_imports_and_its_memory(tmp_path):
+    (tmp_path / "slow.py").write_text(BURN.format(0.2))
+    program = tmp_path / "program.py"
+    program.write_text("import slow\nheld = bytearray(60_000_000)\n")
+    cost = statistics_speed.measure([sys.executable, str(program)])
+    assert 0.2 < cost.imports <= cost.cpu
+    assert cost.work == cost.cpu - cost.imports
+    assert cost.memory > 60
+    program.write_text("raise SystemExit(3)")
+    with pytest.raises(UserError, match="exit status 3"):
+        statistics_speed.measure([sys.executable, str(program)])
 
 
 # ---------------------------------------------------------------- the data path
