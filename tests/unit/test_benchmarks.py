@@ -17,6 +17,7 @@ from gap.models.dropout import dropout
 from gap.models.encoder_shape import EncoderShape
 from gap.models.family import load_recipe
 from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
+from gap.results import predictions
 from gap.run.errors import UserError
 from gap.study.recipes import GradientDescent
 from torch.nn import functional
@@ -28,6 +29,7 @@ data_path = importlib.import_module("data_path")
 fine_tuning = importlib.import_module("fine_tuning")
 lstm_training = importlib.import_module("lstm_training")
 real_curves = importlib.import_module("real_curves")
+real_seeds = importlib.import_module("real_seeds")
 intervals = importlib.import_module("intervals")
 planning = importlib.import_module("planning")
 statistics_speed = importlib.import_module("statistics_speed")
@@ -409,6 +411,60 @@ def test_a_program_is_timed_with_its_imports_and_its_memory(tmp_path):
     program.write_text("raise SystemExit(3)")
     with pytest.raises(UserError, match="exit status 3"):
         statistics_speed.measure([sys.executable, str(program)])
+
+
+def write_predictions(folder, rng, seeds=6, rows=600):
+    """Predictions of two models at two sizes, right as often as a draw for each seed says."""
+    labels = rng.integers(0, 2, rows).astype(np.int32)
+    right = {}
+    for model, level in [("tfidf", 0.8), ("words", 0.7)]:
+        for n in (100, 200):
+            shares = level + rng.normal(0, 0.02, seeds)
+            right[model, n] = rng.random((seeds, rows)) < shares[:, None]
+            chosen = np.where(right[model, n], labels, 1 - labels)
+            logs = np.log(np.where(chosen[:, :, None] == np.arange(2), 0.9, 0.1))
+            cell = {"dataset": "films", "model": model, "size": str(n), "n": n}
+            path = folder / model / str(n) / "1-6" / "predictions.parquet"
+            scores = dict(enumerate(logs.astype(np.float32), 1))
+            predictions.write_predictions(path, cell, scores, labels)
+    return right
+
+
+def test_runs_are_kept_as_bits(tmp_path):
+    right = write_predictions(tmp_path / "runs", np.random.default_rng(1))
+    real_seeds.write_runs(tmp_path / "runs.parquet", tmp_path / "runs")
+    runs = real_seeds.read_runs(tmp_path / "runs.parquet")
+    assert (runs.rows, set(runs.seeds)) == (600, set(range(6)))
+    for (model, n), rows in right.items():
+        places = [
+            place for place, cell in enumerate(runs.cells) if (cell.model, cell.n) == (model, n)
+        ]
+        assert np.array_equal(runs.values[places] > 0, rows)
+
+
+def test_a_draw_of_all_seeds_and_rows_is_off_by_nothing(tmp_path):
+    write_predictions(tmp_path / "runs", np.random.default_rng(1))
+    real_seeds.write_runs(tmp_path / "runs.parquet", tmp_path / "runs")
+    runs = real_seeds.read_runs(tmp_path / "runs.parquet")
+    drawn = real_seeds.draw(runs, np.random.default_rng(2), 6, 600)
+    project, peer = real_seeds.Counts(), real_seeds.Counts()
+    real_seeds.count_project(project, drawn)
+    real_seeds.count_peer(peer, drawn)
+    assert np.allclose(drawn.whole, drawn.same)
+    # Nothing is left that a draw could be off by.
+    assert project.rest.width == project.seeds.width == peer.rest.width == peer.seeds.width == 0
+    assert project.given.width > 1
+
+
+def test_intervals_of_draws_are_counted_beside_the_gaps_of_all_seeds(tmp_path):
+    write_predictions(tmp_path / "runs", np.random.default_rng(1))
+    given = [f"--predictions={tmp_path / 'runs'}", f"--runs={tmp_path / 'runs.parquet'}"]
+    page = tmp_path / "page.md"
+    real_seeds.main([*given, "--draws=30", "--rows=200", "--seeds", "3", f"--page={page}"])
+    (row,) = rows_of(page, "3")
+    held, rest, seeds_alone = (float(cell.split()[0]) for cell in row[1:4])
+    assert 80 <= seeds_alone <= 100
+    assert held >= rest >= 80
 
 
 # ---------------------------------------------------------------- the data path
