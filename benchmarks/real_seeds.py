@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from common import PAGE, ROOT, machine, verdict, write_section
-from gap.results.predictions import Cell, CorrectRows, index, read_correct
+from gap.results.predictions import Cell, CorrectRows, read_correct
 from gap.results.run_scores import RunScores, scores_of
 from gap.results.statistics import differences
 from gap.results.study_errors import StudyErrors
@@ -24,6 +24,7 @@ from intervals import CONFIDENCE, GOAL, MARGIN, Tally, gaps_alone, share
 from numpy.typing import NDArray
 from student_intervals import Component, claims
 from student_intervals import Estimate as SingleGap
+from study_claims import find_predictions
 
 DATA = ROOT / "benchmarks" / "real_seeds.parquet"
 REFERENCE = "tfidf"
@@ -35,12 +36,10 @@ def write_runs(path: Path, predictions: Path) -> None:
 
     `predictions` is a folder of results, whose files of predictions are read.
     """
-    files = map(str, sorted(predictions.rglob("predictions.parquet")))
-    cells = index([file for file in files if "/.state/" not in file])
     columns: dict[str, list[object]] = {
         name: [] for name in ("dataset", "model", "n", "seeds", "rows", "right")
     }
-    for cell, paths in sorted(cells.items(), key=lambda item: (item[0].model, item[0].n)):
+    for cell, paths in find_predictions(predictions).items():
         right = np.stack(list(read_correct(paths).values()))
         values = cell.dataset, cell.model, cell.n, *right.shape, np.packbits(right).tobytes()
         for column, value in zip(columns.values(), values, strict=True):
