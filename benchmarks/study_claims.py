@@ -91,10 +91,10 @@ def compare(studies: Sequence[StudyErrors], margin: float, confidence: float) ->
 
 def report(rows: Sequence[Compared], studies: Sequence[StudyErrors], reference: str) -> str:
     """Return the section of the page."""
-    runs = [len(errors.runs(cell)) for errors in studies for cell in errors.cells]
+    seeds = sorted({len(errors.runs(cell)) for errors in studies for cell in errors.cells})
     test_rows = sorted({errors.scores.rows for errors in studies})
     lines = [
-        f"A study with {min(runs)} to {max(runs)} seeds a cell and "
+        f"A study with {' or '.join(map(str, seeds))} seeds a cell and "
         f"{', '.join(f'{number:,}' for number in test_rows)} test rows; gaps to {reference}, with "
         "half the widths of their intervals. Alone: each gap by Student's t, of the seeds that "
         "both models have, as it was done before.",

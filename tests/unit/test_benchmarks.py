@@ -34,6 +34,8 @@ intervals = importlib.import_module("intervals")
 planning = importlib.import_module("planning")
 statistics_speed = importlib.import_module("statistics_speed")
 study_overhead = importlib.import_module("study_overhead")
+student_intervals = importlib.import_module("student_intervals")
+study_claims = importlib.import_module("study_claims")
 throughput = importlib.import_module("throughput")
 Timing = common.Timing
 
@@ -465,6 +467,32 @@ def test_intervals_of_draws_are_counted_beside_the_gaps_of_all_seeds(tmp_path):
     held, rest, seeds_alone = (float(cell.split()[0]) for cell in row[1:4])
     assert 80 <= seeds_alone <= 100
     assert held >= rest >= 80
+
+
+def test_claims_of_a_study_stand_beside_those_of_each_gap_alone(tmp_path):
+    right = write_predictions(tmp_path, np.random.default_rng(1))
+    given = [f"--results={tmp_path}", "--reference=tfidf", f"--page={tmp_path / 'page.md'}"]
+    study_claims.main([*given, "--seeds=3", "--name=films"])
+    page = tmp_path / "page.md"
+    assert "## Claims of the films" in page.read_text()
+    for (_, _, n, *numbers), size in zip(rows_of(page, "films"), (100, 200), strict=True):
+        alone = student_intervals.gap(
+            *(dict(enumerate(right[model, size][:3])) for model in ("tfidf", "words"))
+        )
+        assert n == str(size)
+        assert numbers[0] == numbers[3] == f"{alone.value:.1f}"
+        assert numbers[4] == f"{alone.half_width(0.95):.1f}"
+        assert float(numbers[1]) > 0
+    assert "- of 2 gaps: " in page.read_text()
+
+
+def test_claims_need_a_study_with_the_reference(tmp_path):
+    write_predictions(tmp_path / "runs", np.random.default_rng(1))
+    with pytest.raises(UserError, match=r"no size at which minilm meets another model"):
+        study_claims.main([f"--results={tmp_path}", f"--page={tmp_path / 'page.md'}"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no predictions\.parquet"):
+        study_claims.main([f"--results={tmp_path / 'empty'}"])
 
 
 # ---------------------------------------------------------------- the data path
