@@ -432,10 +432,16 @@ def write_predictions(folder, rng, seeds=6, rows=600):
     return right
 
 
-def test_runs_are_kept_as_bits(tmp_path):
+@pytest.fixture
+def six_seeds(tmp_path):
+    """The runs of two models at two sizes, and which rows they have right."""
     right = write_predictions(tmp_path / "runs", np.random.default_rng(1))
     real_seeds.write_runs(tmp_path / "runs.parquet", tmp_path / "runs")
-    runs = real_seeds.read_runs(tmp_path / "runs.parquet")
+    return real_seeds.read_runs(tmp_path / "runs.parquet"), right
+
+
+def test_runs_are_kept_as_bits(six_seeds):
+    runs, right = six_seeds
     assert (runs.rows, set(runs.seeds)) == (600, set(range(6)))
     for (model, n), rows in right.items():
         places = [
@@ -444,10 +450,20 @@ def test_runs_are_kept_as_bits(tmp_path):
         assert np.array_equal(runs.values[places] > 0, rows)
 
 
-def test_a_draw_of_all_seeds_and_rows_is_off_by_nothing(tmp_path):
-    write_predictions(tmp_path / "runs", np.random.default_rng(1))
-    real_seeds.write_runs(tmp_path / "runs.parquet", tmp_path / "runs")
-    runs = real_seeds.read_runs(tmp_path / "runs.parquet")
+def test_a_draw_is_held_against_the_gaps_of_all_seeds(six_seeds):
+    runs, right = six_seeds
+    drawn = real_seeds.draw(runs, np.random.default_rng(2), 2, 600)
+    truth = [100 * (right["tfidf", n].mean() - right["words", n].mean()) for n in (100, 200)]
+    assert drawn.whole == pytest.approx(truth)
+    assert drawn.same == pytest.approx(truth)
+    fewer = real_seeds.draw(runs, np.random.default_rng(2), 2, 300)
+    assert fewer.whole == pytest.approx(truth)
+    assert fewer.same != pytest.approx(truth)
+    assert (fewer.errors.scores.rows, len(set(fewer.errors.scores.seeds))) == (300, 2)
+
+
+def test_a_draw_of_all_seeds_and_rows_is_off_by_nothing(six_seeds):
+    runs, _ = six_seeds
     drawn = real_seeds.draw(runs, np.random.default_rng(2), 6, 600)
     project, peer = real_seeds.Counts(), real_seeds.Counts()
     real_seeds.count_project(project, drawn)
