@@ -34,11 +34,10 @@ class Study:
         top = np.where(right, self.labels, 1 - self.labels)
         return np.log(np.where(np.eye(2)[top] > 0, 0.9, 0.1)).astype(np.float32)
 
-    def findings(self, **recipe):
+    def findings(self, **changes):
         """Return what the workflow's program makes of the predictions."""
-        recipe = ReadingRecipe.model_validate(
-            {"reference": "big", "margin": 3.0, "confidence": 0.95} | recipe
-        )
+        keys = {"reference": "big", "margin": 3.0, "confidence": 0.95} | changes
+        recipe = ReadingRecipe.model_validate(keys)
         tables = estimate_gap.estimate(index(sorted(map(str, self.folder.iterdir()))), recipe)
         cards = [card_of("films", pool=10_000, test=len(self.labels))]
         return Findings(recipe, tables.accuracies, tables.gaps, tables.metrics, cards=cards)
