@@ -330,8 +330,8 @@ confidence: 0.9
     metric: Annotated[list[MetricName], Field(min_length=1), Listed()] = Field(
         ["accuracy"],
         description=(
-            "What gaps, charts, verdict and forecasts are of, times 100 (log_loss with a minus, so "
-            "that more is better). Of several, the first decides, and the report shows the others."
+            "What gaps, charts, verdict and forecasts are of, told times 100 and so that more is "
+            "better. Of several, the first decides, and the report shows the others."
         ),
     )
     margin: Annotated[float, Unit("percentage points")] = Field(
