@@ -242,6 +242,39 @@ def test_groups_of_rows_count_as_one() -> None:
     assert ratio == pytest.approx(10, rel=0.25)
 
 
+def test_groups_of_many_sizes_leave_the_mean_and_widen_its_interval() -> None:
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(60), rng.integers(1, 40, 60))
+    cells = [Cell("films", "big", "250", 250)] * 400
+
+    def means(alike: float) -> tuple[float, float]:
+        """Return the spread of a mean over draws, and the standard error that groups give it."""
+        easy = rng.random((400, 60)) < 0.8
+        right = np.where(
+            rng.random((400, len(groups))) < alike,
+            easy[:, groups],
+            rng.random((400, len(groups))) < 0.8,
+        )
+        scores = RunScores(cells, list(range(400)), np.float32(100) * right).grouped(groups)
+        assert scores.means == pytest.approx(100 * right.mean(axis=1), abs=1e-3)
+        errors = np.sqrt(np.diag(scores.covariance) / scores.rows)
+        return float(scores.means.std(ddof=1)), float(errors.mean())
+
+    for alike in (0.0, 0.9):
+        spread, error = means(alike)
+        # 400 draws tell a standard deviation to 3.5 %.
+        assert error == pytest.approx(spread, rel=0.12)
+
+
+def test_groups_that_never_disagree_are_as_few_as_they_are() -> None:
+    right = np.ones(80, dtype=bool)
+    cells = {Cell("films", name, "250", 250): {1: right} for name in ("big", "small")}
+    errors = StudyErrors(scores_of(cells).grouped(np.repeat(np.arange(8), 10)), "big")
+    low, high = errors.gap(cell(errors, "small")).interval(0.95)
+    # 0 of 8 is a share of at most 36.9 %; 0 of 80 is one of at most 4.5 %.
+    assert -low == pytest.approx(high) and 36.9 < high < 50
+
+
 def test_covariances_are_those_of_all_rows_at_once() -> None:
     rng = np.random.default_rng(0)
     values = rng.random((4, 20_000)).astype(np.float32)

@@ -67,13 +67,18 @@ class RunScores:
         """Return the same with one value for each group of rows that belong together.
 
         `groups` (rows,) numbers the groups. Rows of a group count as one observation, so that
-        intervals are over groups; the mean stays what it is.
+        intervals are over groups; the metric stays what it is, a mean over rows. A group's value is
+        how far its rows are from that mean, in all (Cochran 1977, Sampling Techniques, ch. 9).
         """
-        count = int(groups.max()) + 1
-        sums = np.zeros((len(self.seeds), count))
-        for run, values in enumerate(self.values):
-            sums[run] = np.bincount(groups, weights=values, minlength=count)
-        return replace(self, values=(sums * count / self.rows).astype(np.float32))
+        sizes = np.bincount(groups)
+        scale = len(sizes) / self.rows
+        centres = self.values.mean(axis=1, dtype=np.float64)
+        values = np.empty((len(self.seeds), len(sizes)), dtype=np.float32)
+        for run, (by_row, centre) in enumerate(zip(self.values, centres, strict=True)):
+            values[run] = scale * np.bincount(groups, weights=by_row - centre)
+        return replace(
+            self, values=values, levels=self.means, largest=self.largest * scale * sizes.max()
+        )
 
 
 def scores_of(correct: Mapping[Cell, CorrectRows]) -> RunScores:
