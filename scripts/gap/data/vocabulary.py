@@ -82,15 +82,11 @@ class PretrainedVocabulary:
             raise UserError(
                 f"{folder}: its tokenizer has no fast version; choose another checkpoint"
             )
-        if tokenizer.pad_token_id is None:
-            raise UserError(
-                f"{folder}: its tokenizer has no padding token; choose another checkpoint"
-            )
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
         self.size = len(tokenizer)
-        self.pad_id = int(tokenizer.pad_token_id)
+        self.pad_id = _padding_id(folder, tokenizer)
         probe = self._backend.encode("a")
         text_positions = [i for i, special in enumerate(probe.special_tokens_mask) if not special]
         if not text_positions:
@@ -132,6 +128,29 @@ def _load_tokenizer(folder: str | Path) -> Any:
             "save_pretrained()"
         )
     return tokenizer
+
+
+def _padding_id(folder: str | Path, tokenizer: Any) -> int:
+    """Return the id that pads texts: the model's, or the tokenizer's, or the end of a text.
+
+    The model's comes first: some count positions, or look for the last token, by it. Decoders often
+    have none, and end texts with what may pad them as well.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:
+        line = " ".join(str(error).split())[:300]
+        raise UserError(f"{folder}: its config.json cannot be loaded: {line}") from error
+    for number in (config.pad_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id):
+        # Llama's first configs have -1 for none.
+        if number is not None and 0 <= int(number) < len(tokenizer):
+            return int(number)
+    raise UserError(
+        f"{folder}: neither its config.json nor its tokenizer has a padding token, or one that "
+        "ends texts; choose another checkpoint"
+    )
 
 
 class FittedVocabulary:
