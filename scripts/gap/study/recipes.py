@@ -13,6 +13,8 @@ from pydantic.json_schema import SkipJsonSchema
 
 from gap.study.fields import (
     Block,
+    ColumnNames,
+    Encoding,
     Labels,
     Name,
     Omittable,
@@ -185,8 +187,16 @@ class Sourced(Block):
 class Rows(Block):
     """How texts and labels are read from the rows of a source."""
 
-    text: Text = Field(description="Column of the text.")
+    text: ColumnNames = Field(
+        description="Column of the text, or a list of columns that are joined in this order."
+    )
     label: Text = Field(description="Column of the label.")
+    group: Omittable[Text] = Field(
+        None,
+        description=(
+            "Column of what rows belong to, such as their author; no group is in pool and test."
+        ),
+    )
     labels: Omittable[Labels] = Field(
         None,
         description="The labels to use, as the data spell them; left out, all that there are.",
@@ -197,6 +207,25 @@ class Rows(Block):
         description=(
             'The one character between columns (a tab is "\\t"); left out, the header tells.'
         ),
+    )
+    quoting: Omittable[Literal["double", "backslash", "none"]] = Field(
+        None,
+        description=(
+            "What quotation marks are in CSV and TSV: fields stand in them, and one inside a field "
+            "is doubled, or has a backslash before it; or none: they are letters. Left out, each "
+            "file tells."
+        ),
+    )
+    encoding: Omittable[Encoding] = Field(
+        None,
+        description=(
+            "Encoding of CSV, TSV and JSON, any that Python has; left out, UTF-8, or UTF-16 with "
+            "its mark."
+        ),
+    )
+    records: Omittable[Text] = Field(
+        None,
+        description="Keys, with dots between, that lead to the list of rows inside a JSON object.",
     )
     words: Annotated[int, Unit("words")] = Field(
         100, ge=1, description="The text budget, words of each text that any model sees."
@@ -223,10 +252,14 @@ class Dataset(Rows, Sourced):
 
     example: ClassVar[str] = """\
 source: {kind: file, path: tickets.csv}
-text: body
+text: [subject, body]
 label: queue
+group: customer
 labels: [billing, delivery, other]
 delimiter: ";"
+quoting: double
+encoding: cp1252
+records: export.tickets
 words: 60
 keep: head_and_tail
 strip_tags: true
