@@ -11,8 +11,8 @@ import estimate_gap
 import numpy as np
 import pytest
 import scipy.stats
-from gap.results.predictions import Cell, write_predictions
-from gap.results.run_scores import RunScores, scores_of
+from gap.results.predictions import Cell, read_groups, write_predictions
+from gap.results.run_scores import RunScores, read_scores, scores_of
 from gap.results.statistics import Estimate, Outlook, Tally, differences
 from gap.results.study_errors import CORRELATION, StudyErrors
 from gap.run.errors import UserError
@@ -240,6 +240,23 @@ def test_groups_of_rows_count_as_one() -> None:
     assert together.gap(small).value == pytest.approx(alone.gap(small).value)
     ratio = together.gap(small).row_variance / alone.gap(small).row_variance
     assert ratio == pytest.approx(10, rel=0.25)
+
+
+def test_groups_come_from_the_predictions(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    labels, groups = np.zeros(200, dtype=np.int32), np.repeat(np.arange(50), 4)
+    right = {name: np.repeat(rng.random(50) < 0.7, 4) for name in ("big", "small")}
+    paths = {}
+    for name, correct in right.items():
+        logs = np.log(np.where(correct[:, None], [0.9, 0.1], [0.1, 0.9])).astype(np.float32)
+        cell = Cell("films", name, "250", 250)
+        paths[cell] = [str(tmp_path / name)]
+        write_predictions(tmp_path / name, vars(cell), {1: logs, 2: logs}, labels, groups)
+    (scores,) = read_scores(paths)
+    assert scores.rows == 50
+    assert scores.values[0].tolist() == (100.0 * right["big"][::4]).tolist()
+    write_predictions(tmp_path / "big", vars(cell), {1: np.log([[0.9, 0.1]] * 200)}, labels)
+    assert read_groups(tmp_path / "big") is None
 
 
 def test_covariances_are_those_of_all_rows_at_once() -> None:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gap.results.predictions import Cell, CorrectRows, Paths, read_correct
+from gap.results.predictions import Cell, CorrectRows, Paths, read_correct, read_groups
 from gap.run.errors import UserError
 from gap.run.progress import progress
 
@@ -83,12 +83,17 @@ def scores_of(correct: Mapping[Cell, CorrectRows]) -> RunScores:
 
 
 def read_scores(cells: Paths) -> Iterator[RunScores]:
-    """Yield the scores of each data set in the order given; memory holds one data set at a time."""
+    """Yield the scores of each data set in the order given; memory holds one data set at a time.
+
+    Test rows that belong together count as one.
+    """
     datasets: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         datasets[cell.dataset].append(cell)
     for members in progress(list(datasets.values()), "data sets"):
-        yield scores_of({cell: read_correct(cells[cell]) for cell in members})
+        scores = scores_of({cell: read_correct(cells[cell]) for cell in members})
+        groups = read_groups(cells[members[0]][0])
+        yield scores if groups is None else scores.grouped(groups)
 
 
 def _check_lengths(cells: Sequence[Cell], rows: Sequence[NDArray[np.bool_]]) -> None:

@@ -20,7 +20,7 @@ from pydantic import (
     field_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from gap.run.errors import UserError
 from gap.study.sizes import canonical_size
@@ -269,7 +269,7 @@ def _spell_label(given: object) -> str:
 def _spell_columns(given: object) -> list[str]:
     names = given if isinstance(given, list) else [given]
     if not names or not all(isinstance(name, str) and name for name in names):
-        raise PydanticCustomError(NOT_AS_DESCRIBED, "no column")
+        raise PydanticKnownError("string_type")
     if len(set(names)) < len(names):
         raise PydanticCustomError(NOT_UNIQUE, "a column stands in the list twice")
     return list(names)
