@@ -473,12 +473,16 @@ def check_files():
 
 
 def print_answer():
-    """Say where to look, and the answer."""
+    """Say where to look, the answer, and what a person should know of the data."""
     summary = paths.located(paths.SUMMARY, RESULTS)
     if summary.exists():
         take_all_letters(sys.stdout)
         print(f"\nThe chart is {RESULTS}/gap.html, the tables are in {summary}.\n")
         print(summary.read_text(encoding="utf-8").partition("\n\n")[0])
+    for name in STUDY.datasets:
+        card = paths.located(paths.CARD, RESULTS, dataset=name)
+        for warning in read_json(card)["warnings"] if card.exists() else []:
+            print(f"warning: {name}: {warning}")
 
 
 def print_failures():

@@ -11,8 +11,8 @@ import estimate_gap
 import numpy as np
 import pytest
 import scipy.stats
-from gap.results.predictions import Cell, write_predictions
-from gap.results.run_scores import RunScores, scores_of
+from gap.results.predictions import Cell, read_groups, write_predictions
+from gap.results.run_scores import RunScores, read_scores, scores_of
 from gap.results.statistics import Estimate, Outlook, Tally, differences
 from gap.results.study_errors import CORRELATION, StudyErrors
 from gap.run.errors import UserError
@@ -273,6 +273,25 @@ def test_groups_that_never_disagree_are_as_few_as_they_are() -> None:
     low, high = errors.gap(cell(errors, "small")).interval(0.95)
     # 0 of 8 is a share of at most 36.9 %; 0 of 80 is one of at most 4.5 %.
     assert -low == pytest.approx(high) and 36.9 < high < 50
+
+
+def test_groups_come_from_the_predictions(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    labels, groups = np.zeros(200, dtype=np.int32), np.repeat(np.arange(50), 4)
+    right = {name: np.repeat(rng.random(50) < 0.7, 4) for name in ("big", "small")}
+    paths = {}
+    for name, correct in right.items():
+        logs = np.log(np.where(correct[:, None], [0.9, 0.1], [0.1, 0.9])).astype(np.float32)
+        cell = Cell("films", name, "250", 250)
+        paths[cell] = [str(tmp_path / name)]
+        write_predictions(tmp_path / name, vars(cell), {1: logs, 2: logs}, labels, groups)
+    (scores,) = read_scores(paths, "accuracy")
+    assert scores.rows == 50
+    assert scores.levels is not None
+    values = scores.values[0] + scores.levels[0]
+    assert values == pytest.approx(100.0 * right["big"][::4], abs=1e-3)
+    write_predictions(tmp_path / "big", vars(cell), {1: np.log([[0.9, 0.1]] * 200)}, labels)
+    assert read_groups(tmp_path / "big") is None
 
 
 def test_covariances_are_those_of_all_rows_at_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,10 @@ import numpy.typing as npt
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from gap.study.recipes import VocabularyRecipe
+
+# A run of signs without space of this length is no word, and SentencePiece cannot score it.
+LONGEST_WORD = 4096
+ENDLESS_WORD = re.compile(rf"\S{{{LONGEST_WORD}}}")
 
 
 class Vocabulary(Protocol):
@@ -171,6 +176,23 @@ class FittedVocabulary:
         return self._processor.encode(texts, num_threads=1)
 
 
+def split_endless_words(text: str) -> str:
+    """Return a text with a space in words such as base64, which are too long for SentencePiece."""
+    return ENDLESS_WORD.sub(r"\g<0> ", text) if len(text) > LONGEST_WORD else text
+
+
+def _explain(recipe: VocabularyRecipe, error: str) -> str:
+    """Return what SentencePiece's error means, and what to do."""
+    what = f"SentencePiece could not fit a {recipe.algorithm} vocabulary of {recipe.size:,} pieces"
+    if match := re.search(r"smaller than required_chars\. \d+ vs (\d+)", error):
+        return (
+            f"{what}: the texts have more characters, {int(match[1]):,} different ones with all "
+            f"that belongs to them; set a larger `size`, or a `character_coverage` under "
+            f"{recipe.character_coverage}"
+        )
+    return f"{what}: {error}; try a smaller vocabulary or larger sizes"
+
+
 def fit_vocabulary(texts: Iterator[str], recipe: VocabularyRecipe, seed: int, path: Path) -> int:
     """Fit a SentencePiece model on `texts`, write it to `path`, and return its number of pieces.
 
@@ -186,7 +208,7 @@ def fit_vocabulary(texts: Iterator[str], recipe: VocabularyRecipe, seed: int, pa
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=texts,
+            sentence_iterator=map(split_endless_words, texts),
             model_writer=model,
             model_type=recipe.algorithm,
             vocab_size=recipe.size,
@@ -203,10 +225,7 @@ def fit_vocabulary(texts: Iterator[str], recipe: VocabularyRecipe, seed: int, pa
             minloglevel=1,
         )
     except RuntimeError as error:
-        raise UserError(
-            f"SentencePiece could not fit a {recipe.algorithm} vocabulary of {recipe.size:,} "
-            f"pieces: {error}; try a smaller vocabulary or larger sizes"
-        ) from None
+        raise UserError(_explain(recipe, str(error))) from None
     path.write_bytes(model.getvalue())
     return FittedVocabulary(path).size
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gap.results.predictions import Cell, CorrectRows, Paths, read_by_seed
+from gap.results.predictions import Cell, CorrectRows, Paths, read_by_seed, read_groups
 from gap.results.row_values import ROW_VALUES, RowValues, share_of
 from gap.run.errors import UserError
 from gap.run.progress import progress
@@ -96,7 +96,7 @@ def scores_of(correct: Mapping[Cell, CorrectRows]) -> RunScores:
 def read_scores(cells: Paths, metric: MetricName) -> Iterator[RunScores]:
     """Yield the scores of each data set in the order given; memory holds one data set at a time.
 
-    Raises UserError where two files hold the same
+    Test rows that belong together count as one. Raises UserError where two files hold the same
     seed, or the numbers of test rows differ.
     """
     evaluate = ROW_VALUES[metric]
@@ -105,7 +105,9 @@ def read_scores(cells: Paths, metric: MetricName) -> Iterator[RunScores]:
         datasets[cell.dataset].append(cell)
     for members in progress(list(datasets.values()), "data sets"):
         values = {cell: read_by_seed(cells[cell], evaluate) for cell in members}
-        yield _joined(values, is_share=metric == "accuracy")
+        scores = _joined(values, is_share=metric == "accuracy")
+        groups = read_groups(cells[members[0]][0])
+        yield scores if groups is None else scores.grouped(groups)
 
 
 def _joined(values: Mapping[Cell, Mapping[int, RowValues]], is_share: bool) -> RunScores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -19,7 +20,7 @@ from pydantic import (
     field_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from gap.run.errors import UserError
 from gap.study.sizes import canonical_size
@@ -293,6 +294,26 @@ def _spell_label(given: object) -> str:
     raise PydanticCustomError(NEITHER_TEXT_NOR_NUMBER, "no label")
 
 
+def _spell_columns(given: object) -> list[str]:
+    names = given if isinstance(given, list) else [given]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise PydanticKnownError("string_type")
+    if len(set(names)) < len(names):
+        raise PydanticCustomError(NOT_UNIQUE, "a column stands in the list twice")
+    return list(names)
+
+
+def _check_encoding(given: str) -> str:
+    try:
+        codec = codecs.lookup(given)
+        # Refused are codecs such as zip, which decode no text.
+        "".encode(codec.name)
+    except (LookupError, ValueError):
+        line = f"found {given!r}; expected an encoding that Python has, such as cp1252 or utf-16"
+        raise PydanticCustomError(WRONG_VALUE, "{line}", {"line": line}) from None
+    return codec.name
+
+
 Name = Annotated[
     str,
     Field(
@@ -304,6 +325,26 @@ Name = Annotated[
     ),
 ]
 Text = Annotated[str, Field(min_length=1)]
+# The names of columns; a single one may be written without a list.
+ColumnNames = Annotated[
+    list[str],
+    Spelled(
+        _spell_columns,
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {
+                    "type": "array",
+                    "items": {"type": "string", "minLength": 1},
+                    "minItems": 1,
+                    "uniqueItems": True,
+                },
+            ],
+        },
+        "text or a list of texts",
+    ),
+]
+Encoding = Annotated[str, Field(min_length=1), AfterValidator(_check_encoding)]
 Sha256 = Annotated[
     str,
     Field(
