@@ -116,7 +116,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not sentences:
         raise UserError(f"{manifest}: no reviews")
     given.corpus.parent.mkdir(parents=True, exist_ok=True)
-    columns = dataset["text"], dataset["label"]
+    (text,) = dataset["text"]
+    columns = text, dataset["label"]
     write_corpus(given.corpus, sentences, given.rows, given.seed, columns)
 
 
