@@ -242,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", type=Path, help="results to take the trained runs from")
     parser.add_argument("--runs", type=Path, default=DATA, help="Parquet file of the runs")
-    parser.add_argument("--draws", type=int, default=400, help="studies that are drawn")
+    parser.add_argument("--draws", type=int, default=200, help="studies that are drawn")
     parser.add_argument("--rows", type=int, default=2000, help="test rows of a study")
     parser.add_argument("--seeds", type=int, nargs="+", default=[2, 3, 5], help="of a study")
     parser.add_argument("--seed", type=int, default=1, help="of the draws")
