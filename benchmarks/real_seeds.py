@@ -191,7 +191,8 @@ def report(results: dict[int, tuple[Counts, Counts]], runs: RunScores, rows: int
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [_row(number, *both) for number, both in results.items()]
-    return "\n".join([*lines, "", *_goals(results), "", f"Machine: {machine(threads=None)}."])
+    lines += ["", *(_by_model(number, *both, runs) for number, both in results.items())]
+    return "\n".join([*lines, *_goals(results), "", f"Machine: {machine(threads=None)}."])
 
 
 def _describe(runs: RunScores) -> str:
@@ -215,6 +216,18 @@ def _row(seeds: int, project: Counts, peer: Counts) -> str:
     cells += [f"{share(tally.claims, tally.gaps):.0f} %" for tally in tallies]
     cells += [f"{share(tally.wrong, tally.claims):.1f} %" for tally in tallies]
     return f"| {' | '.join(cells)} |"
+
+
+def _by_model(seeds: int, project: Counts, peer: Counts, runs: RunScores) -> str:
+    """Return what was held of seeds alone, by model."""
+    models = [cell.model for cell in dict.fromkeys(runs.cells) if cell.model != REFERENCE]
+    held = [100 * np.mean(counts.seeds.held, axis=0) for counts in (project, peer)]
+    parts = []
+    for model in dict.fromkeys(models):
+        members = [place for place, other in enumerate(models) if other == model]
+        shares = [f"{each[members].mean():.1f} %" for each in held]
+        parts.append(f"{model} {shares[0]} (peer {shares[1]})")
+    return f"- {seeds} seeds, seeds alone: {', '.join(parts)}"
 
 
 def _spell_held(tally: Tally) -> str:
