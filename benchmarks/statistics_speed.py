@@ -32,7 +32,7 @@ REFERENCE = "model-0"
 RECIPE = {"reference": REFERENCE, "margin": 1.0, "confidence": 0.95}
 # The tables that each program writes.
 PROGRAMS = {
-    "estimate_gap": ("accuracies", "gaps"),
+    "estimate_gap": ("accuracies", "gaps", "metrics"),
     "forecast_gap": ("crossings", "forecasts", "curves"),
 }
 PEER = "each gap alone"

@@ -36,6 +36,8 @@ def card_of(dataset: str, pool: int, test: int, **values: Any) -> Card:
         "labels": [],
         "origin": None,
         "rejected": {},
+        "warnings": [],
+        "test_groups": None,
         "pool": side_of(pool),
         "test": side_of(test),
         "text_budget": {"words": 100, "keep": "head"},

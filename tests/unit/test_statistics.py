@@ -11,8 +11,8 @@ import estimate_gap
 import numpy as np
 import pytest
 import scipy.stats
-from gap.results.predictions import Cell, write_predictions
-from gap.results.run_scores import RunScores, scores_of
+from gap.results.predictions import Cell, read_groups, write_predictions
+from gap.results.run_scores import RunScores, read_scores, scores_of
 from gap.results.statistics import Estimate, Outlook, Tally, differences
 from gap.results.study_errors import CORRELATION, StudyErrors
 from gap.run.errors import UserError
@@ -242,6 +242,58 @@ def test_groups_of_rows_count_as_one() -> None:
     assert ratio == pytest.approx(10, rel=0.25)
 
 
+def test_groups_of_many_sizes_leave_the_mean_and_widen_its_interval() -> None:
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(60), rng.integers(1, 40, 60))
+    cells = [Cell("films", "big", "250", 250)] * 400
+
+    def means(alike: float) -> tuple[float, float]:
+        """Return the spread of a mean over draws, and the standard error that groups give it."""
+        easy = rng.random((400, 60)) < 0.8
+        right = np.where(
+            rng.random((400, len(groups))) < alike,
+            easy[:, groups],
+            rng.random((400, len(groups))) < 0.8,
+        )
+        scores = RunScores(cells, list(range(400)), np.float32(100) * right).grouped(groups)
+        assert scores.means == pytest.approx(100 * right.mean(axis=1), abs=1e-3)
+        errors = np.sqrt(np.diag(scores.covariance) / scores.rows)
+        return float(scores.means.std(ddof=1)), float(errors.mean())
+
+    for alike in (0.0, 0.9):
+        spread, error = means(alike)
+        # 400 draws tell a standard deviation to 3.5 %.
+        assert error == pytest.approx(spread, rel=0.12)
+
+
+def test_groups_that_never_disagree_are_as_few_as_they_are() -> None:
+    right = np.ones(80, dtype=bool)
+    cells = {Cell("films", name, "250", 250): {1: right} for name in ("big", "small")}
+    errors = StudyErrors(scores_of(cells).grouped(np.repeat(np.arange(8), 10)), "big")
+    low, high = errors.gap(cell(errors, "small")).interval(0.95)
+    # 0 of 8 is a share of at most 36.9 %; 0 of 80 is one of at most 4.5 %.
+    assert -low == pytest.approx(high) and 36.9 < high < 50
+
+
+def test_groups_come_from_the_predictions(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    labels, groups = np.zeros(200, dtype=np.int32), np.repeat(np.arange(50), 4)
+    right = {name: np.repeat(rng.random(50) < 0.7, 4) for name in ("big", "small")}
+    paths = {}
+    for name, correct in right.items():
+        logs = np.log(np.where(correct[:, None], [0.9, 0.1], [0.1, 0.9])).astype(np.float32)
+        cell = Cell("films", name, "250", 250)
+        paths[cell] = [str(tmp_path / name)]
+        write_predictions(tmp_path / name, vars(cell), {1: logs, 2: logs}, labels, groups)
+    (scores,) = read_scores(paths, "accuracy")
+    assert scores.rows == 50
+    assert scores.levels is not None
+    values = scores.values[0] + scores.levels[0]
+    assert values == pytest.approx(100.0 * right["big"][::4], abs=1e-3)
+    write_predictions(tmp_path / "big", vars(cell), {1: np.log([[0.9, 0.1]] * 200)}, labels)
+    assert read_groups(tmp_path / "big") is None
+
+
 def test_covariances_are_those_of_all_rows_at_once() -> None:
     rng = np.random.default_rng(0)
     values = rng.random((4, 20_000)).astype(np.float32)
@@ -344,11 +396,15 @@ def write_cell(
     return str(path)
 
 
-def tables(tmp_path: Path, paths: list[str], **changes: object) -> list[list[dict[str, str]]]:
-    outputs = [tmp_path / "accuracies.csv", tmp_path / "gaps.csv"]
-    recipe = json.dumps(RECIPE | changes)
-    options = ["--accuracies", str(outputs[0]), "--gaps", str(outputs[1])]
-    estimate_gap.main(["--recipe", recipe, *options, *paths])
+def tables(
+    tmp_path: Path,
+    paths: list[str],
+    names: tuple[str, ...] = ("accuracies", "gaps"),
+    **changes: object,
+) -> list[list[dict[str, str]]]:
+    options = [f"--{name}={tmp_path / name}.csv" for name in ("accuracies", "gaps", "metrics")]
+    outputs = [tmp_path / f"{name}.csv" for name in names]
+    estimate_gap.main(["--recipe", json.dumps(RECIPE | changes), *options, *paths])
     read = []
     for output in outputs:
         with open(output, encoding="utf-8", newline="") as file:

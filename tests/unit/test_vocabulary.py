@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from gap.data.encoding import Encoder, encode_piece, flatten, join_pieces
 from gap.data.vocabulary import EncodedTexts, FittedVocabulary, PretrainedVocabulary, fit_vocabulary
+from gap.run.errors import UserError
 from gap.study.recipes import EncodeRecipe, VocabularyRecipe
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,6 +130,24 @@ def test_a_vocabulary_fits_texts_too_few_for_its_size(tmp_path, algorithm):
     ids = vocabulary.encode(["a good film", "a good film"])
     assert ids[0] == ids[1]
     assert vocabulary.pad_id not in ids[0]
+
+
+@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+def test_a_word_without_end_among_the_texts(tmp_path, algorithm):
+    recipe = RECIPE.model_copy(update={"algorithm": algorithm, "size": 300})
+    letters = np.random.default_rng(1).choice(list("abcdefghijKLMNOP0123456789+/"), 200_000)
+    texts = [*TEXTS, "".join(letters)]
+    fit_vocabulary(iter(texts), recipe, seed=1, path=tmp_path / "model")
+    (ids,) = FittedVocabulary(tmp_path / "model").encode(["a good film"])
+    assert not {0, 1} & set(ids)
+
+
+@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+def test_more_characters_than_pieces(tmp_path, algorithm):
+    texts = ["".join(map(chr, range(start, start + 50))) for start in range(0x4E00, 0x5000, 50)]
+    recipe = RECIPE.model_copy(update={"algorithm": algorithm})
+    with pytest.raises(UserError, match=r"more characters, 55\d .*set a larger `size`, or a `char"):
+        fit_vocabulary(iter(texts), recipe, seed=1, path=tmp_path / "model")
 
 
 def test_fitting_twice_gives_the_same_vocabulary(tmp_path):

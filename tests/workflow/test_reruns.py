@@ -303,6 +303,16 @@ def the_margin(study):
     study.config["gap"] = {"margin": 2.0}
 
 
+@change({**GAPS, **RECORD})
+def the_metric(study):
+    study.config["gap"] = {"metric": ["macro_f1", "accuracy"]}
+
+
+@change({**GAPS, **ERRORS, **RECORD})
+def the_confidence(study):
+    study.config["gap"] = {"confidence": 0.9}
+
+
 @change({**CHARTS, **ERRORS, **SUMMARY, **RECORD})
 def the_order_of_models(study):
     study.config["models"] = ["tfidf", "bert", "lstm"]

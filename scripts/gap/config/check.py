@@ -23,7 +23,8 @@ from gap.data.readers import (
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from gap.study import paths
-from gap.study.recipes import Dataset, Folders, ModelRecipe, PublishedFigure, Validation
+from gap.study.published import PublishedFigure
+from gap.study.recipes import Dataset, Folders, ModelRecipe, Validation
 from gap.study.sizes import count_rows, parse_seeds
 from gap.study.sources import Checkpoint, DataFile, DataUrl, Folder, Source, Wheel, WheelFolder
 from gap.study.tuning import grid_size
@@ -212,8 +213,9 @@ def _check_split(size: str, n: int, validation: Validation) -> None:
 def _check_dataset(study: Study, name: str, results: Path) -> list[str]:
     """Return a line for each file that is not there."""
     dataset, where = study.dataset_zoo[name], f"dataset_zoo.{name}"
-    if dataset.text == dataset.label:
-        raise UserError(f"{where}: text and label are both {dataset.text!r}; name two columns")
+    for key, column in (("label", dataset.label), ("group", dataset.group)):
+        if column in dataset.text:
+            raise UserError(f"{where}: text and {key} are both {column!r}; name two columns")
     _check_published(f"{where}.published", dataset.published, study.model_zoo)
     rows, absent = None, []
     for key in ("source", "test"):
@@ -260,9 +262,8 @@ def _check_source(where: str, source: Source, dataset: Dataset) -> int | None:
         raise UserError(f"{where}: {file} must end in one of {', '.join(EXTENSIONS)}")
     if not isinstance(source, DataFile):
         return None
-    columns = Columns(dataset.text, dataset.label, dataset.delimiter)
     try:
-        return describe_local_source(source.path, columns)
+        return describe_local_source(source.path, Columns.of(dataset))
     except UserError as error:
         raise type(error)(f"{where}: {error}") from None
     except OSError as error:

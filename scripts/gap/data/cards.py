@@ -39,7 +39,8 @@ class Card(TypedDict):
     `dropped_in_test` pool rows whose text stands in test, `texts_with_several_labels` texts
     that stand in the source with more than one label; `cut_share` (0..1) is the share of texts that
     are longer than the budget; `labels_that_look_alike` has groups of labels that differ in case or
-    spaces.
+    invisible characters; `warnings` has sentences about the data that a person should read;
+    `test_groups` counts the groups of the test set.
     """
 
     dataset: str
@@ -50,6 +51,8 @@ class Card(TypedDict):
     test: Side
     rows_read: dict[str, int]
     rejected: dict[str, int]
+    warnings: list[str]
+    test_groups: int | None
     merged: int
     dropped_in_test: int
     texts_with_several_labels: int

@@ -87,13 +87,19 @@ class CardOfRows(TypedDict):
 
 
 class Card(CardOfRows):
-    """The data card of `prepare`; `rejected` counts rows by the reason why they are of no use."""
+    """The data card of `prepare`.
+
+    `rejected` counts rows by the reason why they are of no use; `warnings` are sentences that a
+    person should read; `test_groups` counts the groups of the test set, None without groups.
+    """
 
     origin: str | None
     source_sha256: str
     test_source_sha256: str | None
     rows_read: RowsRead
     rejected: dict[str, int]
+    warnings: list[str]
+    test_groups: int | None
 
 
 class SubsampleManifest(TypedDict):

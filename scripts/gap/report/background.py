@@ -6,7 +6,8 @@ import textwrap
 from collections import defaultdict
 
 from gap.data.cards import Card
-from gap.report.sections import Paragraph, Part, Section, Table
+from gap.report.sections import Items, Paragraph, Part, Section, Table
+from gap.report.wording import sentence
 from gap.results.findings import Findings
 from gap.results.missing import count_missing, name_unpaired, spell_size
 
@@ -44,7 +45,7 @@ def missing(findings: Findings) -> Section | None:
 
 
 def data(findings: Findings) -> Section | None:
-    """Return how many rows each data set has, and whose they are."""
+    """Return how many rows each data set has, what is odd in them, and whose they are."""
     if not findings.cards:
         return None
     header = ["Data set", "Rows to train on", "Rows to test on", "Set aside", "Words read"]
@@ -55,7 +56,13 @@ def data(findings: Findings) -> Section | None:
         if card["origin"]
     ]
     table = Table([*header, "Labels"], rows, frozenset({1, 2, 3, 4}))
-    return Section("data", "Data", [table, *origins])
+    warnings = [
+        sentence(f"{findings.title(card['dataset'])}: {warning}")
+        for card in findings.cards
+        for warning in card["warnings"]
+    ]
+    told: list[Part] = [Items(warnings)] if warnings else []
+    return Section("data", "Data", [table, *told, *origins])
 
 
 def _card_cells(findings: Findings, card: Card) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -19,7 +20,7 @@ from pydantic import (
     field_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from gap.run.errors import UserError
 from gap.study.sizes import canonical_size
@@ -119,6 +120,30 @@ class Tuned:
         return made
 
 
+class Listed:
+    """Marks a list, each value once, of which a single value may be written without brackets."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return the schema of a list, or of one of its values."""
+        values = handler(source)
+        choices: dict[Hashable, CoreSchema] = {
+            "value": values["items_schema"],
+            "values": core_schema.no_info_before_validator_function(each_once, values),
+        }
+        either = core_schema.tagged_union_schema(choices, _value_or_values)
+        return core_schema.no_info_after_validator_function(_spell_list, either)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema, in which the list is described."""
+        made = handler(schema)
+        made["oneOf"][1] |= {"uniqueItems": True, "description": "Several, each once."}
+        return made
+
+
 def _value_or_values(given: object) -> str:
     return "values" if isinstance(given, list) else "value"
 
@@ -127,6 +152,10 @@ def _spell_values(given: object) -> object:
     if not isinstance(given, list):
         return given
     return sorted(given) if len(given) > 1 else given[0]
+
+
+def _spell_list(given: object) -> object:
+    return given if isinstance(given, list) else [given]
 
 
 class Completed:
@@ -265,6 +294,26 @@ def _spell_label(given: object) -> str:
     raise PydanticCustomError(NEITHER_TEXT_NOR_NUMBER, "no label")
 
 
+def _spell_columns(given: object) -> list[str]:
+    names = given if isinstance(given, list) else [given]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise PydanticKnownError("string_type")
+    if len(set(names)) < len(names):
+        raise PydanticCustomError(NOT_UNIQUE, "a column stands in the list twice")
+    return list(names)
+
+
+def _check_encoding(given: str) -> str:
+    try:
+        codec = codecs.lookup(given)
+        # Refused are codecs such as zip, which decode no text.
+        "".encode(codec.name)
+    except (LookupError, ValueError):
+        line = f"found {given!r}; expected an encoding that Python has, such as cp1252 or utf-16"
+        raise PydanticCustomError(WRONG_VALUE, "{line}", {"line": line}) from None
+    return codec.name
+
+
 Name = Annotated[
     str,
     Field(
@@ -276,6 +325,26 @@ Name = Annotated[
     ),
 ]
 Text = Annotated[str, Field(min_length=1)]
+# The names of columns; a single one may be written without a list.
+ColumnNames = Annotated[
+    list[str],
+    Spelled(
+        _spell_columns,
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {
+                    "type": "array",
+                    "items": {"type": "string", "minLength": 1},
+                    "minItems": 1,
+                    "uniqueItems": True,
+                },
+            ],
+        },
+        "text or a list of texts",
+    ),
+]
+Encoding = Annotated[str, Field(min_length=1), AfterValidator(_check_encoding)]
 Sha256 = Annotated[
     str,
     Field(

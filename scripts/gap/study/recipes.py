@@ -13,7 +13,10 @@ from pydantic.json_schema import SkipJsonSchema
 
 from gap.study.fields import (
     Block,
+    ColumnNames,
+    Encoding,
     Labels,
+    Listed,
     Name,
     Omittable,
     SeedBlocks,
@@ -22,6 +25,8 @@ from gap.study.fields import (
     Tuned,
     Unit,
 )
+from gap.study.metrics import MetricName
+from gap.study.published import PublishedFigure
 from gap.study.sources import Source
 
 # ---------------------------------------------------------------- models
@@ -142,28 +147,6 @@ class ModelRecipe(Block):
 # ---------------------------------------------------------------- data sets and vocabularies
 
 
-class PublishedFigure(Block):
-    """A published figure; no result is made from it."""
-
-    example: ClassVar[str] = """\
-- model: lstm
-  size: 100%
-  accuracy: 91.8
-  source: "Maas et al. 2011, table 2"
-  note: Read off a chart.
-"""
-
-    model: Name = Field(description="Name in model_zoo of the model that it is shown beside.")
-    size: Size = Field(
-        description="Label budget of the figure; a share is a share of the data behind the figure."
-    )
-    accuracy: Annotated[float, Unit("percent")] = Field(
-        ge=0, le=100, description="Test texts that were labelled rightly, in percent."
-    )
-    source: Text = Field(description="Where it is published.")
-    note: Omittable[Text] = Field(None, description="How it is known.")
-
-
 Keep = Annotated[
     Literal["head", "head_and_tail"], Field(description="What stays of a longer text.")
 ]
@@ -185,8 +168,16 @@ class Sourced(Block):
 class Rows(Block):
     """How texts and labels are read from the rows of a source."""
 
-    text: Text = Field(description="Column of the text.")
+    text: ColumnNames = Field(
+        description="Column of the text, or a list of columns that are joined in this order."
+    )
     label: Text = Field(description="Column of the label.")
+    group: Omittable[Text] = Field(
+        None,
+        description=(
+            "Column of what rows belong to, such as their author; no group is in pool and test."
+        ),
+    )
     labels: Omittable[Labels] = Field(
         None,
         description="The labels to use, as the data spell them; left out, all that there are.",
@@ -197,6 +188,25 @@ class Rows(Block):
         description=(
             'The one character between columns (a tab is "\\t"); left out, the header tells.'
         ),
+    )
+    quoting: Omittable[Literal["double", "backslash", "none"]] = Field(
+        None,
+        description=(
+            "What quotation marks are in CSV and TSV: fields stand in them, and one inside a field "
+            "is doubled, or has a backslash before it; or none: they are letters. Left out, each "
+            "file tells."
+        ),
+    )
+    encoding: Omittable[Encoding] = Field(
+        None,
+        description=(
+            "Encoding of CSV, TSV and JSON, any that Python has; left out, UTF-8, or UTF-16 with "
+            "its mark."
+        ),
+    )
+    records: Omittable[Text] = Field(
+        None,
+        description="Keys, with dots between, that lead to the list of rows inside a JSON object.",
     )
     words: Annotated[int, Unit("words")] = Field(
         100, ge=1, description="The text budget, words of each text that any model sees."
@@ -223,10 +233,14 @@ class Dataset(Rows, Sourced):
 
     example: ClassVar[str] = """\
 source: {kind: file, path: tickets.csv}
-text: body
+text: [subject, body]
 label: queue
+group: customer
 labels: [billing, delivery, other]
 delimiter: ";"
+quoting: double
+encoding: cp1252
+records: export.tickets
 words: 60
 keep: head_and_tail
 strip_tags: true
@@ -320,10 +334,18 @@ class Gap(Block):
     """How gaps are judged."""
 
     example: ClassVar[str] = """\
+metric: [macro_f1, accuracy]
 margin: 0.5
 confidence: 0.9
 """
 
+    metric: Annotated[list[MetricName], Field(min_length=1), Listed()] = Field(
+        ["accuracy"],
+        description=(
+            "What gaps, charts, verdict and forecasts are of, told times 100 and so that more is "
+            "better. Of several, the first decides, and the report shows the others."
+        ),
+    )
     margin: Annotated[float, Unit("percentage points")] = Field(
         1.0,
         gt=0,

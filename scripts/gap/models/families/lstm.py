@@ -139,9 +139,11 @@ class Model(Network[Recipe]):
 
     def load(self, weights: Path) -> PreTrainedModel:
         """See Network.load."""
-        from gap.models.lstm_network import LstmForSequenceClassification
+        from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
+        from gap.models.weights import load_trained
 
-        return LstmForSequenceClassification.from_pretrained(weights)
+        config = LstmConfig.from_pretrained(weights)
+        return load_trained(LstmForSequenceClassification, weights, config)
 
     def describe(self) -> str:
         """See Family.describe."""
