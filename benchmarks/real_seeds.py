@@ -191,7 +191,8 @@ def report(results: dict[int, tuple[Counts, Counts]], runs: RunScores, rows: int
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [_row(number, *both) for number, both in results.items()]
-    return "\n".join([*lines, "", *_goals(results), "", f"Machine: {machine(threads=None)}."])
+    lines += ["", *(_by_model(number, *both, runs) for number, both in results.items())]
+    return "\n".join([*lines, *_goals(results), "", f"Machine: {machine(threads=None)}."])
 
 
 def _describe(runs: RunScores) -> str:
@@ -215,6 +216,18 @@ def _row(seeds: int, project: Counts, peer: Counts) -> str:
     cells += [f"{share(tally.claims, tally.gaps):.0f} %" for tally in tallies]
     cells += [f"{share(tally.wrong, tally.claims):.1f} %" for tally in tallies]
     return f"| {' | '.join(cells)} |"
+
+
+def _by_model(seeds: int, project: Counts, peer: Counts, runs: RunScores) -> str:
+    """Return what was held of seeds alone, by model."""
+    models = [cell.model for cell in dict.fromkeys(runs.cells) if cell.model != REFERENCE]
+    held = [100 * np.mean(counts.seeds.held, axis=0) for counts in (project, peer)]
+    parts = []
+    for model in dict.fromkeys(models):
+        members = [place for place, other in enumerate(models) if other == model]
+        shares = [f"{each[members].mean():.1f} %" for each in held]
+        parts.append(f"{model} {shares[0]} (peer {shares[1]})")
+    return f"- {seeds} seeds, seeds alone: {', '.join(parts)}"
 
 
 def _spell_held(tally: Tally) -> str:
@@ -242,7 +255,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", type=Path, help="results to take the trained runs from")
     parser.add_argument("--runs", type=Path, default=DATA, help="Parquet file of the runs")
-    parser.add_argument("--draws", type=int, default=400, help="studies that are drawn")
+    parser.add_argument("--draws", type=int, default=200, help="studies that are drawn")
     parser.add_argument("--rows", type=int, default=2000, help="test rows of a study")
     parser.add_argument("--seeds", type=int, nargs="+", default=[2, 3, 5], help="of a study")
     parser.add_argument("--seed", type=int, default=1, help="of the draws")
