@@ -278,9 +278,7 @@ def test_other_outputs_that_a_config_asks_for_are_left_out(bert):
 def test_what_was_pretrained_of_a_head_stays_unless_it_was_fine_tuned(tmp_path):
     """ModernBERT predicts words and labels through the same layer."""
     sizes: dict[str, Any] = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
-    config = ModernBertConfig(
-        **sizes, vocab_size=9, intermediate_size=8, num_labels=3, pad_token_id=0
-    )
+    config = ModernBertConfig(**sizes, vocab_size=9, intermediate_size=8, pad_token_id=0)
     for name, model_class in (
         ("pretrained", ModernBertForMaskedLM),
         ("fine-tuned", ModernBertForSequenceClassification),

@@ -763,6 +763,11 @@ def pickle_only():
     Path("bert/pytorch_model.bin").write_bytes(pickle.dumps(Pickled()))
 
 
+def adapter():
+    Path("bert/model.safetensors").rename("bert/adapter_model.safetensors")
+    Path("bert/adapter_config.json").write_text('{"peft_type": "LORA"}')
+
+
 def pickle_by_another_name():
     import pickle
 
@@ -795,7 +800,12 @@ def long_header():
 
 
 CHECKPOINTS = {
-    "a pickle alone": (pickle_only, r"no \.safetensors file"),
+    "a pickle alone": (
+        pickle_only,
+        r"pytorch_model.bin: not read, as it is damaged or holds more than",
+    ),
+    "an adapter": (adapter, "this is an adapter .LoRA., .* merge the two first"),
+    "no weights": (lambda: Path("bert/model.safetensors").unlink(), r"no \.safetensors file"),
     "a pickle by another name": (pickle_by_another_name, "no whole safetensors file"),
     "a model with code": (remote_model, "cannot be loaded"),
     "a tokenizer with code": (remote_tokenizer, "cannot be loaded.*needs no code of its own"),

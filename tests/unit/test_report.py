@@ -341,6 +341,19 @@ def test_methods_say_what_was_done(report: Path) -> None:
         assert expected in text
 
 
+def test_methods_say_what_a_body_had_been_fine_tuned_for(report: Path) -> None:
+    provenance = read_json(report.with_name("provenance.json"))
+    recipe = ReadingRecipe(reference="encoder", margin=1.0, confidence=0.9, titles=TITLES)
+    before = "\n".join(methods(provenance, [], recipe))
+    assert "before it came here" not in before
+    source = {"spec": {}, "files": {}, "tuned_for": "classifying texts"}
+    provenance["sources"]["checkpoint-small"] = source
+    assert (
+        "The body of small had been fine-tuned for classifying texts before it came here; its head "
+        "was not taken over."
+    ) in methods(provenance, [], recipe)[1]
+
+
 def test_methods_say_which_words_of_a_text_are_read(report: Path) -> None:
     provenance = read_json(report.with_name("provenance.json"))
     card = read_json(report.parent / "datasets" / "dishes" / "card.json")

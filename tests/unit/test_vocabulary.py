@@ -1,5 +1,9 @@
 """Texts become ids and come back from the file as they were; vocabularies adapt to few texts."""
 
+import io
+import json
+from typing import Any
+
 import encode
 import numpy as np
 import pyarrow as pa
@@ -163,3 +167,35 @@ def test_a_pretrained_vocabulary_puts_its_special_tokens_around(tiny_bert):
     assert vocabulary.suffix == [3]
     assert not {0, 2, 3} & set(ids)
     assert vocabulary.pad_id == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "marks", "around"),
+    [
+        ("t5", "spiece.model", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}, (0, 1)),
+        ("xlm-roberta", "sentencepiece.bpe.model", {}, (1, 1)),
+        ("deberta-v2", "spm.model", {"control_symbols": ["[CLS]", "[SEP]", "[PAD]"]}, (1, 1)),
+        ("xlnet", "spiece.model", {"control_symbols": ["<cls>", "<sep>", "<pad>"]}, (0, 2)),
+    ],
+)
+def test_a_sentencepiece_model_alone_is_a_tokenizer(tmp_path, kind, name, marks, around):
+    import sentencepiece
+
+    words = ["a", "good", "film", "and", "a", "poor", "plot"]
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([" ".join(words[turn:] + words[:turn]) for turn in range(7)] * 20),
+        model_writer=model,
+        vocab_size=40,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        **marks,
+    )
+    (tmp_path / name).write_bytes(model.getvalue())
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+    vocabulary = PretrainedVocabulary(tmp_path)
+    assert (len(vocabulary.prefix), len(vocabulary.suffix)) == around
+    (ids,) = vocabulary.encode(["a good film"])
+    parts: Any = vocabulary.parts()
+    pieces = [parts["model"]["vocab"][number][0] for number in ids]
+    assert "".join(pieces).replace("\u2581", " ").strip() == "a good film"

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from gap.config.explain import explain, suggest
 from gap.config.study import Study
+from gap.data.checkpoints import refuse_adapter, weights_among
 from gap.data.readers import (
     EXTENSIONS,
     AbsentError,
@@ -105,18 +106,22 @@ def _check_checkpoint(name: str, source: Checkpoint) -> None:
         check_name(source.path)
     except UserError as error:
         raise UserError(f"checkpoint_zoo.{name}.path: {error}") from None
-    if not _holds_weights(Path(source.path)):
+    where = f"checkpoint_zoo.{name}.path: {source.path}"
+    names = _names_in(Path(source.path))
+    if not weights_among(names):
         raise UserError(
-            f"checkpoint_zoo.{name}.path: {source.path} is no folder with a .safetensors file; "
-            "expected one such as save_pretrained writes, with config.json and tokenizer"
+            f"{where} is no folder with a .safetensors file; expected one such as "
+            "save_pretrained writes, with config.json and tokenizer"
         )
+    refuse_adapter(names, where)
 
 
-def _holds_weights(folder: Path) -> bool:
+def _names_in(folder: Path) -> list[str]:
+    """Return the names of a folder's files; none where it cannot be read."""
     try:
-        return folder.is_dir() and any(folder.glob("*.safetensors"))
+        return sorted(path.name for path in folder.iterdir() if path.is_file())
     except OSError:
-        return False
+        return []
 
 
 def _check_seeds(study: Study, name: str) -> None:

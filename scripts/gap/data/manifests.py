@@ -21,10 +21,14 @@ class SourceManifest(TypedDict):
 
 
 class Origin(TypedDict):
-    """Where `download` fetched it: the source's entry, and the commit of a hub's repository."""
+    """Where `download` fetched it: the source's entry, and the commit of a hub's repository.
+
+    `tuned_for` says what a checkpoint had been fine-tuned for before.
+    """
 
     spec: dict[str, object]
     commit: NotRequired[str]
+    tuned_for: NotRequired[str]
 
 
 class TextsManifest(TypedDict):

@@ -21,7 +21,7 @@ def methods(record: StudyRecord, cards: Sequence[Card], recipe: ReadingRecipe) -
     config = record["config"]
     return [
         _data(config, cards, recipe),
-        _models(config, recipe),
+        _models(record, recipe),
         _training(config, recipe),
         _estimation(recipe),
         _software(record),
@@ -57,13 +57,20 @@ def _kept(keep: str, words: int) -> str:
     return f"the first {words:,} words"
 
 
-def _models(config: Mapping[str, Any], recipe: ReadingRecipe) -> str:
+def _models(record: StudyRecord, recipe: ReadingRecipe) -> str:
+    config = record["config"]
     zoo = config["model_zoo"]
     phrases = [
         f"{recipe.title(name)}: {family_of(load_recipe(zoo[name])).describe()}"
         for name in config["models"]
     ]
-    return f"Models. {'; '.join(phrases)}."
+    tuned = [
+        f" The body of {name.removeprefix('checkpoint-')} had been fine-tuned for "
+        f"{source['tuned_for']} before it came here; its head was not taken over."
+        for name, source in record["sources"].items()
+        if "tuned_for" in source
+    ]
+    return f"Models. {'; '.join(phrases)}.{''.join(tuned)}"
 
 
 def _training(config: Mapping[str, Any], recipe: ReadingRecipe) -> str:
