@@ -1,0 +1,101 @@
+"""Texts of any script: no word, mark or sign that tells a label is lost to the models."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from gap.data.sampling import Subsample
+from gap.data.words import split_words
+from gap.models.families.linear import Model
+from gap.models.family import Folders, Job, load_recipe
+from gap.run.errors import UserError
+from gap.study.tuning import choose, trials_of
+
+# What tells the label, the signs around it, and what stands between two of them.
+SCRIPTS = {
+    "Chinese": (("好", "坏"), "天上里午附火后看坐在今小回近", ""),
+    "Japanese, a mark": (("ガキ", "カキ"), ["今日", "店", "サービス", "と", "は", "駅"], ""),
+    "Thai, a vowel sign": (("ดี", "ดู"), ["บริการ", "ราคา", "ร้านนี้", "พนักงาน", "วันนี้"], ""),
+    "Khmer": (("ល្អ", "អាក្រក់"), ["សេវា", "តម្លៃ", "ហាង", "ថ្ងៃនេះ"], ""),
+    "Hindi, a vowel sign": (("काला", "कीला"), ["सेवा", "आज", "कमरा", "यह", "होटल"], " "),
+    "Vietnamese, a tone": (("má", "mà"), ["phòng", "hôm", "nay", "đẹp", "ở"], " "),
+    "Arabic, a mark": (("عَلَم", "عِلم"), ["غرفة", "اليوم", "خدمة", "هذا"], " "),
+    "Korean": (("좋다", "나쁘다"), ["오늘", "방", "호텔", "서비스"], " "),
+    "a word of one letter": (("C", "R"), ["room", "and", "with", "our", "quite"], " "),
+    "a symbol": (("+", "="), ["room", "and", "with", "our", "quite"], " "),
+    "emoji": (("😍", "💔"), "🎉😀👍👎😡", ""),
+    "punctuation": (("!", "?"), ".,;:", ""),
+}
+
+
+def made_up(script: str, rows: int, seed: int) -> tuple[list[str], np.ndarray]:
+    """Return texts and labels (rows,), 0 or 1; one sign of each text tells."""
+    signs, filler, space = SCRIPTS[script]
+    random = np.random.default_rng(seed)
+    labels = np.arange(rows, dtype=np.int32) % 2
+    texts = [
+        space.join(random.permutation([*random.choice(list(filler), 9), signs[label]]))
+        for label in labels
+    ]
+    return texts, labels
+
+
+def accuracy(folder: Path, script: str, **recipe: object) -> float:
+    """Return the accuracy (0 to 1) of the linear model, trained on 160 texts, on 60 others."""
+    texts, labels = made_up(script, 200, seed=1)
+    pq.write_table(pa.table({"text": texts}), folder / "pool.parquet")
+    test, truth = made_up(script, 60, seed=2)
+    pq.write_table(pa.table({"text": test}), folder / "test.parquet")
+    rows = np.arange(200)
+    subsample = Subsample(1, rows[40:], labels[40:], rows[:40], labels[:40])
+    model = load_recipe({"family": "linear", **recipe})
+    family = Model(model, Job(["0", "1"], texts=folder / "pool.parquet"))
+    reports = []
+    for trial in trials_of(model.model_copy(update={"trials": 8}), 1):
+        weights = folder / str(trial.number)
+        (evaluation,) = family.train(trial.recipe, subsample, Folders(folder, folder, weights))
+        reports.append({**evaluation, "weights": weights})
+    best = choose(reports)["weights"]
+    scores = Model(model, Job(["0", "1"], texts=folder / "test.parquet")).log_scores(best, 1)
+    return float((scores.argmax(1) == truth).mean())
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_linear_model_sees_what_tells_in_any_script(tmp_path: Path, script: str) -> None:
+    assert accuracy(tmp_path, script) > 0.95
+
+
+def test_marks_are_kept_however_they_are_composed() -> None:
+    for script, ((first, second), _, _) in SCRIPTS.items():
+        assert split_words(first) != split_words(second), script
+    decomposed = unicodedata.normalize("NFD", "tiếng Việt")
+    assert [unicodedata.normalize("NFC", word) for word in split_words(decomposed)] == [
+        "tiếng",
+        "Việt",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Don't pay 3.50 for C or R, x_y!", ["Don't", "pay", "3.50", "for", "C", "or", "R", "x_y"]),
+        ("C++ > 5%", ["C", "+", "+", ">", "5"]),
+        ("我喜欢。サービスが", ["我", "喜", "欢", "サービス", "が"]),
+        ("काला कीला", ["काला", "कीला"]),
+        ("a 👩‍👩‍👧 🇩🇪🇫🇷", ["a", "👩‍👩‍👧", "🇩🇪", "🇫🇷"]),
+        ("?! ...", ["?", "!", ".", ".", "."]),
+        (" \n", []),
+    ],
+)
+def test_words_are_those_of_unicode(text: str, words: list[str]) -> None:
+    assert split_words(text) == words
+
+
+def test_nothing_to_count_is_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"of 160 training texts, nothing stands in 161 or more"):
+        accuracy(tmp_path, "emoji", min_texts=161)
