@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from gap.study.fields import Block, Name, Omittable, Size, Text, Unit
+from gap.study.fields import Block, Omittable, Unit
+from gap.study.spellings import Name, Size, Text
 
 
 class PublishedFigure(Block):

@@ -11,23 +11,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema
 
-from gap.study.fields import (
-    Block,
-    ColumnNames,
-    Encoding,
-    Labels,
-    Listed,
-    Name,
-    Omittable,
-    SeedBlocks,
-    Size,
-    Text,
-    Tuned,
-    Unit,
-)
-from gap.study.metrics import MetricName
+from gap.study.fields import Block, Omittable, Tuned, Unit
 from gap.study.published import PublishedFigure
 from gap.study.sources import Source
+from gap.study.spellings import ColumnNames, Encoding, Labels, Name, SeedBlocks, Size, Text
 
 # ---------------------------------------------------------------- models
 
@@ -327,33 +314,6 @@ trials: 3
             "Combinations of listed values that each model trained by gradient descent tries, "
             "drawn by the seed; left out, all of them."
         ),
-    )
-
-
-class Gap(Block):
-    """How gaps are judged."""
-
-    example: ClassVar[str] = """\
-metric: [macro_f1, accuracy]
-margin: 0.5
-confidence: 0.9
-"""
-
-    metric: Annotated[list[MetricName], Field(min_length=1), Listed()] = Field(
-        ["accuracy"],
-        description=(
-            "What gaps, charts, verdict and forecasts are of, told times 100 and so that more is "
-            "better. Of several, the first decides, and the report shows the others."
-        ),
-    )
-    margin: Annotated[float, Unit("percentage points")] = Field(
-        1.0,
-        gt=0,
-        le=100,
-        description="Percentage points under which a gap, whichever way, counts as none.",
-    )
-    confidence: Annotated[float, Unit("share")] = Field(
-        0.95, gt=0, lt=1, description="Coverage of the intervals, a share."
     )
 
 

@@ -13,8 +13,9 @@ from gap.models.family import Folders
 from gap.models.feature_regression import FeatureRegression, RegressionRecipe
 from gap.models.network import CORE_RATE, ENCODER_ASSUMPTION
 from gap.models.workload import Assumption, Memory, ParameterCount, Workload
-from gap.study.fields import Completed, Name
+from gap.study.fields import Completed
 from gap.study.recipes import LogisticRegression
+from gap.study.spellings import Name
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,8 +10,9 @@ from pydantic import Field
 from gap.models.describing import spell_optimisation
 from gap.models.network import Network, NetworkRecipe
 from gap.models.workload import ParameterCount, Workload
-from gap.study.fields import Completed, Name
+from gap.study.fields import Completed
 from gap.study.recipes import GradientDescent
+from gap.study.spellings import Name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
