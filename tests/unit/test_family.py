@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from gap.models.family import family_class, family_names, family_of, load_recipe
 from gap.models.workload import Workload
+from gap.study.tuning import largest
 
 ROOT = Path(__file__).parents[2]
 # One entry of each family; a new family has one here, too.
