@@ -272,7 +272,9 @@ def subsample_recipe(wildcards):
 def encode_recipe(wildcards):
     """Which part of a text gets ids."""
     dataset = dataset_of(wildcards)
-    return EncodeRecipe(keep=dataset.keep, max_tokens=dataset.max_tokens)
+    return EncodeRecipe(
+        keep=dataset.keep, max_tokens=dataset.max_tokens, max_unknown=dataset.max_unknown
+    )
 
 
 def text_inputs(wildcards, part):

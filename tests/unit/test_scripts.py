@@ -5,15 +5,18 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
+import encode
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from gap.data.manifests import IdsManifest
 from gap.data.sampling import Subsample
+from gap.data.vocabulary import PretrainedVocabulary
 from gap.data.words import split_words
-from gap.models.families.linear import Model
-from gap.models.family import Folders, Job, load_recipe
+from gap.models.family import Folders, Job, family_of, load_recipe
 from gap.run.errors import UserError
+from gap.study.recipes import EncodeRecipe
 from gap.study.tuning import choose, trials_of
 
 # What tells the label, the signs around it, and what stands between two of them.
@@ -54,14 +57,14 @@ def accuracy(folder: Path, script: str, **recipe: object) -> float:
     rows = np.arange(200)
     subsample = Subsample(1, rows[40:], labels[40:], rows[:40], labels[:40])
     model = load_recipe({"family": "linear", **recipe})
-    family = Model(model, Job(["0", "1"], texts=folder / "pool.parquet"))
+    family = family_of(model, Job(["0", "1"], texts=folder / "pool.parquet"))
     reports = []
     for trial in trials_of(model.model_copy(update={"trials": 8}), 1):
         weights = folder / str(trial.number)
         (evaluation,) = family.train(trial.recipe, subsample, Folders(folder, folder, weights))
-        reports.append({**evaluation, "weights": weights})
-    best = choose(reports)["weights"]
-    scores = Model(model, Job(["0", "1"], texts=folder / "test.parquet")).log_scores(best, 1)
+        reports.append({"loss": evaluation["loss"], "trial": trial.number})
+    best = folder / str(choose(reports)["trial"])
+    scores = family_of(model, Job(["0", "1"], texts=folder / "test.parquet")).log_scores(best, 1)
     return float((scores.argmax(1) == truth).mean())
 
 
@@ -99,3 +102,42 @@ def test_words_are_those_of_unicode(text: str, words: list[str]) -> None:
 def test_nothing_to_count_is_told_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"of 160 training texts, nothing stands in 161 or more"):
         accuracy(tmp_path, "emoji", min_texts=161)
+
+
+# ---------------------------------------------------------------- tokenizers
+
+
+def encoded(folder: Path, checkpoint: Path, texts: list[str], **recipe: float) -> IdsManifest:
+    pq.write_table(pa.table({"text": texts}), folder / "pool.parquet")
+    spec = EncodeRecipe(keep="head", max_tokens=8, **recipe)
+    vocabulary = PretrainedVocabulary(checkpoint)
+    source, state = folder / "pool.parquet", folder / "state"
+    return encode.encode_file(source, vocabulary, spec, folder / "ids" / "pool", state)
+
+
+def test_what_a_tokenizer_does_not_know_is_told(
+    tmp_path: Path, tiny_bert: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts, _ = made_up("Thai, a vowel sign", 40, seed=1)
+    manifest = encoded(tmp_path, tiny_bert, texts, max_unknown=1)
+    assert manifest["unknown_share"] == 1
+    assert manifest["collapsed_share"] == round(1 - 1 / len(set(texts)), 4)
+    assert "warning: " in capsys.readouterr().out
+
+
+def test_beyond_what_is_allowed_it_is_an_error(tmp_path: Path, tiny_bert: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"100% of the tokens are unknown.*`max_unknown` allows 50%"
+    ):
+        encoded(tmp_path, tiny_bert, ["\u0e01", "\u0e02"], max_unknown=0.5)
+
+
+def test_what_is_known_is_not_warned_of(
+    tmp_path: Path, tiny_bert: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A repeated text is no text that collapses; a text of ten words loses four to its eight tokens.
+    texts = ["good film", "good film", "bad film", "good " * 10]
+    manifest = encoded(tmp_path, tiny_bert, texts)
+    assert (manifest["unknown_share"], manifest["collapsed_share"]) == (0, 0)
+    assert (manifest["shortened"], manifest["cut_tokens"]) == (1, 4)
+    assert "warning" not in capsys.readouterr().out

@@ -42,6 +42,7 @@ def test_cutting_keeps_head_and_tail(ids, room):
 class Letters:
     """A vocabulary of letters, with a mark before and after each text."""
 
+    unknown_id: int | None = None
     size, pad_id, prefix, suffix = 200, 0, [1], [2]
 
     def encode(self, texts):

@@ -122,12 +122,20 @@ class VocabularyManifest(TypedDict):
 
 
 class IdsManifest(TypedDict):
-    """A file of ids of `encode`; `partial` says that it holds some rows of the data set only."""
+    """A file of ids of `encode`; `partial` says that it holds some rows of the data set only.
+
+    `shortened` texts were longer than `max_tokens`, which cut `cut_tokens` off. `unknown_share` is
+    the share of tokens, before cutting, that stand for what the tokenizer does not know;
+    `collapsed_share` that of different texts whose ids are those of an earlier one.
+    """
 
     partial: bool
     rows: int
     tokens: int
     shortened: int
+    cut_tokens: int
+    unknown_share: float
+    collapsed_share: float
     pad_id: int
     vocabulary_size: int
     sha256: str

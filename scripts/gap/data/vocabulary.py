@@ -24,11 +24,13 @@ ENDLESS_WORD = re.compile(rf"\S{{{LONGEST_WORD}}}")
 class Vocabulary(Protocol):
     """What turns texts into token ids.
 
-    `prefix` and `suffix` are the special ids put around each text, `size` the number of ids.
+    `prefix` and `suffix` are the special ids put around each text, `size` the number of ids,
+    `unknown_id` stands for what it does not know; None where it knows all.
     """
 
     size: int
     pad_id: int
+    unknown_id: int | None
     prefix: list[int]
     suffix: list[int]
 
@@ -92,6 +94,7 @@ class PretrainedVocabulary:
         self._backend.no_padding()
         self.size = len(tokenizer)
         self.pad_id = _padding_id(folder, tokenizer)
+        self.unknown_id: int | None = tokenizer.unk_token_id
         probe = self._backend.encode("a")
         text_positions = [i for i, special in enumerate(probe.special_tokens_mask) if not special]
         if not text_positions:
@@ -162,6 +165,7 @@ class FittedVocabulary:
     """A SentencePiece model; id 0 pads, id 1 stands for what it does not know."""
 
     pad_id = 0
+    unknown_id: int | None = 1
     prefix: list[int] = []
     suffix: list[int] = []
 

@@ -146,6 +146,20 @@ MaxTokens = Annotated[
 ]
 
 
+MaxUnknown = Annotated[
+    float,
+    Unit("share"),
+    Field(
+        ge=0,
+        le=1,
+        description=(
+            "Share of unknown tokens, and of different texts that become the same tokens, above "
+            "which a tokenizer is an error; above 5 % it is a warning."
+        ),
+    ),
+]
+
+
 class Sourced(Block):
     """Where the rows of a data set come from."""
 
@@ -235,6 +249,7 @@ max_rejected: 0.01
 origin: Tickets of our help desk, 2024
 test: 10%
 max_tokens: 256
+max_unknown: 0.2
 published: [{model: lstm, size: 1000, accuracy: 80.5, source: Our report of 2023}]
 """
 
@@ -247,6 +262,7 @@ published: [{model: lstm, size: 1000, accuracy: 80.5, source: Our report of 2023
         description="Size of the test set to draw, or the source of a given one.",
     )
     max_tokens: MaxTokens = 512
+    max_unknown: MaxUnknown = 0.95
     published: list[PublishedFigure] = Field(
         [],
         min_length=1,
@@ -362,3 +378,4 @@ class EncodeRecipe(Block):
 
     keep: Keep
     max_tokens: MaxTokens
+    max_unknown: MaxUnknown = 0.95
