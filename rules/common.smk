@@ -483,7 +483,9 @@ def print_answer():
         print(summary.read_text(encoding="utf-8").partition("\n\n")[0])
     for name in STUDY.datasets:
         card = paths.located(paths.CARD, RESULTS, dataset=name)
-        for warning in read_json(card)["warnings"] if card.exists() else []:
+        # --touch leaves empty files.
+        written = card.exists() and card.stat().st_size
+        for warning in read_json(card).get("warnings", []) if written else []:
             print(f"warning: {name}: {warning}")
 
 

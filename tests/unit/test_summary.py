@@ -173,6 +173,14 @@ def inference(*rows: LatencyRow, **recipe: object) -> str:
     return " ".join(section.partition("\n## ")[0].split())
 
 
+def test_what_is_odd_in_the_data_is_told() -> None:
+    study = make(gaps((250, 9, 7, 11)))
+    warned = replace(study, cards=[{**study.cards[0], "warnings": ["8 labels look like 2"]}])
+    section = summary(warned).partition("## Data\n\n")[2].partition("\n## ")[0]
+    assert f"{study.title(study.cards[0]['dataset'])}: 8 labels look like 2." in section
+    assert "look like" not in summary(study)
+
+
 def test_what_inference_costs_is_told_beside_the_papers_claim() -> None:
     text = inference(BIG, timed("lstm"))
     assert "on 1 thread of a CPU (AVX2), in fp32." in text

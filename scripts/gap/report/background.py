@@ -7,7 +7,6 @@ from collections import defaultdict
 
 from gap.data.cards import Card
 from gap.report.sections import Items, Paragraph, Part, Section, Table
-from gap.report.wording import sentence
 from gap.results.findings import Findings
 from gap.results.missing import count_missing, name_unpaired, spell_size
 
@@ -57,9 +56,9 @@ def data(findings: Findings) -> Section | None:
     ]
     table = Table([*header, "Labels"], rows, frozenset({1, 2, 3, 4}))
     warnings = [
-        sentence(f"{findings.title(card['dataset'])}: {warning}")
+        f"{findings.title(card['dataset'])}: {warning}."
         for card in findings.cards
-        for warning in card["warnings"]
+        for warning in card.get("warnings", [])
     ]
     told: list[Part] = [Items(warnings)] if warnings else []
     return Section("data", "Data", [table, *told, *origins])
