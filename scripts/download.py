@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 from gap.data.checkpoints import is_pickled, refuse_adapter, tuned_for, weights_among
@@ -29,9 +30,6 @@ from gap.run.errors import UserError
 from gap.run.folders import link, scratch_folder
 from gap.run.json import canonical_json, write_json
 from gap.run.program import run
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Spec = Mapping[str, Any]
 # Text packs to a tenth of its size, zeros to a thousandth.
@@ -260,11 +258,12 @@ def unpickle(files: Iterable[Path]) -> list[Path]:
     return [target]
 
 
-def read_pickled(path: Path) -> dict[str, Tensor]:
+def read_pickled(path: Path) -> dict[str, Any]:
     """Return the tensors, by name, of a file as torch pickles them; nothing of it is run."""
     advice = "save the model as safetensors, with save_pretrained()"
     try:
-        import torch
+        # The environment that Snakemake makes for this rule does without it.
+        torch = importlib.import_module("torch")
     except ImportError:
         raise UserError(
             f"{path}: reading it needs torch, which this environment lacks; {advice}"
