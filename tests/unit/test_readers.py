@@ -104,7 +104,13 @@ def literal(count, begin=10, end=10):
 
 ORDER = ("text", "label")
 IN_MARKS = [(f'"{i}" is the number', "pq"[i % 2]) for i in range(40)]
+# Each text that begins with a mark is followed by one that ends in one: no mark is left over.
+IN_PAIRS = [
+    (f'"row {i}' if i % 40 == 3 else f"row {i} 5'10\"" if i % 40 == 7 else f"row {i}", "pq"[i % 2])
+    for i in range(400)
+]
 LITERAL = {
+    "marks in pairs": ("a.tsv", IN_PAIRS, ORDER),
     "marks at begin and end": ("a.tsv", literal(400), ORDER),
     "in a CSV": ("a.csv", literal(400), ORDER),
     "marks that are never closed": ("a.tsv", literal(100, end=0), ORDER),
