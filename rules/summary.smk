@@ -8,6 +8,11 @@ REPORTED = SUMMARISED | {
 }
 
 
+# What models read, see gap.report.reading.
+ENCODED = encoded_tests()
+ENCODED_FOR = shlex.join(brief([f"{dataset}/{model}" for dataset, model, _ in ENCODED]))
+
+
 # The template of the report, and the works that its methods section names.
 PAGE = {
     "template": ROOT / "report" / "report.html",
@@ -80,6 +85,7 @@ rule write_summary:
     input:
         **SUMMARISED,
         cards=expand(paths.CARD, dataset=STUDY.datasets),
+        encoded=[path for _, _, path in ENCODED],
     output:
         summary=report(
             paths.SUMMARY,
@@ -94,6 +100,8 @@ rule write_summary:
         "../envs/summary.yaml"
     params:
         cards=listed("cards"),
+        encoded=listed("encoded"),
+        encoded_for=ENCODED_FOR,
         recipe=spell(verdict_recipe()),
         tables=lambda wildcards, input: options({name: input[name] for name in SUMMARISED}),
         program=program("write_summary.py"),
@@ -102,6 +110,7 @@ rule write_summary:
         "Writing the answer"
     shell:
         "{params.program} --recipe {params.recipe:q} {params.tables} --cards {params.cards}"
+        " --encoded {params.encoded} --encoded-for {params.encoded_for}"
         " --summary {output.summary} > {log} 2>&1"
 
 
@@ -146,6 +155,7 @@ rule write_report:
         **REPORTED,
         provenance=paths.PROVENANCE,
         cards=expand(paths.CARD, dataset=STUDY.datasets),
+        encoded=[path for _, _, path in ENCODED],
     output:
         report=report(
             paths.REPORT,
@@ -161,6 +171,8 @@ rule write_report:
     params:
         **{name: sha256_file(file) for name, file in PAGE.items()},
         cards=listed("cards"),
+        encoded=listed("encoded"),
+        encoded_for=ENCODED_FOR,
         recipe=spell(verdict_recipe()),
         # Beside the repository's programs, wherever it lies: digests tell of a change.
         page=lambda wildcards, input: options(PAGE),
@@ -171,7 +183,9 @@ rule write_report:
         "Writing the report"
     shell:
         "{params.program} --recipe {params.recipe:q} --provenance {input.provenance}"
-        " {params.tables} --cards {params.cards} {params.page} --report {output.report}"
+        " {params.tables} --cards {params.cards}"
+        " --encoded {params.encoded} --encoded-for {params.encoded_for}"
+        " {params.page} --report {output.report}"
         " > {log} 2>&1"
 
 

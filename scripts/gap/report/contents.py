@@ -11,6 +11,7 @@ from gap.report.gaps import crossings, gaps
 from gap.report.inference import inference
 from gap.report.mistakes import learning, mistakes
 from gap.report.origins import methods_section, origins, references
+from gap.report.reading import reading
 from gap.report.sections import Document, Section
 from gap.report.tried import tried
 from gap.report.verdict import verdict
@@ -20,6 +21,7 @@ from gap.results.findings import Findings
 # its inputs: the summary reads less than the report.
 SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     verdict,
+    reading,
     other_comparisons,
     gaps,
     crossings,
