@@ -292,6 +292,19 @@ def text_inputs(wildcards, part):
     return {"texts_manifest": manifest.format(**names)} | files
 
 
+def encoded_tests():
+    """The manifests of encoded test sets, and the data set and model that each is for."""
+    files = {}
+    for cell in STUDY.cells:
+        recipe = STUDY.model_zoo[cell.model]
+        pretrained, fitted = recipe.name_in("checkpoint_zoo"), recipe.name_in("vocabulary_zoo")
+        if cell not in MISSING and (pretrained or fitted):
+            ids = paths.CHECKPOINT_IDS if pretrained else paths.VOCABULARY_IDS
+            names = cell.wildcards | {"checkpoint": pretrained, "vocabulary": fitted}
+            files[cell.dataset, cell.model, ids.test.format(**names)] = None
+    return list(files)
+
+
 def checkpoint_inputs(wildcards):
     name = checkpoint_of(wildcards)
     return {"checkpoint": source_manifest("checkpoint", name)} if name else {}

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from gap.data.checkpoints import checkpoint_folder
 from gap.data.encoding import Encoder, encode_piece, join_pieces
-from gap.data.manifests import IdsManifest
+from gap.data.manifests import NOTEWORTHY, IdsManifest
 from gap.data.prepared import count_texts, iterate_arrays
 from gap.data.sampling import Rows, read_subsamples
 from gap.data.vocabulary import FittedVocabulary, PretrainedVocabulary, Vocabulary
@@ -33,8 +33,6 @@ from gap.study.recipes import EncodeRecipe
 # Texts that a process encodes at a time: what it loses when it is killed.
 PIECE = 50_000
 BATCH = 8192
-# The share of unknown tokens, or of texts that are told apart no more, from which on it is told.
-NOTEWORTHY = 0.05
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import encode
@@ -15,7 +16,13 @@ from gap.data.sampling import Subsample
 from gap.data.vocabulary import PretrainedVocabulary
 from gap.data.words import split_words
 from gap.models.family import Folders, Job, family_of, load_recipe
+from gap.report.inputs import read_encodings
+from gap.report.reading import reading
+from gap.report.sections import Table
+from gap.results.findings import Findings
+from gap.results.reading import ReadingRecipe
 from gap.run.errors import UserError
+from gap.run.json import write_json
 from gap.study.recipes import EncodeRecipe
 from gap.study.tuning import choose, trials_of
 
@@ -141,3 +148,22 @@ def test_what_is_known_is_not_warned_of(
     assert (manifest["unknown_share"], manifest["collapsed_share"]) == (0, 0)
     assert (manifest["shortened"], manifest["cut_tokens"]) == (1, 4)
     assert "warning" not in capsys.readouterr().out
+
+
+def test_what_models_could_not_read_is_told_in_the_summary(tmp_path: Path) -> None:
+    manifest = {"unknown_share": 0.0, "collapsed_share": 0.0, "shortened": 0, "rows": 60}
+    blind = manifest | {"unknown_share": 0.9, "collapsed_share": 0.5}
+    write_json(tmp_path / "minilm.json", blind)
+    write_json(tmp_path / "lstm.json", {"1": manifest, "2": manifest | {"shortened": 6}})
+    write_json(tmp_path / "other.json", {"1": manifest})
+    files = [str(tmp_path / f"{name}.json") for name in ("minilm", "lstm", "other")]
+    encodings = read_encodings(["thai/minilm", "thai/lstm", "thai/other"], files)
+    findings = Findings(ReadingRecipe(reference="minilm", margin=1, confidence=0.95), [])
+    section = reading(replace(findings, encodings=encodings))
+    assert section is not None
+    (table,) = [part for part in section.parts if isinstance(part, Table)]
+    assert table.rows == [
+        ["thai", "minilm", "90.0", "50.0", "0.0"],
+        ["thai", "lstm", "0.0", "0.0", "10.0"],
+    ]
+    assert reading(findings) is None

@@ -121,6 +121,10 @@ class VocabularyManifest(TypedDict):
     sha256: str
 
 
+# The share of unknown tokens, or of texts that are told apart no more, from which on it is told.
+NOTEWORTHY = 0.05
+
+
 class IdsManifest(TypedDict):
     """A file of ids of `encode`; `partial` says that it holds some rows of the data set only.
 

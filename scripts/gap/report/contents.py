@@ -12,6 +12,7 @@ from gap.report.inference import inference
 from gap.report.metrics import metrics
 from gap.report.mistakes import learning, mistakes
 from gap.report.origins import methods_section, origins, references
+from gap.report.reading import reading
 from gap.report.sections import Document, Section
 from gap.report.tried import tried
 from gap.report.verdict import verdict
@@ -21,6 +22,7 @@ from gap.results.findings import Findings
 # its inputs: the summary reads less than the report.
 SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     verdict,
+    reading,
     other_comparisons,
     gaps,
     crossings,

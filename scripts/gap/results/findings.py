@@ -30,6 +30,17 @@ from gap.results.rows import (
 
 
 @dataclass(frozen=True)
+class Encoding:
+    """What a model could not read of a test set: shares (0 to 1), see `IdsManifest`."""
+
+    dataset: str
+    model: str
+    unknown_share: float
+    collapsed_share: float
+    shortened_share: float
+
+
+@dataclass(frozen=True)
 class Findings:
     """The tables of a study and what its recipe says on how to read them.
 
@@ -54,6 +65,7 @@ class Findings:
     examples: Sequence[ExampleRow] = ()
     histories: Sequence[HistoryRow] = ()
     cards: Sequence[Card] = ()
+    encodings: Sequence[Encoding] = ()
     record: StudyRecord | None = None
     references: str = ""
 
