@@ -135,7 +135,7 @@ def prepare_texts(
     name = config["datasets"][0]
     dataset = config["dataset_zoo"][name]
     source = source_manifest(results, "dataset", name, dataset["source"])
-    elsewhere = ("source", "max_tokens", "published")
+    elsewhere = ("source", "max_tokens", "max_unknown", "published")
     spec = {key: value for key, value in dataset.items() if key not in elsewhere}
     spec |= {"name": name, "words": words, "test": str(test)}
     options = {"recipe": json.dumps(spec), "source": str(source), "provenance": "{}"}
