@@ -498,7 +498,7 @@ def test_advice_where_many_rows_are_not_utf8():
     path = write("a.csv", table(rows), "cp1252")
     line = line_of(run, None, path)
     assert "40 not UTF-8" in line
-    assert "in which a line reads 'café 0,p': if that is right, set `encoding: cp1252`" in line
+    assert "has 'café 0,p': if that is right, set `encoding: cp1252`" in line
     assert run(None, path, encoding="cp1252")["rejected"] == {}
     assert "choose another `encoding` than ascii" in line_of(run, None, path, encoding="ascii")
 

@@ -18,6 +18,8 @@ ALPHABETS = {"LATIN", "CYRILLIC", "GREEK", "HEBREW", "ARABIC"}
 MARKS = {"Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "Mc", "Me", "Mn", "Sc"}
 # How much of a file is looked through, and how many bytes of it are compared.
 LOOKED_LINES, SAMPLE_BYTES = 200_000, 50_000
+# Characters that a message shows on each side of one that tells.
+AROUND = 20
 
 
 def encoding_advice(paths: Iterable[Path]) -> str:
@@ -25,13 +27,18 @@ def encoding_advice(paths: Iterable[Path]) -> str:
     for path in paths:
         lines = _undecodable_lines(path)
         if lines and (encoding := _best_encoding(b"".join(lines))):
-            sample = shorten(lines[0].decode(encoding, "replace"))
+            sample = _around_first_sign(lines[0].decode(encoding, "replace"))
             return (
-                f"of the usual encodings {encoding} fits {path} best, in which a line reads "
-                f"{sample!r}: if that is right, set `encoding: {encoding}`, or convert the file "
-                f"(iconv -f {encoding} -t UTF-8)"
+                f"{encoding} fits best, by which {path.name} has {sample!r}: if that is right, set "
+                f"`encoding: {encoding}`, or convert the file (iconv -f {encoding} -t UTF-8)"
             )
     return "set `encoding`, or convert the file (for instance: iconv -f WINDOWS-1252 -t UTF-8)"
+
+
+def _around_first_sign(line: str) -> str:
+    """Return what stands around the first character of a line that is not ASCII."""
+    place = next((place for place, sign in enumerate(line) if not sign.isascii()), 0)
+    return shorten(line[max(0, place - AROUND) : place + AROUND])
 
 
 def _undecodable_lines(path: Path) -> list[bytes]:
