@@ -147,11 +147,11 @@ def _padding_id(folder: str | Path, tokenizer: Any) -> int:
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:
-        line = " ".join(str(error).split())[:300]
-        raise UserError(f"{folder}: its config.json cannot be loaded: {line}") from error
-    for number in (config.pad_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id):
+        of_model = AutoConfig.from_pretrained(folder, trust_remote_code=False).pad_token_id
+    except Exception:
+        # What is wrong with a config is told where its model is loaded.
+        of_model = None
+    for number in (of_model, tokenizer.pad_token_id, tokenizer.eos_token_id):
         # Llama's first configs have -1 for none.
         if number is not None and 0 <= int(number) < len(tokenizer):
             return int(number)
