@@ -11,8 +11,10 @@ from gap.data.excerpts import shorten
 from gap.data.readers.files import open_bytes
 
 # The most usual ones, for which texts are searched; a wrong guess costs more than none.
-USUAL = ["cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256"]
-USUAL += ["mac_roman", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"]
+USUAL = [
+    *("cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256"),
+    *("mac_roman", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"),
+]
 ALPHABETS = {"LATIN", "CYRILLIC", "GREEK", "HEBREW", "ARABIC"}
 # Categories of Unicode: punctuation, marks, currencies.
 MARKS = {"Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "Mc", "Me", "Mn", "Sc"}
