@@ -19,7 +19,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from gap.data.checkpoints import is_pickled, refuse_adapter, tuned_for, weights_among
+from gap.data.checkpoints import (
+    is_pickled,
+    refuse_adapter,
+    require_weights,
+    tuned_for,
+    weights_among,
+)
 from gap.data.excerpts import visible
 from gap.data.http import CHUNK, fetch, is_safe
 from gap.data.hub import PRETRAINED_FILES, commit_of, fetch_hub
@@ -190,9 +196,7 @@ def list_pretrained_files(path: Path) -> list[Path]:
     if not path.is_dir():
         raise UserError(f"{path}: no such folder; `path` must be one with config and weights")
     files = sorted(file for file in path.iterdir() if file.is_file())
-    weights = weights_among(file.name for file in files)
-    if not weights:
-        raise UserError(f"{path}: no .safetensors file; save the model with save_pretrained()")
+    weights = require_weights((file.name for file in files), str(path))
     kinds = (*PRETRAINED_FILES, *weights)
     return [file for file in files if any(file.match(kind) for kind in kinds)]
 
@@ -289,8 +293,7 @@ def check_weights(files: Iterable[Path]) -> None:
     names = list(map(str, files))
     folder = min((file.parent for file in files), key=lambda folder: len(folder.parts))
     refuse_adapter(names, str(folder))
-    if not weights_among(names):
-        raise UserError(f"{folder}: no .safetensors file; save the model with save_pretrained()")
+    require_weights(names, str(folder))
     for file in files:
         if file.suffix == ".safetensors":
             try:

@@ -87,17 +87,17 @@ def encode_file(
 def check_understood(manifest: IdsManifest, stem: Path, recipe: EncodeRecipe) -> None:
     """Warn of a tokenizer that does not know the texts; raise UserError beyond `max_unknown`."""
     shares = manifest["unknown_share"], manifest["collapsed_share"]
-    found = (
+    message = (
         f"{stem}: {shares[0]:.0%} of the tokens are unknown to the tokenizer, and "
         f"{shares[1]:.0%} of different texts become the same tokens as an earlier one"
     )
     if max(shares) > recipe.max_unknown:
         raise UserError(
-            f"{found}; `max_unknown` allows {recipe.max_unknown:.0%}: choose a checkpoint or a "
+            f"{message}; `max_unknown` allows {recipe.max_unknown:.0%}: choose a checkpoint or a "
             "vocabulary for the texts' script, or raise `max_unknown`"
         )
     if max(shares) > NOTEWORTHY:
-        print(f"warning: {found}; what it cannot tell apart, no model on it can", flush=True)
+        print(f"warning: {message}; what it cannot tell apart, no model on it can", flush=True)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -6,7 +6,7 @@ import dataclasses
 import typing
 from typing import Any, TypeVar
 
-from gap.data.cards import Card, Side
+from gap.data.manifests import Card, Side
 from gap.results.rows import Row
 
 AnyRow = TypeVar("AnyRow", bound=Row)

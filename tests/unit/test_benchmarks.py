@@ -376,7 +376,7 @@ def test_true_metrics_are_those_of_many_rows():
     signals = rng.normal(metric_intervals.SIGNALS[1, 0], truth.spreads[1, 0], 30)
     runs = [metric_intervals.predictions(signal, labels, noise) for signal in signals]
     for name, evaluate in metric_intervals.ROW_VALUES.items():
-        mean = np.mean([metric_intervals.value_of(evaluate(labels, run)) for run in runs])
+        mean = np.mean([evaluate(labels, run).metric for run in runs])
         assert mean == pytest.approx(truth.values(name)[1, 0], abs=2.5), name
 
 

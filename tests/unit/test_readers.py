@@ -16,7 +16,7 @@ from gap.data.preparing.texts import TAG
 from gap.data.readers import Columns, quoting
 from gap.data.readers.delimited import find_table
 from gap.data.readers.encodings import encoding_advice
-from gap.data.readers.json_stream import JsonStream
+from gap.data.readers.json_stream import open_json
 from gap.run.errors import UserError
 from gap.run.json import read_json, write_json
 from hypothesis import given
@@ -453,7 +453,7 @@ def test_a_stream_gives_what_the_file_holds(value, chunk):
     path = write("a.json", json.dumps({"other": value, "rows": [value, value]}, indent=1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gap.data.readers.json_stream.CHUNK", chunk)
-        with JsonStream(path, None) as stream:
+        with open_json(path, None) as stream:
             stream.enter(["rows"])
             assert list(stream.elements()) == [value, value]
 

@@ -65,6 +65,14 @@ def refuse_adapter(names: Iterable[str], where: str) -> None:
         )
 
 
+def require_weights(names: Iterable[str], where: str) -> list[str]:
+    """Return the files that hold a checkpoint's weights; raise UserError where there are none."""
+    weights = weights_among(names)
+    if not weights:
+        raise UserError(f"{where}: no .safetensors file; save the model with save_pretrained()")
+    return weights
+
+
 def weights_among(names: Iterable[str]) -> list[str]:
     """Return those of a checkpoint's files that hold weights: safetensors, or else pickled ones."""
     listed = list(names)

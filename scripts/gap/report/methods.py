@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gap.data.cards import Card
+from gap.data.manifests import Card
 from gap.models.family import family_of, load_recipe
 from gap.results.missing import spell_size
 from gap.results.reading import ReadingRecipe
@@ -101,7 +101,7 @@ def _estimation(recipe: ReadingRecipe) -> str:
         "bounds on the shares of texts that differ (Clopper and Pearson 1934). A gap counts as "
         f"clear where it is known to be larger than a margin of {recipe.spelled_margin}, and as "
         "none where it is known to be smaller, at a false discovery rate of "
-        f"{50 - 50 * recipe.confidence:g} % (Benjamini and Hochberg 1995)."
+        f"{recipe.wrong_claims} (Benjamini and Hochberg 1995)."
     )
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gap.data.cards import Card
+from gap.data.manifests import Card
 from gap.results.published import Published, published_figures
 from gap.results.reading import ReadingRecipe
 from gap.results.records import StudyRecord

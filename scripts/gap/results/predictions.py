@@ -54,7 +54,12 @@ class Block:
     @property
     def correct(self) -> NDArray[np.bool_]:
         """Whether the top score is the true label's, shape (rows,)."""
-        return np.asarray(self.scores.argmax(axis=1) == self.labels)
+        return is_right(self.labels, self.scores)
+
+
+def is_right(labels: NDArray[np.int32], scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return whether the top score (rows, labels) is that of the true label, (rows,)."""
+    return np.asarray(scores.argmax(axis=1) == labels)
 
 
 def write_predictions(
@@ -151,7 +156,7 @@ def read_correct(paths: Sequence[str | Path]) -> CorrectRows:
 
     Raises UserError where two files hold the same seed.
     """
-    return read_by_seed(paths, lambda labels, scores: scores.argmax(axis=1) == labels)
+    return read_by_seed(paths, is_right)
 
 
 def read_by_seed(

@@ -45,16 +45,19 @@ class RunScores:
     @cached_property
     def means(self) -> Vector:
         """The metric of each run, in points, (runs,)."""
-        means = self.values.mean(axis=1, dtype=np.float64)
-        return np.asarray(means if self.levels is None else means + self.levels)
+        return self._centres if self.levels is None else self._centres + self.levels
+
+    @cached_property
+    def _centres(self) -> Vector:
+        """The mean of each run's values, (runs,)."""
+        return np.asarray(self.values.mean(axis=1, dtype=np.float64))
 
     @cached_property
     def covariance(self) -> Vector:
         """The covariances of runs over test rows, in points squared, (runs, runs)."""
         total = np.zeros((len(self.seeds), len(self.seeds)))
-        centres = self.values.mean(axis=1, dtype=np.float64)[:, None]
         for start in range(0, self.rows, BLOCK):
-            block = self.values[:, start : start + BLOCK] - centres
+            block = self.values[:, start : start + BLOCK] - self._centres[:, None]
             total += block @ block.T
         return total / max(1, self.rows - 1)
 
@@ -72,9 +75,8 @@ class RunScores:
         """
         sizes = np.bincount(groups)
         scale = len(sizes) / self.rows
-        centres = self.values.mean(axis=1, dtype=np.float64)
         values = np.empty((len(self.seeds), len(sizes)), dtype=np.float32)
-        for run, (by_row, centre) in enumerate(zip(self.values, centres, strict=True)):
+        for run, (by_row, centre) in enumerate(zip(self.values, self._centres, strict=True)):
             values[run] = scale * np.bincount(groups, weights=by_row - centre)
         return replace(
             self, values=values, levels=self.means, largest=self.largest * scale * sizes.max()
@@ -90,7 +92,7 @@ def scores_of(correct: Mapping[Cell, CorrectRows]) -> RunScores:
         cell: {seed: share_of(right) for seed, right in by_seed.items()}
         for cell, by_seed in correct.items()
     }
-    return _joined(values, is_share=True)
+    return join_runs(values)
 
 
 def read_scores(cells: Paths, metric: MetricName) -> Iterator[RunScores]:
@@ -105,20 +107,24 @@ def read_scores(cells: Paths, metric: MetricName) -> Iterator[RunScores]:
         datasets[cell.dataset].append(cell)
     for members in progress(list(datasets.values()), "data sets"):
         values = {cell: read_by_seed(cells[cell], evaluate) for cell in members}
-        scores = _joined(values, is_share=metric == "accuracy")
+        scores = join_runs(values)
         groups = read_groups(cells[members[0]][0])
         yield scores if groups is None else scores.grouped(groups)
 
 
-def _joined(values: Mapping[Cell, Mapping[int, RowValues]], is_share: bool) -> RunScores:
-    """Return the scores of all runs; raises UserError where the numbers of test rows differ."""
+def join_runs(values: Mapping[Cell, Mapping[int, RowValues]]) -> RunScores:
+    """Return the scores of all runs of a data set in one metric, given by cell and seed.
+
+    Raises UserError where the numbers of test rows differ.
+    """
     cells = [cell for cell, by_seed in values.items() for _ in by_seed]
     seeds = [seed for by_seed in values.values() for seed in by_seed]
     runs = [run for by_seed in values.values() for run in by_seed.values()]
     _check_lengths(cells, [run.values for run in runs])
-    levels = None if is_share else np.array([run.level for run in runs])
+    levels = [run.level for run in runs if run.level is not None]
     largest = max(run.largest for run in runs)
-    return RunScores(cells, seeds, np.stack([run.values for run in runs]), levels, largest)
+    stacked = np.stack([run.values for run in runs])
+    return RunScores(cells, seeds, stacked, np.array(levels) if levels else None, largest)
 
 
 def _check_lengths(cells: Sequence[Cell], rows: Sequence[NDArray[np.float32]]) -> None:

@@ -99,20 +99,13 @@ class Tuned:
         """Return the schema of one value, or of a list of them."""
         value = handler(source)
         values = core_schema.list_schema(value, min_length=1)
-        choices: dict[Hashable, CoreSchema] = {
-            "value": value,
-            "values": core_schema.no_info_before_validator_function(each_once, values),
-        }
-        either = core_schema.tagged_union_schema(choices, _value_or_values)
-        return core_schema.no_info_after_validator_function(_spell_values, either)
+        return _value_or_list(value, values, _spell_values)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return the schema, in which the list is described."""
-        made = handler(schema)
-        made["oneOf"][1] |= {"uniqueItems": True, "description": "Values to try, each once."}
-        return made
+        return _describe_list(handler(schema), "Values to try, each once.")
 
 
 class Listed:
@@ -123,24 +116,35 @@ class Listed:
     ) -> CoreSchema:
         """Return the schema of a list, or of one of its values."""
         values = handler(source)
-        choices: dict[Hashable, CoreSchema] = {
-            "value": values["items_schema"],
-            "values": core_schema.no_info_before_validator_function(each_once, values),
-        }
-        either = core_schema.tagged_union_schema(choices, _value_or_values)
-        return core_schema.no_info_after_validator_function(_spell_list, either)
+        return _value_or_list(values["items_schema"], values, _spell_list)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return the schema, in which the list is described."""
-        made = handler(schema)
-        made["oneOf"][1] |= {"uniqueItems": True, "description": "Several, each once."}
-        return made
+        return _describe_list(handler(schema), "Several, each once.")
 
 
-def _value_or_values(given: object) -> str:
+def _value_or_list(
+    value: CoreSchema, values: CoreSchema, spell: Callable[[object], object]
+) -> CoreSchema:
+    """Return the schema of a value or of a list that has each once, to be spelled afterwards."""
+    choices: dict[Hashable, CoreSchema] = {
+        "value": value,
+        "values": core_schema.no_info_before_validator_function(each_once, values),
+    }
+    either = core_schema.tagged_union_schema(choices, _name_choice)
+    return core_schema.no_info_after_validator_function(spell, either)
+
+
+def _name_choice(given: object) -> str:
     return "values" if isinstance(given, list) else "value"
+
+
+def _describe_list(schema: JsonSchemaValue, description: str) -> JsonSchemaValue:
+    """Return the schema of a value or a list, in which the list is described."""
+    schema["oneOf"][1] |= {"uniqueItems": True, "description": description}
+    return schema
 
 
 def _spell_values(given: object) -> object:

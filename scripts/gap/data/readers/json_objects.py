@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from gap.data.excerpts import shorten
 from gap.data.readers.files import open_text
-from gap.data.readers.json_stream import DECODER, DoubledKeys, JsonStream
+from gap.data.readers.json_stream import DECODER, DoubledKeys, JsonStream, open_json
 from gap.data.readers.records import (
     DOUBLE_KEY,
     LONGEST_ROW,
@@ -100,7 +100,7 @@ def find_layout(path: Path, columns: Columns) -> Layout:
     Raises UserError, which says what to do, for a single object that is neither a row nor one of
     columns.
     """
-    with JsonStream(path, columns.encoding) as stream:
+    with open_json(path, columns.encoding) as stream:
         if columns.records or stream.peek() == "[":
             return "list"
         if stream.peek() != "{":
@@ -109,7 +109,7 @@ def find_layout(path: Path, columns: Columns) -> Layout:
     contents = [_decode(line) for _, line in lines]
     if len(lines) > 1 and any(isinstance(content, dict) for content in contents):
         return "lines"
-    with JsonStream(path, columns.encoding) as stream:
+    with open_json(path, columns.encoding) as stream:
         kinds = _kinds(stream, columns)
     if all(kinds.get(name, "") in ("[", "{") for name in columns.names):
         return "columns"
@@ -140,7 +140,7 @@ def _kinds(stream: JsonStream, columns: Columns) -> dict[str, str]:
 
 
 def _explain_object(path: Path, columns: Columns, names: list[str]) -> str:
-    with JsonStream(path, columns.encoding) as stream:
+    with open_json(path, columns.encoding) as stream:
         place = _find_list(stream, ())
     advice = f"; or set `records: {'.'.join(place)}`, where a list of objects is" if place else ""
     return (
@@ -177,7 +177,7 @@ def _items(path: Path, columns: Columns, layout: Layout) -> Iterator[Item]:
         for values in _cells(path, columns):
             yield Item(None, "", dict(zip(columns.names, values, strict=True)))
     else:
-        with JsonStream(path, columns.encoding) as stream:
+        with open_json(path, columns.encoding) as stream:
             keys = columns.records.split(".") if columns.records else []
             stream.enter(keys)
             for value in stream.elements():
@@ -218,7 +218,7 @@ def _cells(path: Path, columns: Columns) -> Iterator[list[object]]:
     with ExitStack() as stack:
         cells = []
         for name in columns.names:
-            stream = stack.enter_context(JsonStream(path, columns.encoding))
+            stream = stack.enter_context(open_json(path, columns.encoding))
             stream.enter([name])
             cells.append(_column(stream))
         for row in zip_longest(*cells):

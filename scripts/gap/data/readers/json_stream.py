@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from gap.data.readers.files import open_text
 from gap.data.readers.records import LONGEST_ROW, TOO_LONG
@@ -29,23 +29,19 @@ def _gather(pairs: list[tuple[str, object]]) -> dict[str, object]:
 DECODER = json.JSONDecoder(parse_int=str, parse_float=str, object_pairs_hook=_gather)
 
 
+@contextmanager
+def open_json(path: Path, encoding: str | None) -> Iterator[JsonStream]:
+    """Open a JSON file for a `with` statement."""
+    with open_text(path, encoding) as file:
+        yield JsonStream(path, file)
+
+
 class JsonStream:
-    """The values of a JSON file in their order; used in a `with` statement."""
+    """The values of an open JSON file in their order; `path` is for messages."""
 
-    def __init__(self, path: Path, encoding: str | None) -> None:
-        self.path, self._file = path, open_text(path, encoding)
+    def __init__(self, path: Path, file: TextIO) -> None:
+        self.path, self._file = path, file
         self._buffer, self._place, self._ended = "", 0, False
-
-    def __enter__(self) -> JsonStream:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
 
     def peek(self) -> str:
         """Return the next sign that is no space; an empty text at the end of the file."""
@@ -87,29 +83,28 @@ class JsonStream:
 
     def elements(self) -> Iterator[object]:
         """Yield the elements of the list that comes next."""
-        self.take("[")
-        if self.peek() == "]":
-            self.take("]")
-            return
-        sign = ","
-        while sign == ",":
+        for _ in self._places("[", "]"):
             yield self.value()
-            sign = self.take(",]")
 
     def members(self) -> Iterator[str]:
         """Yield the keys of the object that comes next; whoever gets one takes its value."""
-        self.take("{")
-        if self.peek() == "}":
-            self.take("}")
-            return
-        sign = ","
-        while sign == ",":
+        for _ in self._places("{", "}"):
             key = self.value()
             if not isinstance(key, str):
                 self.fail(f"found {key!r}, expected a key")
             self.take(":")
             yield key
-            sign = self.take(",}")
+
+    def _places(self, opening: str, closing: str) -> Iterator[None]:
+        """Yield at each place between these brackets, of which commas part the others."""
+        self.take(opening)
+        if self.peek() == closing:
+            self.take(closing)
+            return
+        sign = ","
+        while sign == ",":
+            yield
+            sign = self.take(f",{closing}")
 
     def skip(self) -> None:
         """Pass over the next value, however long; only its elements must be no longer than rows."""

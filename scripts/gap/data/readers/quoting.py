@@ -39,22 +39,22 @@ def find_quoting(table: Table, columns: Columns, tell: Tell) -> Table:
     if columns.quoting == "none" or marks_enclose(table):
         return table
     double = read_as(table, columns, table.quoting)
-    tallies, known = [double], set(double.rows)
-    if columns.quoting is None and (double.lines_lost(known) or len(known) < 2):
+    tallies, labels = [double], set(double.rows)
+    if columns.quoting is None and (double.lines_lost(labels) or len(labels) < 2):
         tallies.append(read_as(table, columns, "backslash"))
         header = header_of(table.path, columns._replace(quoting="none"), table.delimiter)
         if header == table.names:
             tallies.append(read_as(table, columns, "none"))
-        if len(known) < 2:
-            known = {label for label, count in tallies[-1].rows.items() if count > 1}
-    best = min(tallies, key=lambda tally: tally.lines_lost(known))
+        if len(labels) < 2:
+            labels = {label for label, count in tallies[-1].rows.items() if count > 1}
+    best = min(tallies, key=lambda tally: tally.lines_lost(labels))
     if best is not double:
         tell(
             f"{table.path}: quotation marks: {READINGS[best.quoting]}, because otherwise "
-            f"{double.lines_lost(known):,} lines would be no rows (first: line {double.first}); "
+            f"{double.lines_lost(labels):,} lines would be no rows (first: line {double.first}); "
             "set `quoting` if that is wrong"
         )
-    elif swallowed := sum(double.swallowed[label] for label in known):
+    elif swallowed := sum(double.swallowed[label] for label in labels):
         tell(
             f"{table.path}: fields in quotation marks hold {swallowed:,} lines that look like rows "
             f"(first: line {double.first}); if the marks are letters there, set `quoting: none`"
@@ -123,12 +123,12 @@ class Tally:
     enclosed: int = 0
     first: int = 0
 
-    def lines_lost(self, known: set[str]) -> int:
-        """Return how many lines are no rows, or rows of a label that is not among `known`."""
+    def lines_lost(self, labels: set[str]) -> int:
+        """Return how many lines are no rows, or rows of a label that is not among `labels`."""
         if self.quoting != "none":
-            return self.lost + sum(self.swallowed[label] for label in known)
+            return self.lost + sum(self.swallowed[label] for label in labels)
         lines = self.rows.total()
-        strange = sum(count for label, count in self.rows.items() if label not in known)
+        strange = sum(count for label, count in self.rows.items() if label not in labels)
         # Where most texts are enclosed, the marks are not letters.
         return self.lost + (lines if self.enclosed > lines / 2 else strange)
 
