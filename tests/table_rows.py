@@ -33,6 +33,7 @@ def card_of(dataset: str, pool: int, test: int, **values: Any) -> Card:
     """Return the card of a data set with so many rows; what else it says are `values`."""
     card: Any = {
         "dataset": dataset,
+        "test_source_sha256": None,
         "labels": [],
         "origin": None,
         "rejected": {},

@@ -13,7 +13,7 @@ import pytest
 import scipy.stats
 from gap.results.predictions import Cell, read_groups, write_predictions
 from gap.results.run_scores import RunScores, read_scores, scores_of
-from gap.results.statistics import Estimate, Outlook, Tally, differences
+from gap.results.statistics import Estimate, Tally, differences
 from gap.results.study_errors import CORRELATION, StudyErrors
 from gap.run.errors import UserError
 from hypothesis import given, settings
@@ -356,32 +356,6 @@ def test_of_many_gaps_none_is_clear_by_chance() -> None:
     # Where most are far from chance, one that is near it need not be doubted.
     assert differences([barely, *[far] * 9], 1.0, 0.95)[0] == "clear"
     assert differences([], 1.0, 0.95) == []
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.floats(0.05, 3), st.floats(0.05, 0.6), st.floats(2, 6), st.floats(0.2, 8))
-def test_seeds_are_the_fewest_that_are_expected_to_tell(
-    of_seeds: float, of_rows: float, seeds: float, distance: float
-) -> None:
-    outlook = Outlook(of_seeds, of_rows, seeds, 2000, 2.0)
-    assert outlook.half_width(seeds) == pytest.approx(2 * np.hypot(of_seeds, of_rows))
-    number = outlook.seeds_to_tell(distance, 20)
-    if number is None:
-        assert outlook.half_width(20) >= distance
-        return
-    assert outlook.half_width(number) < distance
-    if number - 1 > seeds:
-        assert outlook.half_width(number - 1) >= distance
-    # What seeds cannot do needs more rows than there are.
-    assert outlook.rows_to_tell(distance) < 2000
-
-
-def test_rows_are_as_many_as_end_an_interval_at_the_margin() -> None:
-    outlook = Outlook(0.5, 1.5, 3, 2000, 2.0)
-    rows = outlook.rows_to_tell(1.0)
-    assert rows == pytest.approx(2000 * 9)
-    assert outlook.seeds_to_tell(1.0, 20) is None
-    assert outlook.rows_to_tell(0.0) == np.inf
 
 
 def write_cell(
