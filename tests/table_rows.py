@@ -39,6 +39,7 @@ def card_of(dataset: str, pool: int, test: int, **values: Any) -> Card:
         "rejected": {},
         "warnings": [],
         "test_groups": None,
+        "near_duplicates": None,
         "pool": side_of(pool),
         "test": side_of(test),
         "text_budget": {"words": 100, "keep": "head"},

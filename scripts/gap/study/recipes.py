@@ -214,6 +214,13 @@ class Rows(Block):
     )
     keep: Keep = "head"
     strip_tags: bool = Field(False, description="Replace tags such as <br /> by spaces.")
+    near_duplicates: Omittable[Literal["count", "drop"]] = Field(
+        None,
+        description=(
+            "What to do with rows to train on whose text is nearly one of the test set: count "
+            "them, or drop them. Left out, they are not looked for."
+        ),
+    )
     max_rejected: Annotated[float, Unit("share")] = Field(
         0.05,
         ge=0,
@@ -245,6 +252,7 @@ records: export.tickets
 words: 60
 keep: head_and_tail
 strip_tags: true
+near_duplicates: drop
 max_rejected: 0.01
 origin: Tickets of our help desk, 2024
 test: 10%
