@@ -39,7 +39,7 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
     if arguments.test_source:
         test_source = read_json(arguments.test_source)
     grouped, labels = recipe.group is not None, Labels(recipe.labels)
-    store = Store(folder, arguments.memory, arguments.threads, grouped)
+    store = Store(folder, arguments.memory, arguments.threads, grouped, recipe.unit)
     reader = Reader(recipe, store, labels, Rejects(arguments.rejects))
     work = partial(take_batch, recipe.words, recipe.keep, grouped)
     with Workers(work, arguments.threads) as workers:
@@ -61,7 +61,7 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
         "test_groups": groups if grouped else None,
         "warnings": [*reader.warnings, *labels.warnings()],
     }
-    card["warnings"] += split_warnings(card)
+    card["warnings"] += [*budget_warnings(card), *split_warnings(card)]
     write_json(arguments.pool_manifest, manifest_of(card, "pool"))
     write_json(arguments.test_manifest, manifest_of(card, "test"))
     write_json(arguments.card, card)
@@ -86,6 +86,18 @@ def tell(card: Card, seconds: float) -> None:
     )
     for warning in card["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
+
+
+def budget_warnings(card: Card) -> list[str]:
+    """Return a sentence where the data decide that the text budget counts characters."""
+    budget = card["text_budget"]
+    if budget["unit"] == "word" or not budget["unit_from_data"]:
+        return []
+    return [
+        "most texts are single long runs without spaces, so the text budget is "
+        f"{budget['words']:,} characters of each; write `unit: word` where words are meant, or "
+        "`unit: character` where this is right"
+    ]
 
 
 def split_warnings(card: Card) -> list[str]:
