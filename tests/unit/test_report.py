@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import examine_errors
 import numpy as np
@@ -21,7 +22,7 @@ import yaml
 from gap.data.manifests import TextBudget
 from gap.data.preparing.texts import cut_text
 from gap.report.contents import document
-from gap.report.figures import name_lengths
+from gap.report.figures import length_figures, name_lengths
 from gap.report.markdown import write_markdown
 from gap.report.methods import methods
 from gap.report.page import to_html
@@ -29,6 +30,8 @@ from gap.report.sections import Document, Figures, Section, Table
 from gap.results.findings import Findings
 from gap.results.predictions import index, read_correct, write_predictions
 from gap.results.reading import ReadingRecipe
+from gap.results.rows import LengthRow
+from gap.results.tables import read_rows
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from gap.study.recipes import TextUnit
@@ -105,6 +108,16 @@ def test_lengths_are_counted_as_the_text_budget_counts(
     counted = examine_errors.text_lengths(str(tmp_path / "test.parquet"), budget(8, unit))
     assert counted.tolist() == lengths
     assert name_lengths(7, 8, unit) == f"7 to 8 {unit}s"
+
+
+def test_figures_name_the_unit_of_lengths(report: Path) -> None:
+    rows = read_rows(report.with_name("lengths.csv"), LengthRow)
+    recipe = ReadingRecipe(reference="encoder", margin=1.0, confidence=0.9, titles=TITLES)
+    for unit in get_args(TextUnit):
+        lengths = [replace(row, unit=unit) for row in rows if row.dataset == "dishes"]
+        (figure,) = length_figures(Findings(recipe, [], lengths=lengths))
+        assert figure.text.startswith(f"Accuracy (%) by {unit}s of the text")
+        assert f" {unit}s" in figure.svg
 
 
 def test_words_are_counted_as_models_read_them(tmp_path: Path) -> None:
