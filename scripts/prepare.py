@@ -40,7 +40,7 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
     if arguments.test_source:
         test_source = read_json(arguments.test_source)
     grouped, labels = recipe.group is not None, Labels(recipe.labels)
-    store = Store(folder, arguments.memory, arguments.threads, grouped)
+    store = Store(folder, arguments.memory, arguments.threads, grouped, recipe.unit)
     reader = Reader(recipe, store, labels, Rejects(arguments.rejects))
     work = partial(take_batch, recipe.words, recipe.keep, grouped)
     with Workers(work, arguments.threads) as workers:
@@ -67,7 +67,8 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
         "near_duplicates": near,
         "warnings": [*reader.warnings, *labels.warnings()],
     }
-    card["warnings"] += split_warnings(card, recipe.near_duplicates == "drop")
+    near_dropped = recipe.near_duplicates == "drop"
+    card["warnings"] += [*budget_warnings(card), *split_warnings(card, near_dropped)]
     write_json(arguments.pool_manifest, manifest_of(card, "pool"))
     write_json(arguments.test_manifest, manifest_of(card, "test"))
     write_json(arguments.card, card)
@@ -92,6 +93,18 @@ def tell(card: Card, seconds: float) -> None:
     )
     for warning in card["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
+
+
+def budget_warnings(card: Card) -> list[str]:
+    """Return a sentence where the data decide that the text budget counts characters."""
+    budget = card["text_budget"]
+    if budget["unit"] == "word" or not budget["unit_from_data"]:
+        return []
+    return [
+        "most texts are single long runs without spaces, so the text budget is "
+        f"{budget['words']:,} characters of each; write `unit: word` where words are meant, or "
+        "`unit: character` where this is right"
+    ]
 
 
 def split_warnings(card: Card, near_dropped: bool) -> list[str]:

@@ -164,7 +164,8 @@ def test_where_all_rows_of_a_label_are_near_it_is_an_error(tmp_path):
 
 
 def test_the_limit_is_where_it_is_said_to_be():
-    near, far = [], []
+    near: list[str] = []
+    far: list[str] = []
     index = [text() for _ in range(300)]
     for whole in index:
         other = altered(whole, int(RNG.integers(1, 6)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from gap.study.recipes import TextUnit
+
 
 class FetchedFile(TypedDict):
     """A file of a source: its path from where snakemake runs, or as a person named it."""
@@ -48,7 +50,10 @@ class Side(TypedDict):
 
 
 class Lengths(TypedDict):
-    """Lengths of the texts of pool and test together, before they were cut."""
+    """Lengths of the texts of pool and test together, before they were cut.
+
+    Words are those that a text budget counts; characters are code points, spaces included.
+    """
 
     mean: float
     median: int
@@ -56,9 +61,14 @@ class Lengths(TypedDict):
 
 
 class TextBudget(TypedDict):
-    """How many words of each text were kept, and which ("head" or "head_and_tail")."""
+    """How many words or characters of each text were kept, and which ("head" or "head_and_tail").
+
+    `unit` says which of the two `words` counts; `unit_from_data` that the config did not say it.
+    """
 
     words: int
+    unit: TextUnit
+    unit_from_data: bool
     keep: str
 
 

@@ -137,6 +137,7 @@ class ModelRecipe(Block):
 Keep = Annotated[
     Literal["head", "head_and_tail"], Field(description="What stays of a longer text.")
 ]
+TextUnit = Literal["word", "character"]
 MaxTokens = Annotated[
     int,
     Unit("tokens"),
@@ -210,16 +211,23 @@ class Rows(Block):
         description="Keys, with dots between, that lead to the list of rows inside a JSON object.",
     )
     words: Annotated[int, Unit("words")] = Field(
-        100, ge=1, description="The text budget, words of each text that any model sees."
+        100,
+        ge=1,
+        description="The text budget, words of each text (or its `unit`) that any model sees.",
+    )
+    unit: Omittable[TextUnit] = Field(
+        None,
+        description=(
+            "What the text budget counts: words, which in scripts without spaces are mostly single "
+            "characters; or characters, for sequences such as proteins. Left out, characters where "
+            "most of the first texts are single runs of more than 50, otherwise words."
+        ),
     )
     keep: Keep = "head"
     strip_tags: bool = Field(False, description="Replace tags such as <br /> by spaces.")
     near_duplicates: Omittable[Literal["count", "drop"]] = Field(
         None,
-        description=(
-            "What to do with rows to train on whose text is nearly one of the test set: count "
-            "them, or drop them. Left out, they are not looked for."
-        ),
+        description="Count rows to train on whose text is nearly a test text, or drop them.",
     )
     max_rejected: Annotated[float, Unit("share")] = Field(
         0.05,
@@ -250,6 +258,7 @@ quoting: double
 encoding: cp1252
 records: export.tickets
 words: 60
+unit: word
 keep: head_and_tail
 strip_tags: true
 near_duplicates: drop

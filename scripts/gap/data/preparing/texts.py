@@ -7,19 +7,34 @@ import unicodedata
 from hashlib import blake2b
 from re import compile as compile_pattern
 
+from gap.data.units import is_unspaced, unit_starts
+from gap.study.recipes import TextUnit
+
 # A tag begins with a letter, / or !; other signs behind < are those of a comparison.
 TAG = compile_pattern(r"<[A-Za-z/!][^<>]*>")
 
 
-def cut_text(text: str, words: int, keep: str) -> str:
-    """Return `text` within its budget of whitespace-separated words, otherwise unchanged.
+def cut_text(text: str, words: int, keep: str, unit: TextUnit = "word") -> str:
+    """Return `text` within its budget of `words` words or characters, unchanged where it is.
 
     "head" keeps the first `words`; "head_and_tail" the first three quarters (rounded up) and the
-    last quarter, with " ... " between, so that the seam makes no pair of words of its own.
+    last quarter, with " ... " between, so that the seam makes no pair of words of its own. Units
+    are those of `unit_starts`.
     """
+    first = math.ceil(words * 3 / 4) if keep == "head_and_tail" else words
+    if unit == "word" and not is_unspaced(text):
+        return _cut_at_spaces(text, words, first)
+    starts = unit_starts(text, unit)
+    if len(starts) <= words:
+        return text
+    head = text[: starts[first]].rstrip()
+    return head if first == words else f"{head} ... {text[starts[first - words] :].rstrip()}"
+
+
+def _cut_at_spaces(text: str, words: int, first: int) -> str:
+    """Return the `first` of `words` runs of non-space and the last others; it looks at no more."""
     if len(parts := text.split(None, words)) <= words:
         return text
-    first = math.ceil(words * 3 / 4) if keep == "head_and_tail" else words
     if first == words:
         return text[: len(text) - len(parts[-1])].rstrip()
     head = text[: len(text) - len(text.split(None, first)[first])].rstrip()
