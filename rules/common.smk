@@ -36,7 +36,7 @@ from gap.results.reading import ErrorsRecipe, ReadingRecipe, reading_recipe
 from gap.study import paths
 from gap.study.cells import largest_size, timed_cells
 from gap.study.fields import Block
-from gap.study.recipes import EncodeRecipe, PrepareRecipe, SubsampleRecipe
+from gap.study.rules import EncodeRecipe, PrepareRecipe, SubsampleRecipe
 from gap.study.sizes import count_rows, parse_seeds
 from gap.study.sources import DataFile, Folder
 from snakemake.common.configfile import load_configfile

@@ -28,7 +28,7 @@ from gap.run.program import run
 from gap.run.progress import progress
 from gap.run.runstate import keep, restore, state_folder
 from gap.run.workers import Workers
-from gap.study.recipes import EncodeRecipe
+from gap.study.rules import EncodeRecipe
 
 # Texts that a process encodes at a time: what it loses when it is killed.
 PIECE = 50_000

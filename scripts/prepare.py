@@ -25,7 +25,7 @@ from gap.run.json import read_json, write_json
 from gap.run.program import run
 from gap.run.runstate import keep, restore, state_folder
 from gap.run.workers import Workers
-from gap.study.recipes import PrepareRecipe
+from gap.study.rules import PrepareRecipe
 
 # A loss of more pool rows than that to the test set is told, and fewer groups in it.
 DROPPED_SHARE, FEW_GROUPS = 0.1, 20

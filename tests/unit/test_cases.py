@@ -29,7 +29,7 @@ from gap.results.predictions import index, write_predictions
 from gap.results.reading import ReadingRecipe
 from gap.run.errors import UserError
 from gap.run.json import read_json, write_json
-from gap.study.recipes import EncodeRecipe
+from gap.study.rules import EncodeRecipe
 from gap.study.tuning import choose, trials_of
 
 RECIPE = {"name": "case", "text": "text", "label": "label", "test": "25%"}

@@ -23,7 +23,7 @@ from gap.data.encoding import (
 from gap.data.vocabulary import PretrainedVocabulary
 from gap.run.errors import UserError
 from gap.run.workers import Workers
-from gap.study.recipes import EncodeRecipe
+from gap.study.rules import EncodeRecipe
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers

@@ -23,7 +23,7 @@ from gap.results.findings import Findings
 from gap.results.reading import ReadingRecipe
 from gap.run.errors import UserError
 from gap.run.json import write_json
-from gap.study.recipes import EncodeRecipe
+from gap.study.rules import EncodeRecipe
 from gap.study.tuning import choose, trials_of
 
 # What tells the label, the signs around it, and what stands between two of them.

@@ -12,7 +12,8 @@ import pytest
 from gap.data.encoding import Encoder, encode_piece, flatten, join_pieces
 from gap.data.vocabulary import EncodedTexts, FittedVocabulary, PretrainedVocabulary, fit_vocabulary
 from gap.run.errors import UserError
-from gap.study.recipes import EncodeRecipe, VocabularyRecipe
+from gap.study.recipes import VocabularyRecipe
+from gap.study.rules import EncodeRecipe
 from hypothesis import given
 from hypothesis import strategies as st
 

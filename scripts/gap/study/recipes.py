@@ -14,7 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 from gap.study.fields import Block, Omittable, Tuned, Unit
 from gap.study.published import PublishedFigure
 from gap.study.sources import Source
-from gap.study.spellings import ColumnNames, Encoding, Labels, Name, SeedBlocks, Size, Text
+from gap.study.spellings import ColumnNames, Encoding, Labels, SeedBlocks, Size, Text
 
 # ---------------------------------------------------------------- models
 
@@ -360,39 +360,3 @@ logs: logs/tickets
 
     results: Text = Field("results", description="Folder of all results.")
     logs: Text = Field("logs", description="Folder of all logs.")
-
-
-# ---------------------------------------------------------------- what single rules go by
-
-# A size as `canonical_size` spells it.
-SpelledSize = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?%$|^[0-9]+$")]
-
-
-class PrepareRecipe(Rows):
-    """What decides the rows of a data set; `test` is None where the test set has its own source."""
-
-    name: Name
-    test: str | None = None
-
-    @classmethod
-    def of(cls, name: str, dataset: Dataset) -> PrepareRecipe:
-        """Return the recipe of a data set of this name."""
-        keys = {key: getattr(dataset, key) for key in Rows.model_fields}
-        size = dataset.test if isinstance(dataset.test, str) else None
-        # The data set is checked already. A second check would spell its labels a second time.
-        return cls.model_construct(name=name, test=size, **keys)
-
-
-class SubsampleRecipe(Block):
-    """How many rows a subsample has, and how many of them are for validation."""
-
-    size: SpelledSize
-    validation: Validation
-
-
-class EncodeRecipe(Block):
-    """Which part of a text gets ids."""
-
-    keep: Keep
-    max_tokens: MaxTokens
-    max_unknown: MaxUnknown = 0.95

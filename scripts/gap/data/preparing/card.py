@@ -12,7 +12,7 @@ from gap.data.preparing.labels import Labels
 from gap.data.preparing.roles import DROPPED, MERGED, POOL, TEST, count_labels
 from gap.data.preparing.store import Store
 from gap.run.digests import sha256_file
-from gap.study.recipes import PrepareRecipe
+from gap.study.rules import PrepareRecipe
 
 KEPT = f"role IN ({POOL}, {TEST})"
 

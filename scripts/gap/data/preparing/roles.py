@@ -12,7 +12,7 @@ from gap.data.excerpts import shorten
 from gap.data.preparing.labels import Labels, numeric
 from gap.data.preparing.store import Store
 from gap.run.errors import UserError
-from gap.study.recipes import PrepareRecipe
+from gap.study.rules import PrepareRecipe
 from gap.study.sizes import canonical_size, count_rows
 
 POOL, TEST, MERGED, DROPPED, NEAR = range(5)

@@ -18,7 +18,7 @@ from gap.data.readers.records import NO_GROUP, NO_LABEL, NO_TEXT, UNKNOWN_LABEL
 from gap.run.errors import UserError
 from gap.run.progress import progress
 from gap.run.workers import Workers
-from gap.study.recipes import PrepareRecipe
+from gap.study.rules import PrepareRecipe
 
 
 @dataclass
