@@ -42,7 +42,7 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
     grouped, labels = recipe.group is not None, Labels(recipe.labels)
     store = Store(folder, arguments.memory, arguments.threads, grouped, recipe.unit)
     reader = Reader(recipe, store, labels, Rejects(arguments.rejects))
-    work = partial(take_batch, recipe.words, recipe.keep, grouped)
+    work = partial(take_batch, recipe.words, recipe.keep, grouped, recipe.pair)
     with Workers(work, arguments.threads) as workers:
         reader.take(source, workers, in_test=False)
         check_classes(store, recipe, labels)

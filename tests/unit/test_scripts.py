@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import encode
 import numpy as np
@@ -114,7 +115,7 @@ def test_nothing_to_count_is_told_in_a_line(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- tokenizers
 
 
-def encoded(folder: Path, checkpoint: Path, texts: list[str], **recipe: float) -> IdsManifest:
+def encoded(folder: Path, checkpoint: Path, texts: list[str], **recipe: Any) -> IdsManifest:
     pq.write_table(pa.table({"text": texts}), folder / "pool.parquet")
     spec = EncodeRecipe(keep="head", max_tokens=8, **recipe)
     vocabulary = PretrainedVocabulary(checkpoint)

@@ -143,7 +143,8 @@ class IdsManifest(TypedDict):
 
     `shortened` texts were longer than `max_tokens`, which cut `cut_tokens` off. `unknown_share` is
     the share of tokens, before cutting, that stand for what the tokenizer does not know;
-    `collapsed_share` that of different texts whose ids are those of an earlier one.
+    `collapsed_share` that of different texts whose ids are those of an earlier one. The id
+    `pair_separator` ends the first text of each pair; None where texts are no pairs.
     """
 
     partial: bool
@@ -155,4 +156,5 @@ class IdsManifest(TypedDict):
     collapsed_share: float
     pad_id: int
     vocabulary_size: int
+    pair_separator: int | None
     sha256: str

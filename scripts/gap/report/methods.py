@@ -28,16 +28,24 @@ def methods(record: StudyRecord, cards: Sequence[Card], recipe: ReadingRecipe) -
     ]
 
 
+PAIRS = (
+    "; pretrained tokenizers read both as a pair, and models without one read them as one text "
+    "with a mark between"
+)
+
+
 def _data(config: Mapping[str, Any], cards: Sequence[Card], recipe: ReadingRecipe) -> str:
     datasets = []
     for card in cards:
         budget = config["dataset_zoo"][card["dataset"]]
+        pair = budget["pair"]
         origin = f" ({card['origin']})" if card.get("origin") else ""
         datasets.append(
             f"{recipe.title(card['dataset'])}{origin}: {len(card['labels'])} labels, "
             f"{card['pool']['rows']:,} texts to train on and {card['test']['rows']:,} to test on, "
             f"of which none is in both; models read {_kept(card['text_budget'])} of a "
-            f"text, and at most {budget['max_tokens']:,} tokens"
+            f"{'pair of texts' if pair else 'text'}, and at most {budget['max_tokens']:,} tokens"
+            f"{PAIRS * pair}"
         )
     sizes = ", ".join(spell_size(size) for size in config["sizes"])
     held = config["validation"]

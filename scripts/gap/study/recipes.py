@@ -173,6 +173,13 @@ class Rows(Block):
     text: ColumnNames = Field(
         description="Column of the text, or a list of columns that are joined in this order."
     )
+    pair: bool = Field(
+        False,
+        description=(
+            "Whether the two columns of text are a pair, such as a premise and a hypothesis: "
+            "pretrained tokenizers read them as one, other models read them with a mark between."
+        ),
+    )
     label: Text = Field(description="Column of the label.")
     group: Omittable[Text] = Field(
         None,
@@ -250,6 +257,7 @@ class Dataset(Rows, Sourced):
     example: ClassVar[str] = """\
 source: {kind: file, path: tickets.csv}
 text: [subject, body]
+pair: false
 label: queue
 group: customer
 labels: [billing, delivery, other]

@@ -42,3 +42,4 @@ class EncodeRecipe(Block):
     keep: Keep
     max_tokens: MaxTokens
     max_unknown: MaxUnknown = 0.95
+    pair: bool = False

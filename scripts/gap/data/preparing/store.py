@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gap.data.preparing.texts import cut_text, normalise, text_digest
+from gap.data.preparing.texts import count_pair, cut_pair, cut_text, normalise, text_digest
 from gap.data.units import count_units, find_unit
 from gap.study.recipes import TextUnit
 
@@ -43,20 +43,21 @@ class Batch(NamedTuple):
     unit: TextUnit
 
 
-def take_batch(words: int, keep: str, grouped: bool, batch: Batch) -> pa.Table:
+def take_batch(words: int, keep: str, grouped: bool, pair: bool, batch: Batch) -> pa.Table:
     """Write a batch with its texts within the budget; return the columns used for deduplication.
 
     They are COLUMNS without the first two, and GROUP where rows are `grouped`. Lengths are those of
     the whole texts; `cut` says whether they are beyond the budget.
     """
     source_rows, wholes, labels, groups = zip(*batch.rows, strict=True)
-    lengths = [count_units(whole, "word") for whole in wholes]
+    count, cut = (count_pair, cut_pair) if pair else (count_units, cut_text)
+    lengths = [count(whole, "word") for whole in wholes]
     units = lengths
     if batch.unit != "word":
-        units = [count_units(whole, batch.unit) for whole in wholes]
+        units = [count(whole, batch.unit) for whole in wholes]
     texts = [
-        whole if count <= words else cut_text(whole, words, keep, batch.unit)
-        for whole, count in zip(wholes, units, strict=True)
+        whole if length <= words else cut(whole, words, keep, batch.unit)
+        for whole, length in zip(wholes, units, strict=True)
     ]
     table = pa.table([texts, labels, source_rows], schema=TEXTS)
     pq.write_table(table, batch.path, compression="zstd")
@@ -64,7 +65,7 @@ def take_batch(words: int, keep: str, grouped: bool, batch: Batch) -> pa.Table:
         "label": table["label"],
         "words": pa.array(lengths, pa.int32()),
         "characters": pa.array(map(len, wholes), pa.int32()),
-        "cut": pa.array([count > words for count in units]),
+        "cut": pa.array([length > words for length in units]),
     }
     columns |= _hashes(texts)
     if grouped:

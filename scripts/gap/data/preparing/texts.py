@@ -7,7 +7,10 @@ import unicodedata
 from hashlib import blake2b
 from re import compile as compile_pattern
 
-from gap.data.units import is_unspaced, unit_starts
+import numpy as np
+
+from gap.data.pairs import SEPARATOR, share_room, split_pair
+from gap.data.units import count_units, is_unspaced, unit_starts
 from gap.study.recipes import TextUnit
 
 # A tag begins with a letter, / or !; other signs behind < are those of a comparison.
@@ -29,6 +32,21 @@ def cut_text(text: str, words: int, keep: str, unit: TextUnit = "word") -> str:
         return text
     head = text[: starts[first]].rstrip()
     return head if first == words else f"{head} ... {text[starts[first - words] :].rstrip()}"
+
+
+def count_pair(text: str, unit: TextUnit) -> int:
+    """Return how many words or characters the two texts of a pair have together."""
+    return sum(count_units(part, unit) for part in split_pair(text))
+
+
+def cut_pair(text: str, words: int, keep: str, unit: TextUnit) -> str:
+    """Return a pair within its budget for both texts together; the longer one is cut first."""
+    parts = split_pair(text)
+    counts = [np.array([count_units(part, unit)]) for part in parts]
+    rooms = share_room(counts[0], counts[1], words)
+    return SEPARATOR.join(
+        cut_text(part, int(room[0]), keep, unit) for part, room in zip(parts, rooms, strict=True)
+    )
 
 
 def _cut_at_spaces(text: str, words: int, first: int) -> str:
