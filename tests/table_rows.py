@@ -33,11 +33,13 @@ def card_of(dataset: str, pool: int, test: int, **values: Any) -> Card:
     """Return the card of a data set with so many rows; what else it says are `values`."""
     card: Any = {
         "dataset": dataset,
+        "test_source_sha256": None,
         "labels": [],
         "origin": None,
         "rejected": {},
         "warnings": [],
         "test_groups": None,
+        "near_duplicates": None,
         "pool": side_of(pool),
         "test": side_of(test),
         "text_budget": {"words": 100, "unit": "word", "unit_from_data": True, "keep": "head"},

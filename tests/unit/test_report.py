@@ -238,7 +238,8 @@ def test_the_report_has_all_that_it_should(report: Path) -> None:
         *("The verdict", "The other comparisons"),
         *(
             "Gap to Encoder, fine-tuned, in percentage points",
-            *("All data sets together", "At which size the gap closes"),
+            *("How small a gap this study can tell", "All data sets together"),
+            "At which size the gap closes",
         ),
         *("Accuracy on the test set", "Other metrics"),
         *("What inference costs", "Where the models err"),

@@ -1,10 +1,11 @@
-"""The verdict, made from predictions: a rare label, and a seed that diverged."""
+"""The verdict, made from predictions: a rare label, a lost seed, many gaps, no good forecast."""
 
 import estimate_gap
+import forecast_gap
 import numpy as np
 import pytest
 from gap.report import verdict as verdicts
-from gap.report.gaps import gaps
+from gap.report.gaps import crossings, gaps
 from gap.report.markdown import part_as_markdown
 from gap.results.findings import Findings
 from gap.results.predictions import index, write_predictions
@@ -38,9 +39,18 @@ class Study:
         """Return what the workflow's program makes of the predictions."""
         keys = {"reference": "big", "margin": 3.0, "confidence": 0.95} | changes
         recipe = ReadingRecipe.model_validate(keys)
-        tables = estimate_gap.estimate(index(sorted(map(str, self.folder.iterdir()))), recipe)
-        cards = [card_of("films", pool=10_000, test=len(self.labels))]
-        return Findings(recipe, tables.accuracies, tables.gaps, tables.metrics, cards=cards)
+        cells = index(sorted(map(str, self.folder.iterdir())))
+        tables = estimate_gap.estimate(cells, recipe)
+        ahead = forecast_gap.forecast(cells, recipe)
+        return Findings(
+            recipe,
+            tables.accuracies,
+            tables.gaps,
+            tables.metrics,
+            crossings=ahead.crossings,
+            forecasts=ahead.forecasts,
+            cards=[card_of("films", pool=10_000, test=len(self.labels))],
+        )
 
 
 def told(section):
@@ -96,3 +106,37 @@ def test_a_seed_that_diverged_is_told_and_widens_what_it_is_in(tmp_path):
     assert "1 of 20 seeds has diverged" in told(gaps(bad))
     assert "diverged" not in told(gaps(good))
     assert "big is worth it" in told(verdicts.verdict(good))
+
+
+def test_of_many_gaps_fewer_are_told_than_their_intervals_alone_would(tmp_path):
+    study = Study(tmp_path, (np.arange(1000) % 2).astype(np.int32))
+    # Five of 25 models are behind by so little that hardly more than chance tells it.
+    behind = {f"small {number}" for number in range(5)}
+    for n in SIZES:
+        for model in ("big", *(f"small {number}" for number in range(25))):
+            share = 0.83 if model in behind else 0.85
+            study.add(model, n, lambda seed, share=share: (share, share))
+    findings = study.findings(margin=0.0)
+    alone = [row for row in findings.gaps if row.gap_low > 0 or row.gap_high < 0]
+    claimed = [row for row in findings.gaps if row.difference != "unclear"]
+    assert len(claimed) < len(alone)
+    assert {row.model for row in claimed} <= behind
+    text = told(verdicts.verdict(findings))
+    assert "At every measured size nothing is decided: big is the safe choice" in text
+    assert "would be enough for one gap alone, but not among 50 gaps" in text
+
+
+def test_forecasts_that_the_study_refutes_are_withheld(tmp_path):
+    study = Study(tmp_path, (np.arange(4000) % 2).astype(np.int32))
+    # The gap halves from each size to the next, and then stays: curves forecast too much.
+    for n, gap in ((250, 0.16), (500, 0.08), (1000, 0.08), (2000, 0.08), (4000, 0.08)):
+        study.add("big", n, lambda seed: (0.9, 0.9))
+        study.add("small", n, lambda seed, gap=gap: (0.9 - gap,) * 2)
+    findings = study.findings(margin=1.0)
+    (row,) = findings.crossings
+    assert row.withheld
+    last = findings.gaps[-1].gap
+    assert row.gap_2x == row.gap_4x == pytest.approx(last, abs=0.5)
+    text = told(crossings(findings))
+    assert "So the gaps are taken to stay as they are beyond the largest size." in text
+    assert "big is worth it" in told(verdicts.verdict(findings))

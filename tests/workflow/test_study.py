@@ -183,7 +183,7 @@ def test_a_finished_study_is_exported_and_compared(finished):
     assert call.returncode == 0, call.stderr
     assert all((study.folder / "both" / f"gap.{end}").exists() for end in CHART)
     # A difference of two gaps that are the same.
-    assert len(re.findall(r"\| +0\.0 \(-\d+\.\d to \d+\.\d\) \| overlap", call.stdout)) == 2 * 2 * 2
+    assert len(re.findall(r"\| +0\.0 \(-\d+\.\d to \d+\.\d\) \| unclear", call.stdout)) == 2 * 2 * 2
 
 
 def test_a_larger_size_than_the_pool_is_told_with_its_rows(finished):

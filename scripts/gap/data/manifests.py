@@ -105,6 +105,8 @@ class Card(CardOfRows):
 
     `rejected` counts rows by the reason why they are of no use; `warnings` are sentences that a
     person should read; `test_groups` counts the groups of the test set, None without groups.
+    `near_duplicates` counts pool rows whose text is nearly a text of the test set, dropped or not;
+    None where they were not looked for.
     """
 
     origin: str | None
@@ -114,6 +116,7 @@ class Card(CardOfRows):
     rejected: dict[str, int]
     warnings: list[str]
     test_groups: int | None
+    near_duplicates: int | None
 
 
 class SubsampleManifest(TypedDict):

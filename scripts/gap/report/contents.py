@@ -13,6 +13,7 @@ from gap.report.joint import joint
 from gap.report.metrics import metrics
 from gap.report.mistakes import learning, mistakes
 from gap.report.origins import methods_section, origins, references
+from gap.report.power import power
 from gap.report.reading import reading
 from gap.report.sections import Document, Section
 from gap.report.tried import tried
@@ -26,6 +27,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     reading,
     other_comparisons,
     gaps,
+    power,
     joint,
     crossings,
     accuracy,

@@ -225,6 +225,10 @@ class Rows(Block):
     )
     keep: Keep = "head"
     strip_tags: bool = Field(False, description="Replace tags such as <br /> by spaces.")
+    near_duplicates: Omittable[Literal["count", "drop"]] = Field(
+        None,
+        description="Count rows to train on whose text is nearly a test text, or drop them.",
+    )
     max_rejected: Annotated[float, Unit("share")] = Field(
         0.05,
         ge=0,
@@ -257,6 +261,7 @@ words: 60
 unit: word
 keep: head_and_tail
 strip_tags: true
+near_duplicates: drop
 max_rejected: 0.01
 origin: Tickets of our help desk, 2024
 test: 10%
