@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import snakemake_server
+import fork_server
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +66,7 @@ class Study:
             words += ["--configfile", "study.yaml"]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE_")}
         environment |= self.environment
-        if snakemake_server.suits(self.environment):
+        if fork_server.suits(self.environment):
             return self._fork(words, environment, timeout)
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", *words],
@@ -79,14 +79,26 @@ class Study:
         return Call(done.returncode, done.stdout, done.stderr)
 
     def _fork(self, words: list[str], environment: dict[str, str], timeout: float) -> Call:
-        """Call snakemake in a process that need not import it first."""
-        server = snakemake_server.start()
-        with tempfile.TemporaryDirectory() as scratch:
-            outputs = [str(Path(scratch) / name) for name in ("stdout", "stderr")]
-            rc = snakemake_server.call(
-                server, words, str(self.folder), environment, outputs, timeout
+        """Call snakemake, and the programs that it calls, in processes that are forked."""
+        dry = {"-n", "--dry-run", "--lint", "--unlock", "--report", "--touch"} & set(words)
+        executable = None if dry else fork_server.python()
+        with (
+            open(os.devnull) as stdin,
+            tempfile.TemporaryFile() as stdout,
+            tempfile.TemporaryFile() as stderr,
+        ):
+            rc = fork_server.call(
+                fork_server.start("snakemake"),
+                ["snakemake", *words],
+                str(self.folder),
+                environment,
+                [file.fileno() for file in (stdin, stdout, stderr)],
+                executable,
+                timeout,
             )
-            call = Call(rc, *(Path(path).read_text(encoding="utf-8") for path in outputs))
+            stdout.seek(0)
+            stderr.seek(0)
+            call = Call(rc, stdout.read().decode(), stderr.read().decode())
         assert rc != -signal.SIGALRM, f"after {timeout} seconds: {call.output}"
         return call
 

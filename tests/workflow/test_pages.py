@@ -6,8 +6,8 @@ import shutil
 import subprocess
 import sys
 
+import fork_server
 import pytest
-import snakemake_server
 import yaml
 from pages import PAGES, ROOT, blocks, code
 from tiny_study import copy_workflow, write_tickets
@@ -21,7 +21,7 @@ RUNNING = ROOT / "docs" / "running.md"
 # goes on whatever that end was.
 SNAKEMAKE = """#!/bin/sh
 case " $* " in *" --unlock "*) dry=;; *) dry=--dry-run;; esac
-{python} -S {server} call {socket} {outputs} "$@" $dry
+{python} -S {server} call {socket} snakemake "$@" $dry >> {outputs} 2>&1
 echo "$? $*" >> {calls}
 """
 # What commands say, that take the results of a study, where there are none.
@@ -63,7 +63,7 @@ def write_programs(home):
     """Put a stand-in for each program that pages call into ~/bin."""
     (home / "bin").mkdir()
     names = {"python": sys.executable, "calls": home / "calls", "outputs": home / "outputs"}
-    names |= {"server": snakemake_server.__file__, "socket": snakemake_server.start()}
+    names |= {"server": fork_server.__file__, "socket": fork_server.start("snakemake")}
     (home / "bin" / "snakemake").write_text(SNAKEMAKE.format(**names), encoding="utf-8")
     for other in ("make", "pip", "pytest", "python3"):
         (home / "bin" / other).write_text("#!/bin/sh\n", encoding="utf-8")
