@@ -24,6 +24,8 @@ else
 BUILDS := $(TORCH)
 endif
 
+IN_PROCESSES := --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
 .PHONY: study check test test-waiting test-computing plan setup lint format lock clean
 
 study: setup
@@ -31,7 +33,7 @@ study: setup
 	$(PRINT_TIME)
 
 check: setup lint
-	. .venv/bin/activate && pytest tests/unit --numprocesses logical --maxprocesses 4 --dist loadfile
+	. .venv/bin/activate && pytest tests/unit -m "not workflow" $(IN_PROCESSES)
 	$(PRINT_TIME)
 
 # Tests that wait more than they compute run beside the others, not in place of them.
@@ -43,7 +45,7 @@ test-waiting: setup
 	. .venv/bin/activate && pytest -m waits --numprocesses 2 --dist loadfile
 
 test-computing: setup
-	. .venv/bin/activate && pytest -m "not waits" --numprocesses logical --maxprocesses 4 --dist loadfile --durations 40
+	. .venv/bin/activate && pytest -m "not waits" $(IN_PROCESSES) --durations 40
 
 plan: setup
 	. .venv/bin/activate && python scripts/plan_study.py --configfile $(or $(STUDY),docs/plan.yaml)

@@ -76,7 +76,9 @@ def start(name: str) -> str:
 
 @functools.cache
 def python() -> str:
-    """Return the path of a stand-in for Python, whose programs are forked."""
+    """Return the path of a stand-in for Python, whose programs are forked where they may be."""
+    if not suits({}):
+        return sys.executable
     path = start("programs")
     stand_in = Path(path).with_name("python")
     names = {"python": sys.executable, "server": __file__, "socket": path}
