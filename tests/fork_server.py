@@ -170,8 +170,10 @@ def become(
     os.environ.update(environment)
     sys.executable = executable
     signal.alarm(timeout)
+    # As these do when they are loaded.
+    if "snakemake" in sys.modules:
+        sys.modules["snakemake.workflow"].Workflow._rundir = folder
     if "torch" in sys.modules:
-        # As it does when it is loaded.
         threads = int(environment.get("OMP_NUM_THREADS", os.cpu_count() or 1))
         sys.modules["torch"].set_num_threads(threads)
     return command
