@@ -26,7 +26,7 @@ endif
 
 IN_PROCESSES := --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: study check test test-waiting test-computing plan setup lint format lock clean
+.PHONY: study check test plan setup lint format lock clean
 
 study: setup
 	. .venv/bin/activate && snakemake --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))
@@ -36,16 +36,9 @@ check: setup lint
 	. .venv/bin/activate && pytest tests/unit -m "not workflow" $(IN_PROCESSES)
 	$(PRINT_TIME)
 
-# Tests that wait more than they compute run beside the others, not in place of them.
 test: setup lint
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target --keep-going test-waiting test-computing
+	. .venv/bin/activate && pytest $(IN_PROCESSES) --durations 40
 	$(PRINT_TIME)
-
-test-waiting: setup
-	. .venv/bin/activate && pytest -m waits --numprocesses 2 --dist loadfile
-
-test-computing: setup
-	. .venv/bin/activate && pytest -m "not waits" $(IN_PROCESSES) --durations 40
 
 plan: setup
 	. .venv/bin/activate && python scripts/plan_study.py --configfile $(or $(STUDY),docs/plan.yaml)

@@ -193,7 +193,8 @@ def project_trainer(
     Those are the same work for any training; how many there are is the recipe's choice.
     """
     from gap.models.batching import LengthGroupedSampler, PadBatch
-    from gap.models.training import GroupedTrainer, training_arguments
+    from gap.models.trainers import GroupedTrainer
+    from gap.models.training import training_arguments
     from transformers import PrinterCallback
 
     arguments = training_arguments(settings, steps, steps, seed, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import re
 import resource
 import shutil
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,6 +24,7 @@ from common import PAGE, machine, spread, verdict, write_section
 from gap.run.errors import UserError
 from gap.run.json import write_json
 from gap.run.program import run
+from gap.study import paths
 from study_overhead import copy_repository
 
 GOAL = 1.5
@@ -106,6 +109,12 @@ def make_outputs(folder: Path, paths: Sequence[str]) -> None:
             path.mkdir(exist_ok=True)
 
 
+def _spell_path(name: re.Match[str]) -> str:
+    """Return what a name of gap.study.paths stands for, as a text; what is no path stays."""
+    value = attrgetter(name[1])(paths)
+    return json.dumps(value) if isinstance(value, str) else name[0]
+
+
 def write_peer(folder: Path, inputs: dict[str, list[str]]) -> None:
     """Write a Snakefile with this project's rules and files, where each rule only touches.
 
@@ -113,6 +122,8 @@ def write_peer(folder: Path, inputs: dict[str, list[str]]) -> None:
     """
     write_json(folder / "inputs.json", inputs)
     text = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("rules/*.smk")))
+    text = re.sub(r'paths\.table\("(\w+)"\)', lambda call: json.dumps(paths.table(call[1])), text)
+    text = re.sub(r"paths\.([A-Z_]+(?:\.\w+)?)\b", _spell_path, text)
     text = text.replace("<results>", "results")
     constraints = re.search(r"^wildcard_constraints:\n(    .*\n)+", text, re.MULTILINE)
     assert constraints

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlparse
 from gap.data.excerpts import visible
 from gap.data.http import CHUNK, fetch, is_safe
 from gap.data.hub import PRETRAINED_FILES, commit_of, fetch_hub
+from gap.data.manifests import FetchedFile, SourceManifest
 from gap.data.readers import check_name, list_data_files
 from gap.run.digests import sha256_file
 from gap.run.errors import UserError
@@ -37,12 +38,12 @@ def check_sha256(what: str, path: Path, expected: str | None) -> None:
     """Raise UserError unless the file has the expected sha256 (None: any), and delete it then."""
     if expected is None:
         return
-    found = sha256_file(path)
-    if found != expected.lower():
+    digest = sha256_file(path)
+    if digest != expected.lower():
         path.unlink()
         raise UserError(
-            f"{what}: sha256 is {found}, expected {expected.lower()}; if the source has changed on "
-            "purpose, check it and put the new value into `sha256`"
+            f"{what}: sha256 is {digest}, expected {expected.lower()}; if the source has changed "
+            "on purpose, check it and put the new value into `sha256`"
         )
 
 
@@ -113,7 +114,8 @@ def open_archive(wheel: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(wheel) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
-        # An entry that needs a password is a RuntimeError, one that begins nowhere a ValueError.
+        # zipfile raises a RuntimeError for an entry with a password, and a ValueError for an entry
+        # that begins outside of the file.
         raise UserError(
             f"{wheel.name}: cannot be unpacked ({error}); use another version or source"
         ) from None
@@ -140,18 +142,18 @@ def select_members(archive: zipfile.ZipFile, name: str, wheel: str) -> dict[str,
     """Return the archive's entries for a file, or for a folder ending in "/", by name below it."""
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     if name.endswith("/"):
-        found = [entry for entry in entries if entry.filename.startswith(name)]
+        members = [entry for entry in entries if entry.filename.startswith(name)]
         folder = name
     else:
-        found = [entry for entry in entries if entry.filename == name]
+        members = [entry for entry in entries if entry.filename == name]
         folder = name[: len(name) - len(PurePosixPath(name).name)]
-    if not found:
+    if not members:
         there = ", ".join(visible(name) for name in sorted(e.filename for e in entries)[:20])
         raise UserError(f"{wheel}: no member {name!r}; it holds: {there}")
     chosen: dict[str, zipfile.ZipInfo] = {}
-    for entry in found:
+    for entry in members:
         below = entry.filename.removeprefix(folder)
-        # Where two have the same name, one program takes the first and another the last.
+        # Of two members with one name, some programs take the first and others the last.
         if below in chosen or not is_safe(below) or stat.S_ISLNK(entry.external_attr >> 16):
             raise UserError(f"{wheel}: unsafe member {entry.filename!r}; use another source")
         chosen[below] = entry
@@ -171,10 +173,10 @@ def use_file(spec: Spec, role: str, folder: Path) -> list[Path]:
     if expected is not None:
         if len(files) > 1:
             raise UserError(f"{spec['path']}: `sha256` is for a single file, here are {len(files)}")
-        found = sha256_file(files[0])
-        if found != expected.lower():
+        digest = sha256_file(files[0])
+        if digest != expected.lower():
             raise UserError(
-                f"{files[0]}: sha256 is {found}, expected {expected.lower()}; "
+                f"{files[0]}: sha256 is {digest}, expected {expected.lower()}; "
                 "if the file has changed on purpose, put the new value into `sha256`"
             )
     return files
@@ -185,8 +187,8 @@ def list_pretrained_files(path: Path) -> list[Path]:
     check_name(path)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder; `path` must be one with config and weights")
-    found = sorted(file for file in path.iterdir() if file.is_file())
-    kept = [file for file in found if any(file.match(kind) for kind in PRETRAINED_FILES)]
+    files = sorted(file for file in path.iterdir() if file.is_file())
+    kept = [file for file in files if any(file.match(kind) for kind in PRETRAINED_FILES)]
     if not any(file.suffix == ".safetensors" for file in kept):
         raise UserError(f"{path}: no .safetensors file; save the model with save_pretrained()")
     return kept
@@ -217,13 +219,13 @@ def fetch_url(spec: Spec, role: str, folder: Path) -> list[Path]:
 
 
 def check_weights(files: Iterable[Path]) -> None:
-    """Raise UserError for weights that are damaged, or no safetensors at all."""
+    """Raise UserError for weights that are damaged or are no safetensors."""
     from safetensors import SafetensorError, safe_open
 
     for file in files:
         if file.suffix == ".safetensors":
             try:
-                # Only its header is read, which says how long the file has to be.
+                # Only the header is read. It says how long the file has to be.
                 with safe_open(file, "numpy"):
                     pass
             except SafetensorError as error:
@@ -240,12 +242,13 @@ FETCHERS: dict[str, Callable[[Spec, str, Path], list[Path]]] = {
 }
 
 
-def describe_files(spec: Spec, files: Iterable[Path], root: Path) -> dict[str, Any]:
+def describe_files(spec: Spec, files: Iterable[Path], root: Path) -> SourceManifest:
     """Return the manifest; its sha256 covers the files' contents and their names below `root`.
 
     Where they came from stands in another file: the same files make nothing run again.
     """
-    entries, named = [], []
+    entries: list[FetchedFile] = []
+    named = []
     for file in sorted(files):
         digest = sha256_file(file)
         inside = file.is_relative_to(root)

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from gap.data.checkpoints import checkpoint_folder
 from gap.data.encoding import Encoder, encode_piece, join_pieces
+from gap.data.manifests import IdsManifest
 from gap.data.prepared import count_texts, iterate_arrays
 from gap.data.sampling import Rows, read_subsamples
 from gap.data.vocabulary import FittedVocabulary, PretrainedVocabulary, Vocabulary
@@ -58,7 +58,7 @@ def encode_file(
     state: Path,
     rows: Rows | None = None,
     processes: int = 1,
-) -> dict[str, Any]:
+) -> IdsManifest:
     """Encode the texts of a Parquet file, all or those at `rows`, and return the manifest.
 
     `state` is a folder for finished pieces, which a killed job does not encode again.
@@ -74,15 +74,15 @@ def encode_file(
     with Workers(partial(encode_rows, encoder), processes) as workers:
         count = math.ceil(total / PIECE)
         finished = list(progress(workers.in_order(pieces), "pieces", count))
-    facts = join_pieces(finished, vocabulary, stem, rows)
+    manifest = join_pieces(finished, vocabulary, stem, rows)
     print(
-        f"{stem}: {facts['rows']:,} texts, {facts['tokens']:,} tokens, {facts['shortened']:,} cut"
+        f"{stem}: {manifest['rows']:,} texts, {manifest['tokens']:,} tokens, "
+        f"{manifest['shortened']:,} cut"
     )
-    return facts
+    return manifest
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the program."""
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument(
         "--recipe", required=True, type=EncodeRecipe.from_json, help="JSON: max_tokens, keep"
@@ -99,8 +99,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--ids", type=Path, required=True, help="folder to write")
     parser.add_argument("--encoded-pool", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--encoded-test", type=Path, required=True, help="JSON file to write")
-    arguments = parser.parse_args(argv)
+    return parser.parse_args(argv)
 
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program."""
+    arguments = parse(argv)
     # Each of the processes is to stay on one core.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     recipe, ids, threads = arguments.recipe, arguments.ids, arguments.threads
@@ -114,19 +118,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     pieces = state / "pieces"
     vocabulary: Vocabulary
 
-    def encode(side: str, seed: str = "", rows: Rows | None = None) -> dict[str, Any]:
+    def encode(side: str, seed: str = "", rows: Rows | None = None) -> IdsManifest:
         source, stem, state = getattr(arguments, side), ids / seed / side, pieces / seed / side
         return encode_file(source, vocabulary, recipe, stem, state, rows, threads)
 
+    pool: IdsManifest | dict[str, IdsManifest]
+    test: IdsManifest | dict[str, IdsManifest]
     if arguments.checkpoint:
         vocabulary = PretrainedVocabulary(checkpoint_folder(arguments.checkpoint))
         pool, test = encode("pool"), encode("test")
     else:
         pool, test = {}, {}
-        for one in read_subsamples(arguments.subsample):
-            seed = str(one.seed)
+        for subsample in read_subsamples(arguments.subsample):
+            seed = str(subsample.seed)
             vocabulary = FittedVocabulary(arguments.vocabulary / f"{seed}.model")
-            pool[seed], test[seed] = encode("pool", seed, one.rows), encode("test", seed)
+            pool[seed], test[seed] = encode("pool", seed, subsample.rows), encode("test", seed)
     write_json(arguments.encoded_pool, pool)
     write_json(arguments.encoded_test, test)
     keep(state, outputs)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from typing import TypedDict
 
-from gap.results.predictions import Cell, Paths, beside_reference, index
+from gap.results.predictions import Cell, Paths, index
 from gap.results.reading import ReadingRecipe
 from gap.results.rows import AccuracyRow, GapRow
-from gap.results.statistics import Correct, Estimate, accuracy, differences, gap
+from gap.results.run_scores import read_scores
+from gap.results.statistics import Estimate, differences
+from gap.results.study_errors import StudyErrors
 from gap.results.tables import study_order, write_rows
 from gap.run.errors import UserError
 from gap.run.program import run
@@ -19,42 +20,30 @@ from gap.run.program import run
 def estimate(cells: Paths, recipe: ReadingRecipe) -> tuple[list[AccuracyRow], list[GapRow]]:
     """Return the rows of the accuracies and of the gaps: data sets and models as given, then by n.
 
-    A model that shares no seed with the reference at a size, or meets no reference there, has an
-    accuracy and no gap. Memory holds two models of one data set and size at a time. Raises
-    UserError where that leaves no gap at all.
+    A model that meets no reference at a size has an accuracy and no gap. Memory holds the runs of
+    one data set at a time. Raises UserError where that leaves no gap at all.
     """
     accuracies: list[AccuracyRow] = []
-    gaps: list[tuple[Cell, Estimate]] = []
-    unpaired: list[Cell] = []
-    for cell, correct, reference, reference_correct in beside_reference(cells, recipe.reference):
-        accuracies.append(accuracy_row(cell, accuracy(correct), recipe.confidence))
-        if reference and cell != reference and reference_correct.keys() & correct.keys():
-            gaps.append((cell, _gap(reference, cell, reference_correct, correct)))
-        elif cell != reference:
-            unpaired.append(cell)
-    if unpaired and not gaps:
-        models = ", ".join(dict.fromkeys(cell.model for cell in unpaired))
+    gaps: list[tuple[StudyErrors, Cell, Estimate]] = []
+    for scores in read_scores(cells):
+        errors = StudyErrors(scores, recipe.reference)
+        accuracies += [accuracy_row(errors, cell, recipe.confidence) for cell in errors.cells]
+        gaps += [(errors, cell, errors.gap(cell)) for cell in errors.compared]
+    others = list(dict.fromkeys(cell.model for cell in cells if cell.model != recipe.reference))
+    if others and not gaps:
         raise UserError(
             f"nothing can be compared: no run of the reference {recipe.reference} has the data "
-            f"set, size and seed of a run of another model ({models}); run more of them, or make "
-            "another model the reference"
+            f"set and size of a run of another model ({', '.join(others)}); run more of them, or "
+            "make another model the reference"
         )
     return study_order(accuracies), study_order(gap_rows(gaps, recipe))
 
 
-def _gap(
-    reference: Cell, cell: Cell, reference_correct: Correct, model_correct: Correct
-) -> Estimate:
-    try:
-        return gap(reference_correct, model_correct)
-    except UserError as error:
-        where = f"data set {cell.dataset}, size {cell.size}, {reference.model} and {cell.model}"
-        raise UserError(f"{where}: {error}") from None
-
-
-def accuracy_row(cell: Cell, estimate: Estimate, confidence: float) -> AccuracyRow:
+def accuracy_row(errors: StudyErrors, cell: Cell, confidence: float) -> AccuracyRow:
     """Return the row of a model's accuracy."""
+    estimate = errors.mean(cell)
     low, high = _within(0.0, 100.0, estimate.interval(confidence))
+    seeds = errors.seeds(cell)
     return AccuracyRow(
         dataset=cell.dataset,
         model=cell.model,
@@ -63,26 +52,47 @@ def accuracy_row(cell: Cell, estimate: Estimate, confidence: float) -> AccuracyR
         accuracy=estimate.value,
         accuracy_low=low,
         accuracy_high=high,
-        **_errors(estimate),
+        seed_error=_seed_error(errors, estimate),
+        row_error=math.sqrt(estimate.row_variance),
+        seeds=len(seeds),
+        seed_list=" ".join(map(str, seeds)),
+        diverged=len(errors.diverged[cell]),
     )
 
 
-def gap_rows(gaps: Sequence[tuple[Cell, Estimate]], recipe: ReadingRecipe) -> list[GapRow]:
-    """Return the rows of all gaps, with what can be said of each."""
-    claims = differences([estimate for _, estimate in gaps], recipe.margin, recipe.confidence)
+def gap_rows(
+    gaps: Sequence[tuple[StudyErrors, Cell, Estimate]], recipe: ReadingRecipe
+) -> list[GapRow]:
+    """Return the rows of all gaps, with what can be said of each among all of them."""
+    claims = differences([gap for _, _, gap in gaps], recipe.margin, recipe.confidence)
     rows = []
-    for (cell, estimate), claim in zip(gaps, claims, strict=True):
-        low, high = _within(-100.0, 100.0, estimate.interval(recipe.confidence))
+    for (errors, cell, gap), claim in zip(gaps, claims, strict=True):
+        low, high = _within(-100.0, 100.0, gap.interval(recipe.confidence))
+        reference = errors.reference_of(cell)
+        diverged = sum(len(errors.diverged[member]) for member in (reference, cell))
+        ahead, within, behind = gap.chances(recipe.margin)
         row = GapRow(
             dataset=cell.dataset,
             model=cell.model,
             reference=recipe.reference,
             size=cell.size,
             n=cell.n,
-            gap=estimate.value,
+            gap=gap.value,
             gap_low=low,
             gap_high=high,
-            **_errors(estimate),
+            seed_error=_seed_error(errors, gap),
+            row_error=math.sqrt(gap.row_variance),
+            chance_error=math.sqrt(errors.chance_variance(cell)),
+            own_seed_error=errors.own_seed_error(cell),
+            rows=errors.scores.rows,
+            reference_seeds=len(errors.seeds(reference)),
+            seeds=len(errors.seeds(cell)),
+            seed_list=" ".join(map(str, errors.seeds(cell))),
+            diverged=diverged,
+            ordinary_gap=errors.gap(cell, ordinary=True).value if diverged else None,
+            ahead=ahead,
+            within=within,
+            behind=behind,
             difference=claim,
         )
         rows.append(row)
@@ -94,24 +104,9 @@ def _within(lowest: float, highest: float, interval: tuple[float, float]) -> lis
     return [min(highest, max(lowest, end)) for end in interval]
 
 
-class Errors(TypedDict):
-    """What rows of accuracies and of gaps have alike."""
-
-    seed_error: float | None
-    row_error: float
-    seeds: int
-    seed_list: str
-
-
-def _errors(estimate: Estimate) -> Errors:
-    errors = [math.sqrt(component.variance) for component in estimate.components]
-    return {
-        # One seed tells nothing of what seeds do.
-        "seed_error": errors[0] if len(errors) > 1 else None,
-        "row_error": errors[-1],
-        "seeds": len(estimate.seeds),
-        "seed_list": " ".join(map(str, estimate.seeds)),
-    }
+def _seed_error(errors: StudyErrors, estimate: Estimate) -> float | None:
+    """Return the standard error that seeds give; None where one seed each tells nothing of it."""
+    return math.sqrt(estimate.seed_variances.mean()) if errors.several_seeds else None
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -12,10 +12,18 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from gap.data.cards import Card, read_card
-from gap.results.predictions import Cell, Paths, beside_reference, index, read_predictions
+from gap.results.predictions import (
+    Cell,
+    CorrectRows,
+    Paths,
+    beside_reference,
+    index,
+    read_predictions,
+)
 from gap.results.reading import ErrorsRecipe
 from gap.results.rows import AgreementRow, ExampleRow, LengthRow
-from gap.results.statistics import Correct, accuracy
+from gap.results.run_scores import scores_of
+from gap.results.study_errors import StudyErrors
 from gap.results.tables import study_order, write_rows
 from gap.run.errors import UserError
 from gap.run.program import run
@@ -47,7 +55,7 @@ def word_counts(path: str, budget: int) -> NDArray[np.int64]:
             pc.count_substring_regex(batch["text"], r"\S+").to_numpy(zero_copy_only=False)
             for batch in file.iter_batches(columns=["text"])
         ]
-    # Between the head and the tail of a cut text stand dots, which are none of its words.
+    # In a text that was cut, dots stand between head and tail. They are not words of the text.
     return np.minimum(np.concatenate(counts).astype(np.int64), budget)
 
 
@@ -64,13 +72,14 @@ def length_groups(words: NDArray[np.int64]) -> list[tuple[int, int]]:
 
 
 def by_length(
-    cell: Cell, correct: Correct, words: NDArray[np.int64], confidence: float
+    cell: Cell, correct: CorrectRows, words: NDArray[np.int64], confidence: float
 ) -> list[LengthRow]:
     """Return a model's accuracy in percent on the texts of each range of words."""
     rows = []
     for low, high in length_groups(words):
         inside = (words >= low) & (words <= high)
-        estimate = accuracy({seed: right[inside] for seed, right in correct.items()})
+        scores = scores_of({cell: {seed: right[inside] for seed, right in correct.items()}})
+        estimate = StudyErrors(scores, cell.model).mean(cell)
         ends = np.clip(estimate.interval(confidence), 0, 100)
         row = LengthRow(
             cell.dataset,
@@ -88,7 +97,9 @@ def by_length(
     return rows
 
 
-def agreement(pair: Pair, reference_correct: Correct, model_correct: Correct) -> AgreementRow:
+def agreement(
+    pair: Pair, reference_correct: CorrectRows, model_correct: CorrectRows
+) -> AgreementRow:
     """Return how often both models were right, one of them, or none, in percent, over seeds."""
     shares = [
         np.bincount(2 * (~reference_correct[seed]) + (~model_correct[seed]), minlength=4)
@@ -252,7 +263,7 @@ def _is_rather_shown(pair: Pair, before: Pair | None, recipe: ErrorsRecipe) -> b
     return (-place, pair.model.n) > (-place_before, before.model.n)
 
 
-def _check(cell: Cell, correct: Correct, words: Mapping[str, NDArray[np.int64]]) -> None:
+def _check(cell: Cell, correct: CorrectRows, words: Mapping[str, NDArray[np.int64]]) -> None:
     rows = {len(right) for right in correct.values()}
     if rows != {len(words[cell.dataset])}:
         raise UserError(

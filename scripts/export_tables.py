@@ -6,8 +6,8 @@ import argparse
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -87,9 +87,9 @@ def crossings(rows: Sequence[CrossingRow], recipe: ReadingRecipe) -> tuple[str, 
     ]
     return (
         "Number of labelled examples from which on the gap to "
-        f"{recipe.reference_title} is at most {recipe.spelled_margin}, by a curve through the "
-        f"gaps, with {recipe.interval}s; the smallest size that was measured stands for itself and "
-        "any before"
+        f"{recipe.reference_title} is at most {recipe.spelled_margin}, by curves through the "
+        f"accuracies, with {recipe.interval}s; the smallest size that was measured stands for "
+        "itself and any before"
     ), lines
 
 
@@ -115,7 +115,7 @@ def latency(rows: Sequence[LatencyRow], recipe: ReadingRecipe) -> tuple[str, Lin
     ), lines
 
 
-# For each table, the function that makes caption and lines from its rows of one data set.
+# By table: the function that makes caption and lines of its rows of one data set.
 LATEX: dict[str, Callable[..., tuple[str, Lines]]] = {
     "accuracies": accuracies,
     "gaps": gaps,
@@ -195,11 +195,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         "lists of names in order, and titles {name: text}"
     )
     parser.add_argument("--recipe", required=True, type=ReadingRecipe.from_json, help=recipe)
-    files: dict[str, Any] = {"required": True, "nargs": "+", "type": Path}
-    parser.add_argument("--tables", **files, help="CSV tables of a study, with their own names")
-    parser.add_argument("--parquet", **files, help="files to write: scores.parquet of scores.csv")
+    add_files = partial(parser.add_argument, required=True, nargs="+", type=Path)
+    add_files("--tables", help="CSV tables of a study, with their own names")
+    add_files("--parquet", help="files to write: scores.parquet of scores.csv")
     papers = f"files to write, of {', '.join(LATEX)}"
-    parser.add_argument("--latex", **files, help=papers)
+    add_files("--latex", help=papers)
     arguments = parser.parse_args(argv)
     tables = {path.stem: path for path in arguments.tables if path.stem in TABLES}
     check_files(tables.keys(), arguments.parquet)

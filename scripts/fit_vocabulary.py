@@ -18,9 +18,9 @@ from gap.run.runstate import keep, restore, state_folder
 from gap.study.recipes import VocabularyRecipe
 
 
-def training_texts(pool: Path, one: Subsample) -> Iterator[str]:
+def training_texts(pool: Path, subsample: Subsample) -> Iterator[str]:
     """Yield the texts to train on; those held out for validation teach the vocabulary nothing."""
-    return chain.from_iterable(iterate_texts(pool, np.sort(one.training_rows)))
+    return chain.from_iterable(iterate_texts(pool, np.sort(subsample.training_rows)))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -37,22 +37,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="JSON file to write")
     arguments = parser.parse_args(argv)
 
-    facts = [arguments.recipe.plain(), arguments.provenance]
+    specification = [arguments.recipe.plain(), arguments.provenance]
     made_from = [arguments.pool_manifest, arguments.subsample]
-    state = state_folder(arguments.vocabulary.parent, arguments.vocabulary.name, facts, made_from)
+    state = state_folder(
+        arguments.vocabulary.parent, arguments.vocabulary.name, specification, made_from
+    )
     outputs = [arguments.vocabulary, arguments.manifest]
     if restore(state, outputs):
         return
     arguments.vocabulary.mkdir(parents=True, exist_ok=True)
     manifest = {}
-    for one in read_subsamples(arguments.subsample):
-        path = arguments.vocabulary / f"{one.seed}.model"
+    for subsample in read_subsamples(arguments.subsample):
+        path = arguments.vocabulary / f"{subsample.seed}.model"
         pieces = fit_vocabulary(
-            training_texts(arguments.pool, one), arguments.recipe, one.seed, path
+            training_texts(arguments.pool, subsample), arguments.recipe, subsample.seed, path
         )
-        manifest[str(one.seed)] = {"pieces": pieces, "sha256": sha256_file(path)}
+        manifest[str(subsample.seed)] = {"pieces": pieces, "sha256": sha256_file(path)}
         print(
-            f"seed {one.seed}: {pieces:,} pieces from {len(one.training_rows):,} texts", flush=True
+            f"seed {subsample.seed}: {pieces:,} pieces from {len(subsample.training_rows):,} texts",
+            flush=True,
         )
     write_json(arguments.manifest, manifest)
     keep(state, outputs)

@@ -1,34 +1,49 @@
-"""Fit curves through the gaps, and say from which size on each is at most the margin."""
+"""Draw curves through the gaps, and say from which size on each is at most the margin."""
 
 from __future__ import annotations
 
 import argparse
-import zlib
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import NamedTuple
+from statistics import fmean
 
-import numpy as np
-from gap.results.curves import FEWEST_SIZES, Curves, Measured, crossing, curves, held_back, measured
-from gap.results.predictions import Paths, index, read_correct
+from gap.results.curves import (
+    FEWEST_SIZES,
+    REACH,
+    Forecast,
+    GapCurve,
+    Measured,
+    crossing,
+    gap_curve,
+    grid,
+    held_back,
+    staying,
+)
+from gap.results.predictions import Paths, index
 from gap.results.reading import ReadingRecipe
 from gap.results.rows import CrossingRow, CurveRow, ForecastRow
-from gap.results.statistics import Correct, paired
+from gap.results.run_scores import read_scores
+from gap.results.study_errors import StudyErrors
 from gap.results.tables import write_rows
 from gap.run.program import run
-from gap.run.progress import progress
 
 # How many points of a curve its table has, out of those at which it was computed.
-EVERY = 6
+EVERY = 3
 
 
-class Comparison(NamedTuple):
-    """A model and the reference on a data set."""
+@dataclass(frozen=True)
+class Comparison:
+    """A model and the reference on a data set: what was measured at the sizes that both have."""
 
     dataset: str
     model: str
-    reference: str
+    measured: tuple[Measured, Measured]
+    row_variance: float
+    forecasts: Sequence[Forecast]
+
+    def curve(self) -> GapCurve:
+        """Return the curve of the gap."""
+        return gap_curve(*self.measured, self.row_variance, grid(self.measured[0].n.tolist()))
 
 
 @dataclass(frozen=True)
@@ -41,71 +56,94 @@ class Tables:
 
 
 def forecast(cells: Paths, recipe: ReadingRecipe) -> Tables:
-    """Return the rows of all tables, in the cells' order.
+    """Return the rows of all tables: data sets and models as given.
 
-    A model has them on a data set where it shares seeds with the reference at three sizes or more.
-    Memory holds two models of one data set at a time. Random: the draws behind intervals, the same
-    for a model whatever else is in the study.
+    A model has them on a data set where it meets the reference at three sizes or more. Memory holds
+    the runs of one data set at a time.
     """
     tables = Tables()
-    for dataset, models in progress(_by_dataset(cells), "data sets"):
-        reference_correct = _correct(models.pop(recipe.reference, {}))
-        for model, paths in models.items():
-            gaps = _gaps(reference_correct, _correct(paths))
-            if gaps is not None:
-                _add(tables, Comparison(dataset, model, recipe.reference), gaps, recipe)
+    for scores in read_scores(cells):
+        errors = StudyErrors(scores, recipe.reference)
+        models = dict.fromkeys(cell.model for cell in errors.compared)
+        comparisons = [
+            comparison for model in models if (comparison := _compare(errors, model, recipe))
+        ]
+        withheld = is_withheld([each for one in comparisons for each in one.forecasts])
+        for comparison in comparisons:
+            _add(tables, comparison, withheld, recipe)
     return tables
 
 
-def _by_dataset(cells: Paths) -> list[tuple[str, dict[str, Paths]]]:
-    groups: dict[str, dict[str, Paths]] = defaultdict(lambda: defaultdict(dict))
-    for cell, paths in cells.items():
-        groups[cell.dataset][cell.model][cell] = paths
-    return list(groups.items())
-
-
-def _correct(paths: Paths) -> dict[int, Correct]:
-    return {cell.n: read_correct(files) for cell, files in paths.items()}
-
-
-def _gaps(reference: Mapping[int, Correct], model: Mapping[int, Correct]) -> Measured | None:
-    """Return the gaps at all sizes at which seeds are shared; None for fewer than three sizes."""
-    values = {
-        n: paired(reference[n], model[n])[0]
-        for n in sorted(reference.keys() & model.keys())
-        if reference[n].keys() & model[n].keys()
-    }
-    return measured(list(values), list(values.values())) if len(values) >= FEWEST_SIZES else None
-
-
-def _add(tables: Tables, compared: Comparison, gaps: Measured, recipe: ReadingRecipe) -> None:
-    """Add the rows of a model."""
-    names = compared._asdict()
-    rng = np.random.default_rng(zlib.crc32("/".join(compared).encode()))
-    curve = curves(gaps, rng)
-    crossed = crossing(curve, recipe.margin, recipe.confidence)
-    tables.crossings.append(
-        CrossingRow(
-            **names,
-            sizes=len(gaps.n),
-            largest=int(gaps.n[-1]),
-            form=curve.form,
-            n=crossed.n,
-            n_low=crossed.low,
-            n_high=crossed.high,
-            within_reach=crossed.within_reach,
-        )
+def _compare(errors: StudyErrors, model: str, recipe: ReadingRecipe) -> Comparison | None:
+    """Return what was measured of a model; None for fewer than three sizes."""
+    cells = sorted((cell for cell in errors.compared if cell.model == model), key=lambda c: c.n)
+    if len(cells) < FEWEST_SIZES:
+        return None
+    measured = (
+        errors.by_size([errors.reference_of(cell) for cell in cells]),
+        errors.by_size(cells),
     )
-    forecasts = held_back(gaps, recipe.confidence, rng)
-    tables.forecasts.extend(ForecastRow(**names, **asdict(forecast)) for forecast in forecasts)
-    tables.curves.extend(_curve_rows(compared, curve, recipe.confidence))
+    row_variance = errors.gap(cells[-1]).row_variance
+    forecasts = held_back(*measured, row_variance, recipe.confidence)
+    return Comparison(cells[0].dataset, model, measured, row_variance, forecasts)
 
 
-def _curve_rows(compared: Comparison, curve: Curves, confidence: float) -> list[CurveRow]:
-    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
-    low, high = np.quantile(curve.draws, ends, axis=0)
-    points = zip(*(column[::EVERY] for column in (curve.n, curve.values, low, high)), strict=True)
-    return [CurveRow(*compared, *point) for point in points]
+def is_withheld(forecasts: Sequence[Forecast]) -> bool:
+    """Return whether curves forecast held-back sizes no better than that the gap stays as it is."""
+    if not forecasts:
+        return False
+    by_curve = fmean(abs(one.value - one.measured) for one in forecasts)
+    by_last = fmean(abs(one.last - one.measured) for one in forecasts)
+    return by_curve >= by_last
+
+
+def _add(tables: Tables, comparison: Comparison, withheld: bool, recipe: ReadingRecipe) -> None:
+    """Add the rows of a model."""
+    names = (comparison.dataset, comparison.model, recipe.reference)
+    curve = staying(comparison.curve()) if withheld else comparison.curve()
+    tables.crossings.append(_crossing_row(names, comparison, curve, withheld, recipe))
+    tables.forecasts.extend(ForecastRow(*names, **asdict(one)) for one in comparison.forecasts)
+    tables.curves.extend(_curve_rows(names, curve, recipe))
+
+
+def _crossing_row(
+    names: tuple[str, str, str],
+    comparison: Comparison,
+    curve: GapCurve,
+    withheld: bool,
+    recipe: ReadingRecipe,
+) -> CrossingRow:
+    closes = crossing(curve, recipe.margin, recipe.confidence)
+    low, high = curve.interval(recipe.confidence)
+    within = curve.within(recipe.margin)
+    twice, farthest = (curve.at(times * curve.largest) for times in (2.0, REACH))
+    return CrossingRow(
+        *names,
+        sizes=len(comparison.measured[0].n),
+        largest=int(curve.largest),
+        withheld=withheld,
+        falls=any(measured.falls for measured in comparison.measured),
+        n=closes.n,
+        n_low=closes.low,
+        n_high=closes.high,
+        gap_2x=float(curve.values[twice]),
+        gap_2x_low=float(low[twice]),
+        gap_2x_high=float(high[twice]),
+        within_2x=float(within[twice]),
+        gap_4x=float(curve.values[farthest]),
+        gap_4x_low=float(low[farthest]),
+        gap_4x_high=float(high[farthest]),
+        within_4x=float(within[farthest]),
+    )
+
+
+def _curve_rows(
+    names: tuple[str, str, str], curve: GapCurve, recipe: ReadingRecipe
+) -> list[CurveRow]:
+    low, high = curve.interval(recipe.confidence)
+    columns = (curve.n, curve.values, low, high, curve.within(recipe.margin))
+    points = zip(*(column[::EVERY].tolist() for column in columns), strict=True)
+    return [CurveRow(*names, *point) for point in points]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

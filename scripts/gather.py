@@ -97,7 +97,7 @@ def trial_rows(runs: Sequence[Run]) -> list[TrialRow]:
 
 
 def _spell(value: str | float) -> str:
-    # A table's number of decimals is not for a small lr.
+    # With the decimals of the table, a small lr would become 0.
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from gap.results.reading import SharedRecipe
 from gap.results.records import Latencies, Latency
@@ -15,7 +14,8 @@ from gap.results.tables import read_rows, study_order, write_rows
 from gap.run.json import read_json
 from gap.run.program import run
 
-# A process that computes all the time gets nearly all of a core, and rounds differ little.
+# In a measurement without other load, the process gets nearly all of a core, and rounds differ
+# little.
 LEAST_CPU_SHARE = 0.95
 MOST_SPREAD = 0.1
 
@@ -87,11 +87,14 @@ def compare(rows: Sequence[LatencyRow], reference: str) -> list[LatencyRow]:
     base = next((row for row in rows if row.model == reference), None)
     table = []
     for row in rows:
-        changes: dict[str, Any] = {"pareto": not any(dominates(other, row) for other in rows)}
+        compared = replace(row, pareto=not any(dominates(other, row) for other in rows))
         if base:
-            changes["speed_up"] = base.milliseconds / row.milliseconds
-            changes["batched_speed_up"] = row.examples_per_second / base.examples_per_second
-        table.append(replace(row, **changes))
+            compared = replace(
+                compared,
+                speed_up=base.milliseconds / row.milliseconds,
+                batched_speed_up=row.examples_per_second / base.examples_per_second,
+            )
+        table.append(compared)
     return table
 
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gap.models.family import family_of, load_recipe
 from gap.run.json import read_json, write_json
@@ -21,7 +21,9 @@ from gap.study.recipes import ModelRecipe
 from gap.study.sizes import longest_text
 
 if TYPE_CHECKING:
+    from gap.models.measurements import Times
     from gap.models.serving import ServedModel
+    from gap.results.records import Latency
 
 # Texts that each model scores one at a time in a round.
 TEXTS = 100
@@ -76,9 +78,7 @@ def read_texts(path: Path) -> list[str]:
     return list(islice(every, MOST_TEXTS))
 
 
-def measure(
-    models: dict[str, ServedModel], texts: list[str], most: int
-) -> dict[str, dict[str, Any]]:
+def measure(models: dict[str, ServedModel], texts: list[str], most: int) -> dict[str, Times]:
     """Return what each model takes one text at a time, and in batches of its best size.
 
     `most` is the largest batch size to try.
@@ -142,14 +142,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     dataset = arguments.recipe["dataset"]
     most = MOST_TOKENS // longest_text(dataset["words"], dataset["max_tokens"])
-    measured = measure(load_models(arguments), read_texts(arguments.test), most)
-    for name, recipe in recipes_of(arguments).items():
-        measured[name] |= {
+    recipes = recipes_of(arguments)
+    times = measure(load_models(arguments), read_texts(arguments.test), most)
+    latencies: dict[str, Latency] = {
+        name: {
+            **times[name],
             "family": recipe.family,
             "n": read_json(arguments.trainings[name])["n"],
             "hardware": describe_hardware(family_of(recipe).uses_gpu),
         }
-    write_json(arguments.latency, {**arguments.recipe["cell"], "models": measured})
+        for name, recipe in recipes.items()
+    }
+    write_json(arguments.latency, {**arguments.recipe["cell"], "models": latencies})
 
 
 if __name__ == "__main__":

@@ -37,12 +37,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     training = read_json(arguments.training)
     # Not the whole of training.json: it also tells how long the training took.
     digests = {seed: report["sha256"] for seed, report in training["seeds"].items()}
-    facts = [arguments.recipe, arguments.provenance, arguments.cell, training["n"], digests]
+    specification = [arguments.recipe, arguments.provenance, arguments.cell, training["n"], digests]
     made_from = [arguments.manifest, *filter(None, [arguments.checkpoint])]
     if arguments.ids:
-        # The manifests of the encoded texts, one or one per seed.
+        # The manifests of the encoded texts: one for all seeds, or one for each.
         made_from += sorted(arguments.ids.rglob("test.json"))
-    state = state_folder(arguments.predictions.parent, "predict", facts, made_from)
+    state = state_folder(arguments.predictions.parent, "predict", specification, made_from)
     outputs = [arguments.predictions, arguments.predictions_manifest]
     if restore(state, outputs):
         return

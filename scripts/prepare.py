@@ -104,9 +104,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     outputs += [arguments.rejects, arguments.card]
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
-    facts = [arguments.recipe.plain(), arguments.provenance]
+    specification = [arguments.recipe.plain(), arguments.provenance]
     inputs = [arguments.source, *filter(None, [arguments.test_source])]
-    state = state_folder(arguments.card.parent, "prepare", facts, inputs)
+    state = state_folder(arguments.card.parent, "prepare", specification, inputs)
     if restore(state, outputs):
         return
     with scratch_folder(state / "unfinished") as folder:

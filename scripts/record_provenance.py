@@ -7,8 +7,9 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gap
 from gap.data.cards import read_card
@@ -137,12 +138,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rules", required=True, type=json.loads, help=rules)
     names = "names of the sources (dataset-NAME, test-NAME, checkpoint-NAME), or @FILE"
     parser.add_argument("--names", nargs="+", required=True, help=names)
-    files: dict[str, Any] = {"nargs": "+", "type": Path, "required": True}
-    parser.add_argument("--sources", **files, help="manifests of download.py, as named, or @FILE")
-    parser.add_argument("--origins", **files, help="origins of download.py, as named, or @FILE")
-    parser.add_argument("--cards", **files, help="cards of prepare.py, or @FILE")
-    parser.add_argument("--trainings", **files, help="training.json of each training, or @FILE")
-    parser.add_argument("--predictions", **files, help="Parquet files of predict.py, or @FILE")
+    add_files = partial(parser.add_argument, required=True, nargs="+", type=Path)
+    add_files("--sources", help="manifests of download.py, as named, or @FILE")
+    add_files("--origins", help="origins of download.py, as named, or @FILE")
+    add_files("--cards", help="cards of prepare.py, or @FILE")
+    add_files("--trainings", help="training.json of each training, or @FILE")
+    add_files("--predictions", help="Parquet files of predict.py, or @FILE")
     parser.add_argument("--record", required=True, help="JSON file to write")
     arguments = parser.parse_args(argv)
 

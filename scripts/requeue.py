@@ -15,7 +15,8 @@ from gap.cluster.slurm import queue_again
 from gap.run.errors import STOPPED
 from gap.run.program import run
 
-# Seconds within which SLURM ends a job that is queued again; one that ends before counts as failed.
+# SLURM ends a job that is queued again within these seconds. A job that ends by itself before
+# counts as failed.
 PATIENCE = 120
 
 

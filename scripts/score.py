@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from gap.results.predictions import Block, read_cell, read_predictions
+from gap.results.records import RunScores, Scores
 from gap.run.errors import UserError
 from gap.run.json import write_json
 from gap.run.program import run
@@ -51,7 +51,7 @@ class Tally:
         self.confidence += np.bincount(bins, weights=confidence, minlength=BINS)
         self.correct += np.bincount(bins[block.correct], minlength=BINS)
 
-    def scores(self) -> dict[str, Any]:
+    def scores(self) -> Scores:
         """Return rows, and as shares accuracy, macro_f1 and calibration_error; log_loss in nats.
 
         `confusion` counts rows by true and by top label; `bins` has, for each bin of the top
@@ -80,15 +80,25 @@ class Tally:
         }
 
 
-def score(path: str) -> list[dict[str, Any]]:
+def score(path: str) -> list[RunScores]:
     """Return one object of scores per seed of a predictions file, seeds ascending."""
     tallies: dict[int, Tally] = {}
     for block in read_predictions(path):
         labels = block.scores.shape[1]
         tally = tallies.setdefault(block.seed, Tally(np.zeros((labels, labels), dtype=np.int64)))
         tally.add(block)
-    cell = asdict(read_cell(path))
-    return [cell | {"seed": seed} | tally.scores() for seed, tally in sorted(tallies.items())]
+    cell = read_cell(path)
+    return [
+        {
+            "dataset": cell.dataset,
+            "model": cell.model,
+            "size": cell.size,
+            "n": cell.n,
+            "seed": seed,
+            **tally.scores(),
+        }
+        for seed, tally in sorted(tallies.items())
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -9,17 +9,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING
 
 from gap.data.checkpoints import checkpoint_folder
 from gap.data.sampling import Subsample, read_subsamples
-from gap.models.family import (
-    AnyFamily,
-    Folders,
-    Job,
-    family_of,
-    load_recipe,
-)
+from gap.models.family import Folders, Job, ModelFamily, family_of, load_recipe
 from gap.run.digests import sha256_file
 from gap.run.durable import flush
 from gap.run.errors import UserError
@@ -32,47 +26,28 @@ from gap.run.stopping import stop_at_once
 from gap.study.recipes import ModelRecipe
 from gap.study.tuning import Evaluation, Trial, Value, best_evaluation, choose, trials_of
 
+if TYPE_CHECKING:
+    from gap.results.records import FinishedTrial, SeedReport, TrialReport
+
 # In the folder of a seed: the reports of its finished trials, and work that all of them use.
 REPORTS = "trials.json"
 SHARED = "shared"
-
-
-class TrialReport(TypedDict):
-    """What is known of a finished trial; loss and accuracy are those of its chosen weights."""
-
-    trial: int
-    settings: dict[str, Value]
-    loss: float | None
-    accuracy: float
-    evaluations: list[Evaluation]
-    seconds: float
-    sha256: dict[str, str]
-
-
-class SeedReport(TypedDict):
-    """What is known of the training of a seed, as it stands in training.json."""
-
-    training_rows: int
-    validation_rows: int
-    # Without the digests of their weights, which are gone but for those of the chosen one.
-    trials: list[dict[str, object]]
-    chosen: int
-    sha256: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Training:
     """How each seed is trained: by whom, and in how many processes together."""
 
-    family: AnyFamily
+    family: ModelFamily
     processes: int = 1
 
 
 def train_seed(training: Training, subsample: Subsample, folder: Path) -> tuple[SeedReport, Path]:
-    """Train one seed; return what is known of it, and the folder of its weights.
+    """Train one seed; return its report, and the folder of its weights.
 
-    They are those of the best of its trials. Finished trials of an earlier, broken job are not done
-    again. At most two trials have weights at a time: the best so far, and the one under training.
+    The weights are those of the best of its trials. Finished trials of an earlier, broken job are
+    not done again. At most two trials have weights at a time: the best so far, and the one under
+    training.
     """
     trials = trials_of(training.family.recipe, subsample.seed)
     reports = finished_trials(folder)
@@ -92,16 +67,28 @@ def train_seed(training: Training, subsample: Subsample, folder: Path) -> tuple[
     report: SeedReport = {
         "training_rows": len(subsample.training_rows),
         "validation_rows": len(subsample.validation_rows),
-        "trials": [{k: v for k, v in report.items() if k != "sha256"} for report in reports],
+        "trials": [without_digests(report) for report in reports],
         "chosen": best["trial"],
         "sha256": best["sha256"],
     }
     return report, folders_of(folder, best["trial"]).weights
 
 
+def without_digests(report: FinishedTrial) -> TrialReport:
+    """Return what training.json says of a trial: only the weights of the chosen one are kept."""
+    return {
+        "trial": report["trial"],
+        "settings": report["settings"],
+        "loss": report["loss"],
+        "accuracy": report["accuracy"],
+        "evaluations": report["evaluations"],
+        "seconds": report["seconds"],
+    }
+
+
 def train_trial(
     training: Training, trial: Trial, subsample: Subsample, folder: Path
-) -> TrialReport:
+) -> FinishedTrial:
     """Train one trial of a seed, and return what is known of it."""
     folders = folders_of(folder, trial.number)
     shutil.rmtree(folders.weights, ignore_errors=True)
@@ -120,22 +107,22 @@ def train_trial(
     }
 
 
-def finished_trials(folder: Path) -> list[TrialReport]:
+def finished_trials(folder: Path) -> list[FinishedTrial]:
     """Return the reports of a seed's trials that an earlier, broken job finished, in order."""
     path = folder / REPORTS
-    reports: list[TrialReport] = read_json(path) if path.exists() else []
+    reports: list[FinishedTrial] = read_json(path) if path.exists() else []
     if not reports:
         return []
     best = choose(reports)
     if digests(folders_of(folder, best["trial"]).weights) != best["sha256"]:
-        # Those of the other trials are gone, so all are trained again.
+        # The weights of the other trials are gone, so all are trained again.
         shutil.rmtree(folder)
         return []
     tidy(folder, reports)
     return reports
 
 
-def tidy(folder: Path, reports: list[TrialReport]) -> None:
+def tidy(folder: Path, reports: list[FinishedTrial]) -> None:
     """Remove what finished trials of a seed leave behind, but the weights of the best of them."""
     best = choose(reports)
     for report in reports:
@@ -164,10 +151,7 @@ def train_together(
     from gap.run.processes import in_processes
 
     train = training.family.train
-    evaluations: list[Evaluation] = in_processes(
-        training.processes, train, recipe, subsample, folders
-    )
-    return evaluations
+    return in_processes(training.processes, train, recipe, subsample, folders)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -218,10 +202,10 @@ def train(arguments: argparse.Namespace) -> None:
     made_from = [arguments.manifest, arguments.subsample]
     made_from += filter(None, [arguments.checkpoint])
     if arguments.ids:
-        # The manifests of the encoded texts, one or one per seed.
+        # The manifests of the encoded texts: one for all seeds, or one for each.
         made_from += sorted(arguments.ids.rglob("pool.json"))
-    facts = [arguments.recipe, arguments.provenance]
-    state = state_folder(arguments.state, "train", facts, made_from)
+    specification = [arguments.recipe, arguments.provenance]
+    state = state_folder(arguments.state, "train", specification, made_from)
     outputs = [arguments.weights, arguments.training]
     if restore(state, outputs):
         return

@@ -16,7 +16,8 @@ from gap.config import check as study
 from gap.data.checkpoints import checkpoint_folder
 from gap.data.sampling import read_subsamples
 from gap.models.family import Folders, Job, family_of, load_recipe
-from gap.models.training import GroupedTrainer, division_of
+from gap.models.trainers import GroupedTrainer
+from gap.models.training import division_of
 from gap.run.json import write_json
 from gap.run.processes import rank_and_count, total
 from gap.study.tuning import trial
@@ -33,7 +34,7 @@ def make_recipes(**optimisation):
     """Return tiny recipes of each family, with the schema's defaults filled in."""
     steps = STEPS | optimisation
     source = {"kind": "file", "path": "unused"}
-    config = {
+    config: dict[str, object] = {
         "datasets": ["made-up"],
         "models": ["lstm", "tfidf"],
         "reference": "lstm",

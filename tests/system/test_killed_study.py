@@ -11,7 +11,7 @@ import time
 import pytest
 from tiny_study import TINY_STUDY, new_study
 
-pytestmark = [pytest.mark.system, pytest.mark.waits]
+pytestmark = pytest.mark.system
 
 KILLS = 5
 ONE_SIZE = TINY_STUDY | {"sizes": [40]}

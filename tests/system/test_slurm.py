@@ -14,7 +14,6 @@ from tiny_study import TINY_STUDY, Study, new_study
 
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.waits,
     pytest.mark.skipif(why_not() is not None, reason=f"no SLURM here: {why_not()}"),
 ]
 

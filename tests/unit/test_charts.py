@@ -299,7 +299,7 @@ def subtitle(spec: dict[str, Any]) -> str:
 def test_a_partial_chart_says_what_is_missing() -> None:
     spec = partial([("films", "lstm", 4000), *(("films", "linear", n) for n in (250, 1000, 4000))])
     assert spec["title"]["text"][0].startswith("Preliminary: How far is Big | one ahead")
-    end = "gaps paired by seed 8 of 30 runs are missing: lstm at 4,000; all of linear"
+    end = "gaps paired by test example 8 of 30 runs are missing: lstm at 4,000; all of linear"
     assert subtitle(spec).endswith(end)
     assert labels(spec)[0] == ["Big | one", "frozen", "lstm", "lstm-pretrained"]
 
@@ -324,14 +324,12 @@ def test_where_the_reference_is_missing_the_chart_says_that_there_is_no_gap() ->
     gone = ("films", "big", 1000)
     spec = partial([gone], [("films", model, 1000) for model in MODELS])
     assert "2 of 30 runs are missing: Big | one at 1,000 No gap, because the" in subtitle(spec)
-    assert subtitle(spec).endswith("reference has no run with the same seed: all models at 1,000")
+    assert subtitle(spec).endswith("reference has no run there: all models at 1,000")
 
 
-def test_seeds_that_do_not_pair_are_told_of() -> None:
+def test_cells_without_the_reference_are_told_of() -> None:
     spec = partial([("films", "linear", 250)], [("films", "lstm", 4000)])
-    assert subtitle(spec).endswith(
-        "No gap, because the reference has no run with the same seed: lstm at 4,000"
-    )
+    assert subtitle(spec).endswith("No gap, because the reference has no run there: lstm at 4,000")
 
 
 def test_a_data_set_without_gaps_keeps_its_place() -> None:

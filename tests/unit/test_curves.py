@@ -1,25 +1,30 @@
-"""Curves through gaps, where they cross the margin, and forecasts of what was held back."""
+"""Learning curves, the gaps between them, where they cross the margin, and what was held back."""
 
 from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import forecast_gap
 import numpy as np
 import pytest
 from gap.results.curves import (
-    DRAWS,
-    FORMS,
+    EXPONENTS,
     REACH,
+    RISES,
+    WALKS,
+    GapCurve,
     Measured,
     crossing,
     crossings,
-    curves,
-    fit,
+    fit_curve,
+    forms,
+    gap_curve,
+    grid,
     held_back,
-    measured,
+    staying,
 )
 from gap.results.predictions import write_predictions
 from gap.run.errors import UserError
@@ -27,153 +32,156 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SIZES = np.array([250.0, 500, 1000, 2000, 4000, 8000])
-EXACT = {
-    "power law with offset": lambda n: 90 * n**-0.5 + 0.1,
-    "power law": lambda n: 60 * n**-0.45,
-    "exponential with offset": lambda n: 12 * np.exp(-n / 1500) + 0.2,
-    "logarithmic": lambda n: 20 - 2 * np.log(n),
-}
 
 
-def known(values: np.ndarray, error: float = 0.001, sizes: np.ndarray = SIZES) -> Measured:
-    """Return what was measured without seeds' part, all errors alike and independent."""
+def measured(values: Sequence[float] | np.ndarray, error: float = 0.05) -> Measured:
+    """Return what was measured at the first of SIZES, all errors alike."""
     count = len(values)
-    return Measured(sizes[:count], values, np.eye(count) * error**2, np.zeros(count), 0)
+    return Measured(SIZES[:count], np.asarray(values, float), np.full(count, error**2))
 
 
-def random() -> np.random.Generator:
-    return np.random.default_rng(5)
-
-
-@pytest.mark.parametrize("name", EXACT)
-def test_each_form_fits_its_own_curves(name: str) -> None:
-    form = next(form for form in FORMS if form.name == name)
-    values = EXACT[name](SIZES)
-    fitted = fit(form, SIZES, np.stack([values, 2 * values]), np.ones(len(SIZES)))
-    assert fitted.at(SIZES)[0] == pytest.approx(values, abs=0.1)
-    # The parts that are linear are found exactly.
-    assert fitted.at(SIZES)[1] == pytest.approx(2 * fitted.at(SIZES)[0])
-
-
-def test_weights_say_which_value_a_curve_keeps_to() -> None:
-    logarithmic = FORMS[-1]
-    values = np.array([[10.0, 8.0, 0.0]])
-    last_known_well = fit(logarithmic, SIZES[:3], values, np.array([1.0, 1.0, 1e6]))
-    last_hardly_known = fit(logarithmic, SIZES[:3], values, np.array([1.0, 1.0, 1e-6]))
-    assert last_known_well.at(SIZES[2:3])[0, 0] == pytest.approx(0.0, abs=0.01)
-    assert last_hardly_known.at(SIZES[2:3])[0, 0] == pytest.approx(6.0, abs=0.01)
-
-
-@pytest.mark.parametrize("name", EXACT)
-def test_the_crossing_of_an_exact_curve_is_found(name: str) -> None:
-    found = curves(known(EXACT[name](SIZES)), random(), 100)
-    grid = np.geomspace(SIZES[0], REACH * SIZES[-1], 100_000)
-    truth = grid[np.argmax(EXACT[name](grid) <= 1.0)]
-    where = crossing(found, 1.0, 0.95)
-    assert where.n == pytest.approx(truth, rel=0.1)
-    assert where.low <= 1.02 * where.n and where.high >= 0.98 * where.n
-    assert where.within_reach == 1.0
-
-
-def test_the_form_is_that_which_forecasts_the_largest_size_best() -> None:
-    values = EXACT["logarithmic"](SIZES)
-    assert curves(known(values), random(), 10).form == "logarithmic"
-    assert curves(known(EXACT["exponential with offset"](SIZES)), random(), 10).form.startswith(
-        "exponential"
-    )
-    # With three sizes, just forms of two parameters can be asked.
-    for form in FORMS:
-        before = np.array([[9.0, 7.0]])
-        third = fit(form, SIZES[:2], before, np.ones(2)).at(SIZES[2:3])[0]
-        values = np.concatenate([before[0], third])
-        assert curves(known(values), random(), 10).form in ("power law", "logarithmic")
+def test_forms_are_as_probable_as_it_says() -> None:
+    for shares in (EXPONENTS, RISES, WALKS):
+        assert sum(shares.values()) == pytest.approx(1)
+    assert sum(form.probability for form in forms()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([9.0, 8.5, 8.0, 7.5], np.inf),
-        ([5.0, 5.5, 6.0, 6.5], np.inf),
-        ([0.5, 0.4, 0.3, 0.2], 250.0),
-        ([-3.0, -3.2, -3.4, -3.6], 250.0),
-    ],
+    "truth",
+    [lambda n: 90 - 200 * n**-0.5, lambda n: 75 - 90 * n**-0.3, lambda n: np.full_like(n, 80.0)],
+    ids=["square root", "slow", "level"],
+)
+def test_a_curve_goes_on_as_it_began(truth) -> None:
+    n = np.array([4000.0, 16_000, 32_000])
+    curve = fit_curve(measured(truth(SIZES)), n)
+    assert curve.values == pytest.approx(truth(n), abs=0.5)
+    errors = np.sqrt(curve.variances)
+    assert errors[0] < 0.1 < errors[1] < errors[2]
+    assert (np.abs(curve.values - truth(n)) < 2 * errors).all()
+
+
+def test_a_curve_only_rises_where_what_was_measured_falls() -> None:
+    falling = measured([80, 79, 78, 77, 76, 75], 0.5)
+    ahead = fit_curve(falling, np.array([32_000.0])).values[0]
+    # The last value, and no further.
+    assert 74 < ahead < 77
+    assert falling.falls
+    assert not measured([80, 79.9, 81, 82], 0.5).falls
+
+
+def test_what_is_hardly_known_keeps_to_what_is_known_well() -> None:
+    values, n = np.array([60.0, 65, 70, 90]), np.array([2000.0])
+    well = Measured(SIZES[:4], values, np.array([0.1, 0.1, 0.1, 0.1]))
+    hardly = Measured(SIZES[:4], values, np.array([0.1, 0.1, 0.1, 400.0]))
+    assert fit_curve(well, n).values[0] == pytest.approx(90, abs=1)
+    assert fit_curve(hardly, n).values[0] == pytest.approx(74, abs=4)
+
+
+def test_no_metric_is_forecast_beyond_what_can_be() -> None:
+    curve = fit_curve(measured([40, 60, 80, 99]), np.array([32_000.0]))
+    assert curve.values[0] <= 100
+
+
+def test_too_few_sizes_have_no_curve() -> None:
+    with pytest.raises(ValueError, match="2 sizes"):
+        fit_curve(measured([90.0, 95.0]), SIZES)
+    assert held_back(measured([90, 91, 92]), measured([80, 85, 88]), 0.01, 0.95) == []
+
+
+def test_the_crossing_of_two_curves_is_found() -> None:
+    reference = measured(np.full(6, 90.0))
+    model = measured(90 - 60 * SIZES**-0.5)
+    curve = gap_curve(reference, model, 0.01, grid(SIZES.tolist()))
+    closes = crossing(curve, 1.0, 0.95)
+    assert closes.n == pytest.approx(3600, rel=0.05)
+    assert closes.low < closes.n < closes.high
+    assert curve.n[-1] == REACH * SIZES[-1]
+    within = curve.within(1.0)
+    assert within[0] < 0.01 and within[curve.at(8000)] > 0.95
+    place = curve.at(closes.n)
+    assert within[place] == pytest.approx(0.5, abs=0.2)
+
+
+def test_rows_and_few_doublings_widen_a_forecast() -> None:
+    def half(row_variance: float, sizes: int) -> float:
+        reference, model = measured([90, 91, 92, 92][:sizes]), measured([80, 84, 87, 89][:sizes])
+        curve = gap_curve(reference, model, row_variance, np.array([16_000.0]))
+        return float(curve.errors[0])
+
+    assert half(4.0, 4) ** 2 == pytest.approx(half(0.0, 4) ** 2 + 4)
+    assert half(0.0, 3) > 1.5 * half(0.0, 4)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"), [([80.0, 81, 82, 83], np.inf), ([90.5, 90.6, 90.7, 90.8], 250.0)]
 )
 def test_what_never_crosses_or_always_has(values: list[float], expected: float) -> None:
-    found = crossing(curves(known(np.array(values)), random(), 100), 1.0, 0.95)
-    assert (found.n, found.low, found.high) == (expected, expected, expected)
-    assert found.within_reach == float(np.isfinite(expected))
+    curve = gap_curve(measured([90.5] * 4), measured(values), 1e-4, SIZES[:4])
+    assert crossing(curve, 1.0, 0.95).n == expected
 
 
-def test_what_is_hardly_known_has_a_wide_interval() -> None:
-    values = EXACT["power law"](SIZES)
-    near = crossing(curves(known(values, 0.05), random()), 1.0, 0.95)
-    far = crossing(curves(known(values, 1.0), random()), 1.0, 0.95)
-    assert near.low < near.n < near.high
-    assert far.low < near.low < near.high < far.high
-    assert far.within_reach < near.within_reach == 1.0
+def test_a_gap_that_is_taken_to_stay_does() -> None:
+    curve = gap_curve(
+        measured([90.0] * 6), measured(90 - 200 * SIZES**-0.5), 0.01, grid(SIZES.tolist())
+    )
+    still = staying(curve)
+    inside = curve.n <= curve.largest
+    assert (still.values[inside] == curve.values[inside]).all()
+    assert set(still.values[~inside]) == {curve.values[curve.at(8000)]}
+    # The interval still holds what the curve forecasts.
+    low, _ = still.interval(0.95)
+    assert (low <= curve.values).all()
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.integers(-3, 6), min_size=5, max_size=5), min_size=1, max_size=4))
 def test_a_crossing_is_where_the_rest_of_the_curve_is_under_the_margin(rows) -> None:
     n, values = np.array([1.0, 2, 4, 8, 16]), np.array(rows, dtype=float)
-    for place, found in enumerate(crossings(n, values, 1.5)):
+    for place, crossed in enumerate(crossings(n, values, 1.5)):
         fine = np.geomspace(1, 16, 4001)
         curve = np.interp(np.log(fine), np.log(n), values[place])
         above = np.flatnonzero(curve > 1.5)
         if len(above) == 0:
-            assert found == 1.0
+            assert crossed == 1.0
         elif above[-1] == 4000:
-            assert found == np.inf
+            assert crossed == np.inf
         else:
-            assert found == pytest.approx(fine[above[-1]], rel=1e-3)
+            assert crossed == pytest.approx(fine[above[-1]], rel=1e-3)
+
+
+def test_intervals_are_normal() -> None:
+    curve = GapCurve(np.array([1.0]), np.array([3.0]), np.array([2.0]), 1.0)
+    low, high = curve.interval(0.95)
+    assert (low[0], high[0]) == pytest.approx((3 - 3.92, 3 + 3.92), abs=1e-3)
+    assert curve.within(3.0)[0] == 0.5
 
 
 def test_forecasts_hold_back_each_size_in_turn() -> None:
-    values = EXACT["power law"](SIZES)
-    found = held_back(known(values, 0.01), 0.95, random(), 200)
-    assert [(one.sizes, one.largest, one.n) for one in found] == [
+    reference, model = measured(np.full(6, 90.0)), measured(90 - 60 * SIZES**-0.45)
+    forecasts = held_back(reference, model, 0.01, 0.95)
+    assert [(one.sizes, one.largest, one.n) for one in forecasts] == [
         *((3, 1000, 2000), (4, 2000, 4000), (5, 4000, 8000))
     ]
-    assert [one.measured for one in found] == pytest.approx(values[3:])
-    for one in found:
-        assert one.low < one.value < one.high
-        assert one.value == pytest.approx(one.measured, abs=0.5)
+    gaps = reference.values - model.values
+    assert [one.measured for one in forecasts] == pytest.approx(gaps[3:])
+    assert [one.last for one in forecasts] == pytest.approx(gaps[2:-1])
+    for forecast in forecasts:
+        assert forecast.low < forecast.measured < forecast.high
+        assert forecast.value == pytest.approx(forecast.measured, abs=0.5)
     # What comes later has no part in a forecast.
-    changed = values.copy()
-    changed[-1] = 50.0
-    again = held_back(known(changed, 0.01), 0.95, random(), 200)
-    assert [(one.value, one.low) for one in again[:2]] == [
-        (one.value, one.low) for one in found[:2]
-    ]
-    assert again[2].value == found[2].value and again[2].measured == 50.0
+    changed = Measured(model.n, np.append(model.values[:-1], 20.0), model.variances)
+    again = held_back(reference, changed, 0.01, 0.95)
+    assert [one.value for one in again] == [one.value for one in forecasts]
+    assert again[2].measured == 70.0
 
 
-def test_too_few_sizes_have_no_curve() -> None:
-    with pytest.raises(ValueError, match="2 sizes"):
-        curves(known(np.array([9.0, 5.0])), random())
-    assert held_back(known(np.array([9.0, 5.0, 3.0])), 0.95, random()) == []
-
-
-def test_parts_of_what_was_measured_by_definition() -> None:
-    one = np.array([[1, 0, 0, 1], [1, 1, 0, -1]])
-    other = np.array([[1, 1, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0]])
-    found = measured([10, 20], [one, other])
-    assert found.values == pytest.approx([37.5, 100 * 5 / 12])
-    assert found.freedom == 3
-    squares = np.var([50, 25]) * 2 + np.var([75, 25, 25]) * 3
-    assert found.seeds == pytest.approx([squares / 3 / 2, squares / 3 / 3])
-    by_row = 100 * np.stack([one.mean(axis=0), other.mean(axis=0)])
-    assert found.rows == pytest.approx(np.cov(by_row) / 4)
-    assert measured([10, 20], [one[:1], other[:1]]).freedom == 0
-
-
-def test_draws_scatter_as_what_was_measured_does() -> None:
-    rows = np.array([[1.0, 0.8], [0.8, 1.0]])
-    known = Measured(SIZES[:2], np.array([5.0, 3.0]), rows, np.array([4.0, 2.0]), 1000)
-    drawn = known.draw(40_000, random())
-    assert drawn.mean(axis=0) == pytest.approx([5.0, 3.0], abs=0.05)
-    assert np.cov(drawn.T) == pytest.approx(rows + np.diag([4.0, 2.0]), abs=0.12)
+def test_forecasts_that_do_not_beat_the_last_gap_are_withheld() -> None:
+    steady = measured([90.0] * 6, 0.3)
+    good = held_back(steady, measured(90 - 60 * SIZES**-0.45, 0.3), 0.01, 0.95)
+    stopped = held_back(steady, measured([60, 70, 80, 80, 80, 80], 0.3), 0.01, 0.95)
+    assert not forecast_gap.is_withheld(good)
+    assert forecast_gap.is_withheld(stopped)
+    assert not forecast_gap.is_withheld([])
 
 
 def write_cells(folder: Path, models: dict[str, list[float]], rows: int = 200) -> list[str]:
@@ -195,11 +203,11 @@ def tables(folder: Path, paths: list[str]) -> dict[str, list[dict[str, str]]]:
     recipe = json.dumps({"reference": "big", "margin": 1.0, "confidence": 0.95})
     options = [f"--{name}={folder / name}.csv" for name in names]
     forecast_gap.main(["--recipe", recipe, *options, *paths])
-    found = {}
+    read = {}
     for name in names:
         with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-            found[name] = list(csv.DictReader(file))
-    return found
+            read[name] = list(csv.DictReader(file))
+    return read
 
 
 def test_forecast_gap_writes_its_tables(tmp_path: Path) -> None:
@@ -208,31 +216,23 @@ def test_forecast_gap_writes_its_tables(tmp_path: Path) -> None:
         "big": [0.9, 0.9, 0.9, 0.9],
         "late": [0.6, 0.7],  # too few sizes
     }
-    found = tables(tmp_path, write_cells(tmp_path, models))
-    (crossed,) = found["crossings"]
+    read = tables(tmp_path, write_cells(tmp_path, models))
+    (crossed,) = read["crossings"]
     assert [crossed[key] for key in ("dataset", "model", "reference", "sizes", "largest")] == [
         *("films", "small", "big", "4", "800")
     ]
+    assert (crossed["withheld"], crossed["falls"]) == ("no", "no")
     assert float(crossed["n_low"]) <= float(crossed["n"]) <= float(crossed["n_high"])
-    # 40, 30, 20 and 10 points: a straight line over the logarithm, which ends at 1,600.
-    assert crossed["form"] == "logarithmic"
-    assert float(crossed["n"]) == pytest.approx(800 * 2**0.9, rel=0.02)
-    (forecast,) = found["forecasts"]
+    # 40, 30, 20 and 10 points: less at twice the largest size, and surer there than at four times.
+    assert 0 < float(crossed["gap_2x"]) < 8 and float(crossed["gap_4x"]) < float(crossed["gap_2x"])
+    assert 0 < float(crossed["within_2x"]) < float(crossed["within_4x"]) < 1
+    (forecast,) = read["forecasts"]
     assert (forecast["largest"], forecast["n"]) == ("400", "800")
-    assert float(forecast["measured"]) == pytest.approx(10)
-    assert {row["model"] for row in found["curves"]} == {"small"}
-    assert float(found["curves"][0]["n"]) == 100
-    gaps = [float(row["gap"]) for row in found["curves"]]
+    assert (float(forecast["measured"]), float(forecast["last"])) == pytest.approx((10, 20))
+    assert {row["model"] for row in read["curves"]} == {"small"}
+    assert float(read["curves"][0]["n"]) == 100
+    gaps = [float(row["gap"]) for row in read["curves"]]
     assert gaps == sorted(gaps, reverse=True) and len(gaps) > 20
-
-
-def test_a_forecast_is_the_same_whatever_else_is_in_the_study(tmp_path: Path) -> None:
-    models = {"big": [0.9] * 4, "small": [0.5, 0.6, 0.7, 0.8]}
-    before = tables(tmp_path, write_cells(tmp_path, models))
-    more = {"other": [0.55, 0.6, 0.65, 0.7]} | models
-    after = tables(tmp_path, write_cells(tmp_path, more))
-    assert before["crossings"][0] in after["crossings"]
-    assert before["forecasts"][0] in after["forecasts"]
 
 
 def test_forecast_gap_of_no_run_is_an_error(tmp_path: Path) -> None:
@@ -241,9 +241,8 @@ def test_forecast_gap_of_no_run_is_an_error(tmp_path: Path) -> None:
 
 
 def test_forecast_gap_of_the_reference_alone_has_empty_tables(tmp_path: Path) -> None:
-    found = tables(tmp_path, write_cells(tmp_path, {"big": [0.9] * 4}))
-    assert found == {"crossings": [], "forecasts": [], "curves": []}
-    assert DRAWS >= 1000
+    read = tables(tmp_path, write_cells(tmp_path, {"big": [0.9] * 4}))
+    assert read == {"crossings": [], "forecasts": [], "curves": []}
 
 
 def test_forecast_gap_says_where_test_sets_differ(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from typing import Any
 
 import export_tables
 import pyarrow.parquet as pq
@@ -29,7 +30,8 @@ CELLS = [
 ENDS = {"accuracy": 80.0, "accuracy_low": 78.04, "accuracy_high": 82.0}
 GAP = {"gap": -0.04, "gap_low": -3.16, "gap_high": 2.5}
 SEEDS = {"seeds": 2, "seed_list": "1 2", "reference": "big", "difference": "clear"}
-SEEDS |= {"row_error": 0.5}
+SEEDS |= {"row_error": 0.5, "chance_error": 0.1, "rows": 9, "reference_seeds": 3, "diverged": 0}
+SEEDS |= {"ahead": 0.2, "within": 0.7, "behind": 0.1}
 COST = {"family": "lstm", "parameters": 22_300_000, "trained_parameters": 1, "batch_size": 8}
 COST |= {"milliseconds": 3.4567, "milliseconds_95": 5.0, "tokenisation": 0.1, "threads": 1}
 COST |= {
@@ -40,7 +42,13 @@ COST |= {
 }
 COST |= {"spread": 0.5, "disturbed": True, "device": "cpu", "processor": "a CPU", "pareto": False}
 COST |= {"precision": "fp32"}
-REACHED = {"sizes": 3, "largest": 1234, "form": "power law", "within_reach": 0.7}
+REACHED: dict[str, Any] = {"sizes": 3, "largest": 1234, "withheld": False, "falls": True}
+REACHED |= {
+    f"{name}_{times}x{end}": 1.0
+    for times in (2, 4)
+    for name, ends in (("gap", ("", "_low", "_high")), ("within", ("",)))
+    for end in ends
+}
 
 
 def rows_of_study():
@@ -51,7 +59,7 @@ def rows_of_study():
     trial = {"seed": 1, "trial": 1, "settings": settings, "seconds": 1.5}
     trial |= {"validation_loss": 0.5, "validation_accuracy": 0.75}
     known = {"n": 1234.5, "n_low": 260.0, "n_high": math.inf}
-    forecast = {"n": 1234, "value": 1.0, "low": 0.0, "high": 2.0, "measured": 1.5}
+    forecast = {"n": 1234, "value": 1.0, "low": 0.0, "high": 2.0, "last": 1.0, "measured": 1.5}
     scores = {"macro_f1": 0.5, "log_loss": 0.7, "calibration_error": 0.1, "rows": 9, "seed": 1}
     return {
         "scores": [cell | scores | ENDS for cell in CELLS],

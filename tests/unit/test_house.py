@@ -18,8 +18,12 @@ def test_nobody_outside_its_file_asks_which_family_a_model_is_of():
     assert not branches_in_rules(ROOT)
 
 
-def test_functions_fit_on_a_page():
-    assert measure(ROOT).longest_function <= 60
+def test_functions_and_files_are_short_and_names_and_types_say_what_they_hold():
+    house = measure(ROOT)
+    assert house.longest_function <= 60
+    assert house.files_over_400_lines == 0
+    assert house.any_in_annotations < 0.02
+    assert house.pronouns_among_names < 0.005
 
 
 @pytest.mark.parametrize(

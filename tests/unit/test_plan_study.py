@@ -53,6 +53,25 @@ def test_the_committed_plan_is_of_the_papers_size(plan):
         assert found / 1e6 == pytest.approx(millions, rel=0.01)
 
 
+def test_the_committed_plan_shares_its_design_with_the_papers_study(plan):
+    paper = plan_study.load_study(ROOT / "studies" / "paper.yaml")
+    for key in ("datasets", "sizes", "reference"):
+        assert plan.config[key] == paper[key]
+    assert set(plan.config["models"]) <= set(paper["models"])
+    for name in plan.config["datasets"]:
+        for key in ("test", "words", "keep", "max_tokens"):
+            assert plan.config["dataset_zoo"][name][key] == paper["dataset_zoo"][name][key]
+    for name in plan.config["models"]:
+        planned, papers = plan.config["model_zoo"][name], paper["model_zoo"][name]
+        for key in ("family", "layers", "width", "bidirectional"):
+            assert planned.get(key) == papers.get(key), (name, key)
+        # From scratch, the planned LSTMs have a vocabulary where the paper's have a tokenizer.
+        assert planned.get("checkpoint") in (None, papers.get("checkpoint"))
+    for name in ("roberta-base", "roberta-large"):
+        ids = [config["checkpoint_zoo"][name]["id"] for config in (plan.config, paper)]
+        assert ids[0] == ids[1]
+
+
 def test_hours_of_one_cell_by_hand(plan):
     cell = Cell("yelp", "lstm-2-256", "1%", "3")
     # Two layers of two directions with four gates: inputs of 128 and 512, states of 256.

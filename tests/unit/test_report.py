@@ -334,7 +334,7 @@ def test_methods_say_what_was_done(report: Path) -> None:
         "3 seeds for Encoder, fine-tuned, LSTM from scratch, Words | linear",
         "with 90 % intervals",
         "known to be larger than a margin of 1 point, and as none where it is known to be smaller",
-        "at a false discovery rate of 10 %",
+        "at a false discovery rate of 5 %",
         "Snakemake with torch 2.13.0; trained on a CPU in fp32",
     ):
         assert expected in text

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import estimate_gap
 import numpy as np
 import pytest
 import scipy.stats
-from gap.results.predictions import write_predictions
-from gap.results.statistics import Component, Estimate, accuracy, differences, estimate, gap
+from gap.results.predictions import Cell, write_predictions
+from gap.results.run_scores import RunScores, scores_of
+from gap.results.statistics import Estimate, Outlook, Tally, differences
+from gap.results.study_errors import CORRELATION, StudyErrors
 from gap.run.errors import UserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 RECIPE = {"reference": "big", "margin": 1.0, "confidence": 0.95}
+Correct = Mapping[int, np.ndarray]
 
 
 def coin(seeds: list[int], rows: int, share: float, draw: int = 0) -> dict[int, np.ndarray]:
@@ -33,29 +37,49 @@ correctness = st.builds(
 )
 
 
-def width(found: Estimate, confidence: float = 0.95) -> float:
-    return 2 * found.half_width(confidence)
+def study(**models: Correct) -> StudyErrors:
+    """A data set with these models at one size, compared with `big`."""
+    cells = {Cell("films", name, "250", 250): dict(runs) for name, runs in models.items()}
+    return StudyErrors(scores_of(cells), "big")
+
+
+def cell(errors: StudyErrors, model: str, size: str = "250") -> Cell:
+    return next(each for each in errors.cells if (each.model, each.size) == (model, size))
+
+
+def gap(reference: Correct, model: Correct) -> Estimate:
+    errors = study(big=reference, small=model)
+    return errors.gap(cell(errors, "small"))
+
+
+def accuracy(correct: Correct) -> Estimate:
+    errors = study(big=correct)
+    return errors.mean(cell(errors, "big"))
+
+
+def width(estimate: Estimate, confidence: float = 0.95) -> float:
+    low, high = estimate.interval(confidence)
+    return high - low
 
 
 def test_accuracy_by_hand() -> None:
-    found = accuracy({2: np.array([1, 1, 0, 0], bool), 1: np.array([1, 0, 0, 0], bool)})
-    assert (found.value, found.seeds) == (37.5, (1, 2))
+    correct = {2: np.array([1, 1, 0, 0], bool), 1: np.array([1, 0, 0, 0], bool)}
+    assert accuracy(correct).value == 37.5
 
 
-def test_gap_takes_shared_seeds_only() -> None:
+def test_a_gap_takes_all_seeds_of_both() -> None:
     reference = {1: np.array([1, 1, 1, 0], bool), 2: np.array([0, 0, 0, 0], bool)}
     model = {1: np.array([1, 0, 0, 0], bool), 3: np.array([1, 1, 1, 1], bool)}
-    found = gap(reference, model)
-    assert (found.value, found.seeds) == (50.0, (1,))
+    assert gap(reference, model).value == 37.5 - 62.5
+    # As the accuracies have it.
+    assert gap(reference, model).value == accuracy(reference).value - accuracy(model).value
 
 
 @settings(max_examples=40, deadline=None)
 @given(correctness, correctness)
 def test_gap_is_antisymmetric(one, other) -> None:
-    if not one.keys() & other.keys():
-        return
     forth, back = gap(one, other), gap(other, one)
-    assert forth.value == pytest.approx(-back.value)
+    assert forth.value == pytest.approx(-back.value, abs=1e-9)
     assert forth.half_width(0.9) == pytest.approx(back.half_width(0.9))
 
 
@@ -65,85 +89,187 @@ def test_orders_of_rows_and_seeds_change_nothing(correct, random) -> None:
     order = list(range(30))
     random.shuffle(order)
     shuffled = {seed: correct[seed][order] for seed in reversed(correct)}
-    one, other = accuracy(correct), accuracy(shuffled)
-    assert one.value == pytest.approx(other.value)
-    assert one.half_width(0.9) == pytest.approx(other.half_width(0.9), abs=1e-9)
-
-
-def test_a_model_against_itself_has_no_gap() -> None:
-    correct = coin([1, 2], 50, 0.6)
-    assert gap(correct, correct).interval(0.95) == (0.0, 0.0)
-
-
-def test_interval_of_one_seed_is_that_of_a_mean() -> None:
-    values = coin([1], 400, 0.8)[1]
-    low, high = scipy.stats.ttest_1samp(100.0 * values, 0).confidence_interval(0.9)
-    assert estimate(values[None, :], [1]).interval(0.9) == pytest.approx((low, high))
+    first, second = accuracy(correct), accuracy(shuffled)
+    assert first.value == pytest.approx(second.value)
+    assert first.interval(0.9) == pytest.approx(second.interval(0.9), abs=1e-4)
 
 
 def test_parts_are_those_of_the_analysis_of_variance() -> None:
     """By the definitions of the mean squares of a two-way layout with one value in a cell."""
-    values = np.array([[3, 0, 1, 2], [1, -2, 0, 2], [2, 2, 1, 2]])
-    of_seeds = 4 * np.var(values.mean(axis=1), ddof=1)
-    of_rows = 3 * np.var(values.mean(axis=0), ddof=1)
+    values = 100 * np.array([[1, 0, 1, 1, 0], [1, 0, 0, 1, 0], [1, 1, 1, 0, 0]])
+    errors = study(big=dict(enumerate(values > 0)))
+    own = cell(errors, "big")
     fitted = values.mean(axis=1)[:, None] + values.mean(axis=0) - values.mean()
-    left = np.square(values - fitted).sum() / (2 * 3)
-    found = estimate(values, [1, 2, 3])
-    assert [part.freedom for part in found.components] == [2, 3]
-    variances = [100**2 * of_seeds / 12, 100**2 * (of_rows - left) / 12]
-    assert [part.variance for part in found.components] == pytest.approx(variances)
+    left = np.square(values - fitted).sum() / (2 * 4)
+    assert errors.chances == pytest.approx([left / 5])
+    of_rows = np.var(values.mean(axis=0), ddof=1) - left / 3
+    assert errors.mean(own).row_variance == pytest.approx(max(1e-4, of_rows / 5), rel=1e-4)
 
 
-def test_half_widths_add_up_in_squares() -> None:
-    found = Estimate(0.0, (1, 2), (Component(4.0, 1), Component(9.0, 10)))
-    wide, narrow = 2 * 12.706, 3 * 2.228  # Student's t at 0.975, of tables
-    assert found.half_width(0.95) == pytest.approx(np.hypot(wide, narrow), rel=1e-3)
+def test_chance_is_the_floor_of_what_seeds_do() -> None:
+    errors = study(big=coin([1, 2, 3, 4], 500, 0.7), small=coin([1, 2], 500, 0.6, 1))
+    assert (errors.variances.points(13) > errors.chances[:, None]).all()
+    # A mean of four seeds has at least a quarter of one seed's.
+    assert errors.mean(cell(errors, "big")).seed_variances.min() > errors.chances[0] / 4
 
 
-def test_rows_that_differ_by_chance_alone_have_no_negative_variance() -> None:
-    found = estimate(np.array([[1, 0], [0, 1]]), [1, 2])
-    assert [part.variance for part in found.components] == [0.0, 0.0]
+def test_a_cell_borrows_from_the_others() -> None:
+    rows = np.arange(1000)
+
+    def seeds(*shares: float) -> dict[int, np.ndarray]:
+        return {seed: rows < 1000 * share for seed, share in enumerate(shares)}
+
+    calm = study(big=seeds(0.80, 0.80), small=seeds(0.7, 0.7), more=seeds(0.6, 0.6))
+    wild = study(big=seeds(0.80, 0.80), small=seeds(0.7, 0.75), more=seeds(0.6, 0.66))
+    assert calm.variances.mean[0] < wild.variances.mean[0] / 2
+    # What a cell's own seeds say weighs most there.
+    assert wild.variances.mean[0] < wild.variances.mean[1]
 
 
-def test_seeds_that_differ_widen_the_interval() -> None:
-    rows = np.arange(1000) % 2 == 0
-    alike = {1: rows, 2: rows, 3: rows}
-    apart = {1: rows, 2: np.ones(1000, bool), 3: np.zeros(1000, bool)}
-    assert width(accuracy(alike)) < 10 < 60 < width(accuracy(apart))
+def test_seeds_in_common_make_a_gap_narrower_where_they_go_together() -> None:
+    rng = np.random.default_rng(1)
+    shares = 0.6 + rng.normal(0, 0.04, 8)
+    rows = rng.random((2, 4000))
+    together = study(
+        big={seed: rows[0] < share + 0.1 for seed, share in enumerate(shares)},
+        small={seed: rows[1] < share for seed, share in enumerate(shares)},
+    )
+    apart = study(
+        big={seed: rows[0] < share + 0.1 for seed, share in enumerate(shares)},
+        small={100 + seed: rows[1] < share for seed, share in enumerate(shares)},
+    )
+    assert together.correlation > 0.3
+    assert apart.correlation == CORRELATION
+    gaps = [errors.gap(cell(errors, "small")) for errors in (together, apart)]
+    assert width(gaps[0]) < 0.9 * width(gaps[1])
+
+
+def test_one_seed_everywhere_is_an_interval_over_rows() -> None:
+    values = coin([1], 400, 0.8)[1]
+    errors = study(big={1: values}, small=coin([1], 400, 0.6, 3))
+    assert not errors.several_seeds
+    low, high = scipy.stats.ttest_1samp(100.0 * values, 0).confidence_interval(0.9)
+    half = errors.mean(cell(errors, "big")).half_width(0.9)
+    assert half == pytest.approx((high - low) / 2, rel=0.01)
+
+
+def test_one_seed_beside_several_borrows_from_them() -> None:
+    errors = study(big=coin([1, 2, 3], 400, 0.8), small=coin([1], 400, 0.6, 3))
+    assert errors.own_seed_error(cell(errors, "small")) is None
+    assert errors.gap(cell(errors, "small")).seed_variances.min() > 0
+
+
+def test_models_that_never_differ_have_an_exact_interval() -> None:
+    rows = np.arange(80) % 2 == 0
+    found = gap({1: rows, 2: rows}, {1: rows, 2: rows})
+    low, high = found.interval(0.95)
+    exact = 100 * scipy.stats.binomtest(0, 80).proportion_ci(0.95, "exact").high
+    assert high >= exact - 1e-9 and low <= 1e-9 - exact
+    assert found.value == 0
+
+
+@pytest.mark.parametrize("rows", [4, 20, 50, 80, 100, 250])
+def test_none_is_not_said_for_lack_of_test_rows(rows: int) -> None:
+    right = np.ones(rows, bool)
+    seeds = {1: right, 2: right, 3: right}
+    assert differences([gap(seeds, seeds)], 1.0, 0.95) == ["unclear"]
+
+
+@pytest.mark.parametrize("rows", [3, 4, 5])
+def test_few_rows_that_all_lift_a_gap_do_not_make_it_clear(rows: int) -> None:
+    right = np.ones(rows, bool)
+    found = gap(dict.fromkeys((1, 2, 3), right), dict.fromkeys((1, 2, 3), ~right))
+    assert found.value == pytest.approx(100)
+    assert differences([found], 1.0, 0.95) == ["unclear"]
+
+
+def test_models_that_agree_with_different_numbers_of_seeds_differ_in_no_row() -> None:
+    rows = np.arange(4) < 3
+    found = gap(dict.fromkeys(range(3), rows), dict.fromkeys(range(5), rows))
+    assert (found.tally.lifting, found.tally.lowering) == (0, 0)
+    assert found.interval(0.95)[1] > 60
+    # And where one seed of many differs in one row, others may differ in all seeds.
+    reference = dict.fromkeys(range(3), np.ones(80, bool))
+    model = dict.fromkeys(range(4), np.ones(80, bool)) | {4: np.arange(80) > 0}
+    assert gap(reference, model).interval(0.95)[1] > 4.5
+
+
+def test_tallies_are_exact() -> None:
+    share = scipy.stats.binomtest(7, 60).proportion_ci(0.9, "exact")
+    down, up = Tally(7, None, 100.0, 60).reach(0.9)
+    assert (7 / 60 - down / 100, 7 / 60 + up / 100) == pytest.approx((share.low, share.high))
+    # Of a difference, distances add up in squares.
+    other = scipy.stats.binomtest(3, 60).proportion_ci(0.9, "exact")
+    down, up = Tally(7, 3, 50.0, 60).reach(0.9)
+    assert down >= 50 * np.hypot(7 / 60 - share.low, other.high - 3 / 60)
+    assert up >= 50 * np.hypot(share.high - 7 / 60, 3 / 60 - other.low)
+    assert down < 1.2 * 50 * np.hypot(7 / 60 - share.low, other.high - 3 / 60)
+
+
+def test_a_seed_far_below_the_others_has_diverged() -> None:
+    reference = coin([1, 2, 3], 2000, 0.9)
+    model = coin([1, 2], 2000, 0.8, 1) | {3: np.random.default_rng(2).random(2000) < 0.5}
+    calm = {name: coin([1, 2, 3], 2000, 0.8, draw) for name, draw in (("a", 5), ("b", 6), ("c", 7))}
+    errors = study(big=reference, small=model, **calm)
+    small = cell(errors, "small")
+    assert errors.diverged[small] == [3]
+    assert sum(map(len, errors.diverged.values())) == 1
+    every, ordinary = errors.gap(small), errors.gap(small, ordinary=True)
+    assert ordinary.value == pytest.approx(10, abs=2)
+    assert every.value == pytest.approx(20, abs=2)
+    # Seeds of all cells may diverge, so that intervals are wider.
+    assert every.half_width(0.95) > 2 * ordinary.half_width(0.95)
+    # The others borrow from ordinary seeds only.
+    assert errors.variances.mean.max() < 10
+
+
+def test_groups_of_rows_count_as_one() -> None:
+    rng = np.random.default_rng(3)
+    of_groups = rng.random((2, 100))
+    rows = {
+        name: dict.fromkeys((1, 2, 3), np.repeat(of_groups[place] < share, 10))
+        for place, (name, share) in enumerate((("big", 0.8), ("small", 0.6)))
+    }
+    cells = {Cell("films", name, "250", 250): runs for name, runs in rows.items()}
+    scores = scores_of(cells)
+    grouped = scores.grouped(np.repeat(np.arange(100), 10))
+    assert grouped.rows == 100
+    assert grouped.means == pytest.approx(scores.means)
+    alone, together = (StudyErrors(each, "big") for each in (scores, grouped))
+    small = cell(alone, "small")
+    assert together.gap(small).value == pytest.approx(alone.gap(small).value)
+    ratio = together.gap(small).row_variance / alone.gap(small).row_variance
+    assert ratio == pytest.approx(10, rel=0.25)
+
+
+def test_covariances_are_those_of_all_rows_at_once() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random((4, 20_000)).astype(np.float32)
+    cells = [Cell("films", "big", "250", 250)] * 4
+    scores = RunScores(cells, [1, 2, 3, 4], values)
+    assert scores.covariance == pytest.approx(np.cov(values), rel=1e-3, abs=1e-6)
 
 
 def test_more_confidence_wider_interval() -> None:
-    found = accuracy(coin([1, 2], 200, 0.7))
-    assert width(found, 0.5) < width(found, 0.99)
+    estimate = accuracy(coin([1, 2], 200, 0.7))
+    assert width(estimate, 0.5) < width(estimate, 0.99)
 
 
 @settings(max_examples=40, deadline=None)
-@given(correctness, st.floats(0.01, 0.99))
-def test_chance_of_an_intervals_end_is_what_it_leaves_out(correct, confidence) -> None:
-    found = accuracy(correct)
-    low, high = found.interval(confidence)
-    if high > low:
-        assert found.chance(low) == pytest.approx(1 - confidence, abs=1e-6)
-        assert found.chance(high) == pytest.approx(1 - confidence, abs=1e-6)
-    assert found.chance(found.value) == 1.0
+@given(correctness, correctness, st.floats(0.01, 0.99))
+def test_chance_of_an_intervals_end_is_what_it_leaves_out(one, other, confidence) -> None:
+    estimate = gap(one, other)
+    for end in estimate.interval(confidence):
+        assert estimate.chance(end) == pytest.approx(1 - confidence, abs=1e-5)
+    assert estimate.chance(estimate.value) == 1.0
 
 
-@pytest.mark.parametrize(("seeds", "spread"), [(2, 0.1), (3, 0.0), (3, 0.1), (5, 0.0), (5, 0.1)])
-def test_intervals_cover_at_least_as_often_as_they_say(seeds: int, spread: float) -> None:
-    """The values are normal with known effects; in 300 studies, 4 standard errors are 5 points."""
-    rng = np.random.default_rng(7)
-    covered = 0
-    for _ in range(300):
-        effects = rng.normal(0, spread, (seeds, 1)) + rng.normal(0, 0.5, (1, 200))
-        values = np.rint(1000 * (effects + rng.normal(0, 1, (seeds, 200)))).astype(int)
-        low, high = estimate(values, range(seeds)).interval(0.95)
-        covered += low <= 0 <= high
-    assert 270 <= covered <= 299
-
-
-def test_no_shared_seed_is_an_error() -> None:
-    with pytest.raises(UserError, match="the reference has seeds 1, 2, the model has seeds 3;"):
-        gap(coin([1, 2], 5, 0.5), coin([3], 5, 0.5))
+@settings(max_examples=40, deadline=None)
+@given(correctness, correctness, st.floats(0, 9))
+def test_chances_are_those_of_all_that_may_be(one, other, margin) -> None:
+    forth, back = gap(one, other).chances(margin), gap(other, one).chances(margin)
+    assert sum(forth) == pytest.approx(1)
+    assert forth == pytest.approx(tuple(reversed(back)), abs=1e-6)
 
 
 def test_test_sets_of_different_length_are_an_error() -> None:
@@ -153,8 +279,8 @@ def test_test_sets_of_different_length_are_an_error() -> None:
 
 def plain(value: float, half: float) -> Estimate:
     """Return an estimate whose 95 % interval is `half` to each side."""
-    error = half / scipy.stats.t.ppf(0.975, 1000)
-    return Estimate(value, (1,), (Component(error**2, 1000),))
+    error = half / scipy.stats.norm.ppf(0.975)
+    return Estimate(value, np.zeros(1), error**2, Tally(0, 0, 0.0, 1000, 0.0))
 
 
 @pytest.mark.parametrize(
@@ -180,6 +306,32 @@ def test_of_many_gaps_none_is_clear_by_chance() -> None:
     assert differences([], 1.0, 0.95) == []
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0.05, 3), st.floats(0.05, 0.6), st.floats(2, 6), st.floats(0.2, 8))
+def test_seeds_are_the_fewest_that_are_expected_to_tell(
+    of_seeds: float, of_rows: float, seeds: float, distance: float
+) -> None:
+    outlook = Outlook(of_seeds, of_rows, seeds, 2000, 2.0)
+    assert outlook.half_width(seeds) == pytest.approx(2 * np.hypot(of_seeds, of_rows))
+    number = outlook.seeds_to_tell(distance, 20)
+    if number is None:
+        assert outlook.half_width(20) >= distance
+        return
+    assert outlook.half_width(number) < distance
+    if number - 1 > seeds:
+        assert outlook.half_width(number - 1) >= distance
+    # What seeds cannot do needs more rows than there are.
+    assert outlook.rows_to_tell(distance) < 2000
+
+
+def test_rows_are_as_many_as_end_an_interval_at_the_margin() -> None:
+    outlook = Outlook(0.5, 1.5, 3, 2000, 2.0)
+    rows = outlook.rows_to_tell(1.0)
+    assert rows == pytest.approx(2000 * 9)
+    assert outlook.seeds_to_tell(1.0, 20) is None
+    assert outlook.rows_to_tell(0.0) == np.inf
+
+
 def write_cell(
     tmp_path: Path, model: str, n: int, share: float, seeds: list[int], rows: int = 100
 ) -> str:
@@ -187,8 +339,8 @@ def write_cell(
     path = tmp_path / f"{model}-{n}-{seeds[0]}.parquet"
     right = np.arange(rows) < share * rows
     scores = np.log(np.where(right[:, None], [0.9, 0.1], [0.1, 0.9]))
-    cell = {"dataset": "films", "model": model, "size": str(n), "n": n}
-    write_predictions(path, cell, dict.fromkeys(seeds, scores), np.zeros(rows, int))
+    about = {"dataset": "films", "model": model, "size": str(n), "n": n}
+    write_predictions(path, about, dict.fromkeys(seeds, scores), np.zeros(rows, int))
     return str(path)
 
 
@@ -197,71 +349,75 @@ def tables(tmp_path: Path, paths: list[str], **changes: object) -> list[list[dic
     recipe = json.dumps(RECIPE | changes)
     options = ["--accuracies", str(outputs[0]), "--gaps", str(outputs[1])]
     estimate_gap.main(["--recipe", recipe, *options, *paths])
-    found = []
+    read = []
     for output in outputs:
         with open(output, encoding="utf-8", newline="") as file:
-            found.append(list(csv.DictReader(file)))
-    return found
+            read.append(list(csv.DictReader(file)))
+    return read
 
 
 def test_estimate_gap_writes_both_tables(tmp_path: Path) -> None:
     paths = [
         write_cell(tmp_path, "small", 1000, 0.75, [1, 2]),
         write_cell(tmp_path, "small", 1000, 0.75, [3]),
-        write_cell(tmp_path, "small", 250, 0.6, [1]),
+        write_cell(tmp_path, "small", 250, 0.4, [1]),
         write_cell(tmp_path, "big", 250, 0.8, [1, 2]),
         write_cell(tmp_path, "big", 1000, 0.75, [2, 3, 4]),
     ]
     accuracies, gaps = tables(tmp_path, paths)
     assert [(row["model"], row["n"], row["accuracy"], row["seed_list"]) for row in accuracies] == [
-        ("small", "250", "60.0000", "1"),
+        ("small", "250", "40.0000", "1"),
         ("small", "1000", "75.0000", "1 2 3"),
         ("big", "250", "80.0000", "1 2"),
         ("big", "1000", "75.0000", "2 3 4"),
     ]
-    assert [(row["n"], row["gap"], row["seeds"], row["seed_list"]) for row in gaps] == [
-        ("250", "20.0000", "1", "1"),
-        ("1000", "0.0000", "2", "2 3"),
+    columns = ("n", "gap", "reference_seeds", "seeds", "seed_list", "diverged", "rows")
+    assert [tuple(row[name] for name in columns) for row in gaps] == [
+        ("250", "40.0000", "2", "1", "1", "0", "100"),
+        ("1000", "0.0000", "3", "3", "1 2 3", "0", "100"),
     ]
-    assert float(gaps[0]["gap_low"]) < 20 < float(gaps[0]["gap_high"])
-    assert [row["difference"] for row in gaps] == ["clear", "none"]
+    assert float(gaps[0]["gap_low"]) < 40 < float(gaps[0]["gap_high"])
+    # A hundred rows are too few to say "none".
+    assert [row["difference"] for row in gaps] == ["clear", "unclear"]
+    assert float(gaps[0]["ahead"]) > 0.99 and gaps[0]["ordinary_gap"] == ""
+    assert sum(float(gaps[1][name]) for name in ("ahead", "within", "behind")) == pytest.approx(
+        1, abs=1e-3
+    )
 
 
 def test_estimate_gap_writes_what_its_intervals_are_made_of(tmp_path: Path) -> None:
     paths = [
-        *(write_cell(tmp_path, "big", 250, share, [seed]) for seed, share in ((1, 0.8), (2, 0.9))),
+        *(write_cell(tmp_path, "big", 250, share, [seed]) for seed, share in ((1, 0.8), (2, 0.84))),
         write_cell(tmp_path, "small", 250, 0.6, [1, 2]),
         write_cell(tmp_path, "tiny", 250, 0.5, [1]),
     ]
-    accuracies, (small, tiny) = tables(tmp_path, paths)
-    # By seed, gaps of 20 and 30 points.
-    assert small["seed_error"] == "5.0000"
-    t_seeds, t_rows = scipy.stats.t.ppf(0.975, [1, 99])
-    for name, row in (("gap", small), ("accuracy", accuracies[0])):
-        value, low, *errors = (
-            float(row[key]) for key in (name, f"{name}_low", "seed_error", "row_error")
-        )
-        half = np.hypot(t_seeds * errors[0], t_rows * errors[1])
-        assert value - low == pytest.approx(half, abs=1e-2)
-    low, error = float(tiny["gap_low"]), float(tiny["row_error"])
-    assert 30 - low == pytest.approx(t_rows * error, abs=1e-3)
-    assert tiny["seed_error"] == ""
+    _, (small, tiny) = tables(tmp_path, paths)
+    # The reference's seeds are 80 and 84 %, the model's are alike.
+    assert small["own_seed_error"] == "2.0000"
+    assert 0 < float(small["chance_error"]) < float(small["seed_error"])
+    assert tiny["own_seed_error"] == "" and float(tiny["seed_error"]) > 0
 
 
-def test_an_interval_is_the_same_whatever_else_is_in_the_study(tmp_path: Path) -> None:
-    paths = [
-        write_cell(tmp_path, "big", 250, 0.8, [1, 2]),
-        write_cell(tmp_path, "small", 250, 0.6, [1, 2]),
-    ]
-    tables(tmp_path, paths)
-    before = (tmp_path / "gaps.csv").read_bytes()
-    _, more = tables(tmp_path, [*paths, write_cell(tmp_path, "other", 250, 0.5, [1, 2])])
-    tables(tmp_path, paths)
-    assert (tmp_path / "gaps.csv").read_bytes() == before
-    # All but the last column, which is told for all gaps together.
-    assert before.decode().splitlines()[1].rpartition(",")[0] == ",".join(
-        list(more[0].values())[:-1]
-    )
+def test_estimate_gap_of_one_seed_each_says_nothing_of_seeds(tmp_path: Path) -> None:
+    paths = [write_cell(tmp_path, name, 250, 0.6, [1]) for name in ("big", "small")]
+    accuracies, gaps = tables(tmp_path, paths)
+    assert {row["seed_error"] for row in [*accuracies, *gaps]} == {""}
+
+
+def test_estimate_gap_flags_what_has_diverged(tmp_path: Path) -> None:
+    paths = [write_cell(tmp_path, "big", 250, 0.9, [1, 2, 3], rows=400)]
+    paths += [write_cell(tmp_path, "small", 250, 0.8, [1, 2], rows=400)]
+    paths += [write_cell(tmp_path, "small", 250, 0.5, [3], rows=400)]
+    paths += [write_cell(tmp_path, "more", 250, 0.7, [1, 2, 3], rows=400)]
+    accuracies, gaps = tables(tmp_path, paths)
+    assert {row["model"]: row["diverged"] for row in accuracies} == {
+        "big": "0",
+        "small": "1",
+        "more": "0",
+    }
+    small, more = gaps
+    assert (small["gap"], small["ordinary_gap"], small["diverged"]) == ("20.0000", "10.0000", "1")
+    assert (more["ordinary_gap"], more["diverged"]) == ("", "0")
 
 
 def test_estimate_gap_leaves_out_what_has_no_partner(tmp_path: Path) -> None:
@@ -270,7 +426,7 @@ def test_estimate_gap_leaves_out_what_has_no_partner(tmp_path: Path) -> None:
         write_cell(tmp_path, "big", 4000, 0.9, [1]),
         write_cell(tmp_path, "small", 250, 0.6, [2]),
         write_cell(tmp_path, "small", 1000, 0.7, [1]),  # no reference at this size
-        write_cell(tmp_path, "small", 4000, 0.8, [3]),  # no seed in common
+        write_cell(tmp_path, "small", 4000, 0.8, [3]),  # no seed in common, which it does not take
         write_cell(tmp_path, "tiny", 250, 0.5, [1]),
     ]
     accuracies, gaps = tables(tmp_path, paths)
@@ -280,14 +436,15 @@ def test_estimate_gap_leaves_out_what_has_no_partner(tmp_path: Path) -> None:
     ]
     assert [(row["model"], row["n"], row["seed_list"]) for row in gaps] == [
         ("small", "250", "2"),
+        ("small", "4000", "3"),
         ("tiny", "250", "1"),
     ]
 
 
-@pytest.mark.parametrize("reference", ["big", "huge"], ids=["no shared seed", "never run"])
+@pytest.mark.parametrize("reference", ["big", "huge"], ids=["another size", "never run"])
 def test_estimate_gap_of_nothing_to_compare_is_an_error(tmp_path: Path, reference: str) -> None:
     paths = [
-        write_cell(tmp_path, "big", 250, 0.8, [1, 2]),
+        write_cell(tmp_path, "big", 1000, 0.8, [1, 2]),
         write_cell(tmp_path, "small", 250, 0.6, [3]),
     ]
     expected = rf"nothing can be compared: no run of the reference {reference} .*small"
@@ -317,12 +474,10 @@ def test_estimate_gap_of_the_reference_alone_has_no_gaps(tmp_path: Path) -> None
 
 def test_estimate_gap_keeps_intervals_to_what_can_be(tmp_path: Path) -> None:
     paths = [
-        *(write_cell(tmp_path, "big", 250, share, [seed]) for seed, share in ((1, 0.5), (2, 0.99))),
-        *(write_cell(tmp_path, "small", 250, share, [seed]) for seed, share in ((3, 0.5),)),
-        write_cell(tmp_path, "small", 250, 0.5, [2]),
-        write_cell(tmp_path, "small", 250, 0.9, [1]),
+        *(write_cell(tmp_path, "big", 250, share, [seed], 4) for seed, share in ((1, 1), (2, 0))),
+        *(write_cell(tmp_path, "small", 250, share, [seed], 4) for seed, share in ((1, 0), (2, 0))),
     ]
     accuracies, gaps = tables(tmp_path, paths)
-    ends = [row[f"accuracy_{end}"] for row in accuracies[:1] for end in ("low", "high")]
+    ends = [accuracies[0][f"accuracy_{end}"] for end in ("low", "high")]
     assert ends == ["0.0000", "100.0000"]
-    assert [gaps[0]["gap_low"], gaps[0]["gap_high"]] == ["-100.0000", "100.0000"]
+    assert gaps[0]["gap_high"] == "100.0000"

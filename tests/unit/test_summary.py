@@ -52,8 +52,17 @@ def gaps(*points: Point, model: str = "lstm", dataset: str = "films") -> list[Ga
             gap_high=high,
             seed_error=0.1,
             row_error=0.5,
+            chance_error=0.05,
+            own_seed_error=0.2,
+            rows=2000,
+            reference_seeds=3,
             seeds=2,
             seed_list="1 2",
+            diverged=0,
+            ordinary_gap=None,
+            ahead=0.9,
+            within=0.1,
+            behind=0.0,
             difference="clear",
         )
         for n, gap, low, high in points
@@ -76,6 +85,7 @@ def make(rows: list[GapRow], **recipe: object) -> Findings:
             row_error=0.5,
             seeds=2,
             seed_list="1 2",
+            diverged=0,
         )
         for dataset in datasets
         for model in ["big", *dict.fromkeys(row.model for row in rows)]
@@ -335,9 +345,7 @@ def test_what_has_no_gap_is_told() -> None:
     score = replace(study.scores[-1], size="4000", n=4000)
     study = replace(study, scores=[*study.scores, score], accuracies=[*study.accuracies, accuracy])
     text = " ".join(summary(study).split())
-    assert (
-        "No gap can be told here, because MiniLM has no run with the same seed: all models" in text
-    )
+    assert "No gap can be told here, because MiniLM has no run there: all models" in text
     assert "all models at 4,000." in text
 
 
@@ -359,8 +367,8 @@ def test_tables_hold_the_numbers_and_fit_a_terminal() -> None:
     text = summary(replace(make(rows), latencies=times))
     assert max(len(line) for line in text.splitlines()[1:]) <= 110
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
-    gap = ["a rather long name of a model", "1,000,000", "12.3", "-10.1 to 14.6", "2", "clear"]
-    assert gap in cells
+    gap = ["a rather long name of a model", "1,000,000", "12.3", "-10.1 to 14.6"]
+    assert [*gap, "90, 10, 0", "3, 2", "clear"] in cells
     assert ["MiniLM", "250", "80.0", "78.0 to 82.0", "85.0", "0.500", "5.0", "2"] in cells
     assert ["films", "47,500", "2,000", "3", "48", "bad, good"] in cells
     assert "films: Maas et al. 2011" in text
@@ -455,11 +463,17 @@ def crossed(n: float, low: float, high: float) -> CrossingRow:
         reference="big",
         sizes=3,
         largest=4000,
-        form="power law",
         n=n,
         n_low=low,
         n_high=high,
-        within_reach=0.9,
+        gap_2x=1.2,
+        gap_2x_low=-0.5,
+        gap_2x_high=2.9,
+        within_2x=0.41,
+        gap_4x=0.6,
+        gap_4x_low=-2.0,
+        gap_4x_high=3.2,
+        within_4x=0.62,
     )
 
 
@@ -475,6 +489,7 @@ def held_back(value: float, measured: float) -> ForecastRow:
         value=value,
         low=value - 0.5,
         high=value + 0.5,
+        last=measured + 1.0,
         measured=measured,
     )
 
@@ -482,10 +497,10 @@ def held_back(value: float, measured: float) -> ForecastRow:
 @pytest.mark.parametrize(
     ("n", "low", "high", "expected"),
     [
-        (1234.5, 510.2, 3456.0, "1,200 |      510 to 3,500 "),
-        (9123.0, 3900.0, math.inf, "9,100 (not measured) | 3,900 to not within reach "),
-        (250.0, 250.0, 613.0, "250 or before | 250 or before to 610 "),
-        (math.inf, math.inf, math.inf, "not within reach | not within reach "),
+        (1234.5, 510.2, 3456.0, "1,200 | 510"),
+        (9123.0, 3900.0, math.inf, "9,100 (not measured) | 3,900"),
+        (250.0, 250.0, 613.0, "250 or before | 250 or before"),
+        (math.inf, math.inf, math.inf, "not up to 16,000 | not up to 16,000"),
     ],
 )
 def test_where_a_gap_closes_is_told(n: float, low: float, high: float, expected: str) -> None:
@@ -493,7 +508,8 @@ def test_where_a_gap_closes_is_told(n: float, low: float, high: float, expected:
     text = summary(replace(study, crossings=[crossed(n, low, high)]))
     assert "## At which size the gap closes" in text
     cells = [" ".join(line.split()) for line in text.splitlines()]
-    assert f"| the LSTM | {' '.join(expected.split())} | power law |" in cells
+    ahead = "1.2 (-0.5 to 2.9) | 41 % | 0.6 (-2.0 to 3.2) | 62 %"
+    assert f"| the LSTM | {expected} | {ahead} |" in cells
     assert "Held back" not in text
 
 
@@ -503,7 +519,31 @@ def test_how_wrong_forecasts_were_is_told() -> None:
     study = replace(study, forecasts=[held_back(4.0, 3.0), held_back(2.8, 3.0)])
     text = " ".join(summary(study).split())
     assert "2 gaps at larger sizes of this study were forecast from the smaller sizes alone" in text
-    assert "off by 0.6 points on average and by 1.0 at most; 1 of 2 gaps lay inside" in text
+    assert "off by 0.6 points on average (the last gap in place of a forecast: 1.0)" in text
+    assert "and by 1.0 at most; 1 of 2 gaps lay inside" in text
+
+
+def test_what_makes_a_forecast_doubtful_is_told() -> None:
+    study = make(gaps((250, 9, 7, 11), (1000, 5, 4, 6), (4000, 3, 2, 4)))
+    fine = crossed(9000.0, 5000.0, math.inf)
+    assert "no better than the last gap" not in summary(replace(study, crossings=[fine]))
+    text = " ".join(
+        summary(replace(study, crossings=[replace(fine, withheld=True, falls=True)])).split()
+    )
+    assert "Curves have forecast larger sizes of this study no better than the last gap." in text
+    assert "In the comparison with the LSTM an accuracy falls from one size to a larger one" in text
+
+
+def test_diverged_seeds_are_counted_and_shown_without() -> None:
+    rows = gaps((250, 9, 7, 11), (1000, 5, 4, 6))
+    study = make([replace(rows[0], diverged=1, ordinary_gap=7.5), rows[1]])
+    assert "diverged" not in summary(study)
+    accuracies = [
+        replace(row, diverged=int((row.model, row.n) == ("lstm", 250))) for row in study.accuracies
+    ]
+    text = " ".join(summary(replace(study, accuracies=accuracies)).split())
+    assert "1 of 8 seeds has diverged" in text
+    assert "the LSTM with 250 labels: a gap of 7.5 in place of 9.0" in text
 
 
 def test_program_reads_the_tables_and_writes_the_summary(tmp_path: Path) -> None:

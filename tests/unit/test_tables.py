@@ -34,7 +34,9 @@ def test_a_table_without_rows_has_its_header(table: str, tmp_path: Path) -> None
 def gap_row(**changes: object) -> GapRow:
     known: dict[str, object] = {"dataset": "films", "model": "lstm", "reference": "big"}
     known |= {"size": "250", "n": 250, "gap": 1.5, "gap_low": 1.0, "gap_high": 2.0}
-    known |= {"seed_error": None, "row_error": 0.5, "seeds": 1, "seed_list": "1"}
+    known |= {"seed_error": None, "row_error": 0.5, "chance_error": 0.0, "own_seed_error": None}
+    known |= {"rows": 9, "reference_seeds": 2, "seeds": 1, "seed_list": "1", "diverged": 0}
+    known |= {"ordinary_gap": None, "ahead": 0.5, "within": 0.25, "behind": 0.25}
     return GapRow(**(known | {"difference": "clear"} | changes))  # type: ignore[arg-type]
 
 
@@ -47,7 +49,8 @@ def written_and_read(tmp_path: Path, row: Row) -> Row:
 def test_an_empty_cell_is_none(tmp_path: Path) -> None:
     assert written_and_read(tmp_path, gap_row()) == gap_row()
     assert (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()[1] == (
-        "films,lstm,big,250,250,1.5000,1.0000,2.0000,,0.5000,1,1,clear"
+        "films,lstm,big,250,250,1.5000,1.0000,2.0000,,0.5000,0.0000,,9,2,1,1,0,,0.5000,0.2500,0.2500,"
+        "clear"
     )
 
 
@@ -57,7 +60,10 @@ def test_names_that_look_like_something_else_stay_texts(name: str, tmp_path: Pat
 
 
 def test_infinite_sizes_come_back(tmp_path: Path) -> None:
-    row = CrossingRow("a", "lstm", "big", 3, 900, "power law", 250.5, -math.inf, math.inf, 0.25)
+    row = CrossingRow(
+        *("a", "lstm", "big", 3, 900, False, True, 250.5, -math.inf, math.inf),
+        *(1.0, 0.5, 1.5, 0.5, 0.5, 0.0, 1.0, 0.75),
+    )
     assert written_and_read(tmp_path, row) == row
 
 

@@ -27,6 +27,8 @@ echo "$? $*" >> {calls}
 # What commands say, that take the results of a study, where there are none.
 NEEDS_RESULTS = {
     "--report ": "File results/gap.html marked for report but does not exist",
+    # A page shows how to add its rule.
+    "labels.csv": "No rule to produce results/datasets/imdb/labels.csv",
     "partial=true": "error: config: partial: no run of the study is finished yet",
 }
 # Blocks that the pages repeat, told apart by what they say.

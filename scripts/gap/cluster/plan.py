@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from typing import Any, Literal
 
 from gap.cluster import work
-from gap.models.encoder_shape import EncoderShape
-from gap.models.family import AnyFamily, family_of, load_recipe
-from gap.models.workload import ParameterCount, Workload
+from gap.cluster.basis import Basis
+from gap.models.family import family_of
 from gap.run.errors import UserError
-from gap.run.json import canonical_json
-from gap.study.cells import Cell, cells_of
-from gap.study.recipes import GradientDescent
-from gap.study.sizes import count_rows, longest_text, parse_seeds, validation_rows
-from gap.study.tuning import largest, values_of
-
-Config = dict[str, Any]
-Key = tuple[str, ...]
+from gap.study.cells import Cell
+from gap.study.sizes import parse_seeds
+from gap.study.tuning import largest
 
 # Outputs of a job of each rule, folders counted as one: Snakemake keeps a record of each.
 OUTPUTS = {
@@ -54,16 +44,17 @@ ONCE = (
 )
 # config.json, weights, and a tokenizer in up to four files.
 CHECKPOINT_FILES = 6
-# Measured on files of this project: bytes of a subsample's row (4.1 at 2 million rows of 18, 5.1 at
-# 200,000), of a test row's prediction (32 with five labels, 14.4 with two).
+# Measured on files of this project. A row of a subsample takes 4.1 bytes (2 of 18 million rows) or
+# 5.1 bytes (200,000 rows). The prediction of a test row takes 32 bytes with five labels, 14.4 with
+# two.
 SUBSAMPLE_BYTES = 5.1
 PREDICTION_BYTES, SCORE_BYTES = 2.8, 5.85
-# A SentencePiece model without pieces, and a piece.
+# Bytes of a SentencePiece model without its pieces, and of each piece.
 VOCABULARY_BYTES, PIECE_BYTES = 240_000, 20
-# A record of Snakemake's; another small file (logs, manifests); both charts in all their forms.
+# Bytes of a record of Snakemake, of another small file (logs, manifests), and of all chart files.
 RECORD_BYTES, SMALL_BYTES, CHART_BYTES = 3200, 500, 2_450_000
-# In a checkpoint of a training: the weights and AdamW's two moments, for the last, the best one,
-# and one that is being written.
+# The states of a training that are saved: the last, the best, and one that is being written. Each
+# has the weights and AdamW's two moments.
 CHECKPOINT_COPIES = 3 * 3
 
 
@@ -77,106 +68,8 @@ def speed_of(timing: Mapping[str, float], clock: str) -> float:
     return float(timing["tokens"] * timing["operations_per_token"] / timing[clock])
 
 
-@cache
-def _family(entry: str) -> AnyFamily:
-    return family_of(load_recipe(json.loads(entry)))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A study to be planned: its config, what is assumed beside it, and what was measured.
-
-    `assumptions` has `values` (each with a `value`) and `checkpoints` (shapes by name), `measured`
-    what benchmarks/throughput.py writes.
-    """
-
-    config: Config
-    assumptions: Config
-    measured: Config
-
-    def value(self, name: str) -> float:
-        """Return what is assumed; raises UserError where it is missing."""
-        try:
-            return float(self.assumptions["values"][name]["value"])
-        except KeyError:
-            raise UserError(f"assumptions: values.{name}.value is missing; give it") from None
-
-    def assuming(self, **values: float) -> Plan:
-        """Return the study under other assumptions."""
-        known = dict(self.assumptions["values"])
-        known |= {name: known[name] | {"value": value} for name, value in values.items()}
-        return replace(self, assumptions=self.assumptions | {"values": known})
-
-    def choosing(self, **lists: Any) -> Plan:
-        """Return the study with other keys of its config: fewer models, fewer sizes."""
-        return replace(self, config=self.config | lists)
-
-    @cached_property
-    def cells(self) -> list[Cell]:
-        """Every training job that the study names."""
-        blocks = {name: self.family(name).recipe.seeds for name in self.config["models"]}
-        return cells_of(self.config["datasets"], blocks, self.config["sizes"])
-
-    def family(self, model: str) -> AnyFamily:
-        """Return what answers for a model."""
-        return _family(canonical_json(self.config["model_zoo"][model]))
-
-    def passes(self, model: str) -> list[float]:
-        """Return how often a model goes through all rows at most; none if it does not step."""
-        settings = self.family(model).recipe.optimisation
-        return values_of(settings.max_epochs) if isinstance(settings, GradientDescent) else []
-
-    def one_pass(self) -> Plan:
-        """Return the study with one pass through the rows where a recipe has more."""
-        zoo = self.config["model_zoo"]
-        once = {
-            model: zoo[model] | {"optimisation": zoo[model]["optimisation"] | {"max_epochs": 1}}
-            for model in self.config["models"]
-            if max(self.passes(model), default=1) > 1
-        }
-        return self.choosing(model_zoo=zoo | once)
-
-    def uses_gpu(self, model: str) -> bool:
-        """Return whether a model has a use for a GPU."""
-        return self.family(model).uses_gpu
-
-    def shape(self, checkpoint: str | None) -> EncoderShape:
-        """Return the shape of a checkpoint; a base-sized one where it is not given."""
-        shapes = self.assumptions.get("checkpoints") or {}
-        return EncoderShape.of(shapes.get(checkpoint))
-
-    def workload(self, model: str, dataset: str, rows: int = 0, validation: int = 0) -> Workload:
-        """Return what estimates go by for so many rows to train on, or to score."""
-        recipe, entry = self.family(model).recipe, self.config["dataset_zoo"][dataset]
-        vocabulary = recipe.name_in("vocabulary_zoo")
-        return Workload(
-            tokens=self.value("tokens"),
-            rows=rows,
-            validation=validation,
-            longest=longest_text(entry["words"], entry["max_tokens"]),
-            labels=len(entry.get("labels") or []) or int(self.value("labels")),
-            pieces=int(self.config["vocabulary_zoo"][vocabulary]["size"]) if vocabulary else 0,
-            encoder=self.shape(recipe.name_in("checkpoint_zoo")),
-        )
-
-    def parameters(self, model: str, dataset: str) -> ParameterCount:
-        """Return the parameters of a model; of several values that it lists, of the largest."""
-        family = family_of(largest(self.family(model).recipe))
-        return family.count_parameters(self.workload(model, dataset))
-
-    def rows(self, dataset: str) -> tuple[int, int]:
-        """Return the rows of a data set's pool and of its test set."""
-        rows, test = int(self.value("rows")), self.config["dataset_zoo"][dataset]["test"]
-        if isinstance(test, dict):
-            return rows, int(self.value("test_rows"))
-        held_out = count_rows(test, rows)
-        return rows - held_out, held_out
-
-    def split(self, dataset: str, size: str) -> tuple[int, int]:
-        """Return the rows of a size to train and to validate on."""
-        n, rule = count_rows(size, self.rows(dataset)[0]), self.config["validation"]
-        held_out = validation_rows(n, rule["share"], rule["min"], rule["max"])
-        return n - held_out, held_out
+class Plan(Basis):
+    """A study's costs: hours, jobs, files, bytes, and what its jobs ask for."""
 
     # ------------------------------------------------------------ hours
 
@@ -215,8 +108,8 @@ class Plan:
 
     def _measurements(self, model: str) -> list[tuple[float, float]]:
         """Return the operations a second of each measurement, and of a large product beside it."""
-        known = self.measured["models"]
-        if model not in known:
+        models = self.measured["models"]
+        if model not in models:
             raise UserError(
                 f"no throughput of {model} was measured; run benchmarks/throughput.py with "
                 f"--models {model} on this study first"
@@ -224,7 +117,7 @@ class Plan:
         on_cpu = not self.uses_gpu(model) or self.measured["device"] == "cpu"
         clock = "cpu_seconds" if on_cpu else "wall_seconds"
         peak = self.measured["peak"]
-        timings = known[model].values()
+        timings = models[model].values()
         return [(speed_of(timing, clock), timing.get("peak", peak)) for timing in timings]
 
     def seed_hours(self, cell: Cell) -> float:
@@ -254,35 +147,6 @@ class Plan:
 
     # ------------------------------------------------------------ jobs and files
 
-    @cached_property
-    def subsamples(self) -> list[Key]:
-        """The blocks of subsamples: data set, size, seeds."""
-        return sorted({(cell.dataset, cell.size, cell.seeds) for cell in self.cells})
-
-    @cached_property
-    def fitted(self) -> list[Key]:
-        """The blocks of fitted vocabularies: data set, vocabulary, size, seeds."""
-        named = ((cell, self._name(cell, "vocabulary_zoo")) for cell in self.cells)
-        return sorted({(cell.dataset, name, cell.size, cell.seeds) for cell, name in named if name})
-
-    @cached_property
-    def encoded(self) -> list[Key]:
-        """The data sets that are encoded for a checkpoint: data set, checkpoint."""
-        named = ((cell.dataset, self._name(cell, "checkpoint_zoo")) for cell in self.cells)
-        return sorted({(dataset, name) for dataset, name in named if name})
-
-    def _name(self, cell: Cell, zoo: Literal["checkpoint_zoo", "vocabulary_zoo"]) -> str | None:
-        return self.family(cell.model).recipe.name_in(zoo)
-
-    @cached_property
-    def sources(self) -> list[tuple[str, Config]]:
-        """The role ("dataset", "test", "checkpoint") and spec of each source."""
-        sets = [self.config["dataset_zoo"][name] for name in self.config["datasets"]]
-        sources = [("dataset", entry["source"]) for entry in sets]
-        sources += [("test", entry["test"]) for entry in sets if isinstance(entry["test"], dict)]
-        used = sorted({name for _, name in self.encoded})
-        return sources + [("checkpoint", self.config["checkpoint_zoo"][name]) for name in used]
-
     def jobs(self) -> dict[str, int]:
         """Return how many jobs each rule has."""
         counts = {
@@ -303,8 +167,8 @@ class Plan:
     def files(self) -> dict[str, int]:
         """Return how many files there are at the end, one of several names counted once.
 
-        Those of results/ are by the rule that makes them. Beside its outputs, a rule has a lock,
-        a list of what is kept for reruns, and an empty file in each folder that is an output.
+        Files of results/ are counted by the rule that makes them. Beside its outputs, a rule has a
+        lock, a list of what is kept for reruns, and an empty file in each folder that is an output.
         """
         jobs = self.jobs()
         blocks = [len(parse_seeds(seeds)) for *_, seeds in self.fitted]
@@ -365,7 +229,7 @@ class Plan:
     def _id_bytes(self) -> dict[str, float]:
         """Return the bytes of token ids, and of the vocabularies that runs have of their own."""
         tokens = self.value("tokens")
-        shared = own = models = 0.0
+        shared = fitted = models = 0.0
         for dataset, name in self.encoded:
             width = id_bytes(self.shape(name).vocab_size)
             # The ids of a text, and where they begin.
@@ -375,9 +239,13 @@ class Plan:
             text = tokens * id_bytes(pieces) + 8
             # Texts of the pool have their row numbers with them.
             rows = sum(self.split(dataset, size)), self.rows(dataset)[1]
-            own += seeds * (rows[0] * (text + 8) + rows[1] * text)
+            fitted += seeds * (rows[0] * (text + 8) + rows[1] * text)
             models += seeds * (VOCABULARY_BYTES + PIECE_BYTES * pieces)
-        return {"ids, by checkpoint": shared, "ids, by own vocabulary": own, "vocabularies": models}
+        return {
+            "ids, by checkpoint": shared,
+            "ids, by own vocabulary": fitted,
+            "vocabularies": models,
+        }
 
     def weight_bytes(self, cell: Cell) -> float:
         """Return the bytes of one seed's weights; of values that are listed, of the largest."""
@@ -416,7 +284,7 @@ class Plan:
         return gpus, work.runtime_minutes(operations, rate), *memory
 
 
-def _source_files(role: str, spec: Mapping[str, Any]) -> int:
+def _source_files(role: str, spec: Mapping[str, object]) -> int:
     """Return the files of a source: manifest, origin, mark of a folder, what is fetched or seen."""
     fetched = spec["kind"] != "file"
     return 3 + (CHECKPOINT_FILES if fetched and role == "checkpoint" else 1)

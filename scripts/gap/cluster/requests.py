@@ -15,21 +15,22 @@ from typing import Any
 from gap.cluster import work
 from gap.data.checkpoints import checkpoint_folder
 from gap.models.encoder_shape import EncoderShape
-from gap.models.family import AnyFamily
+from gap.models.family import ModelFamily
 from gap.models.network import CORE_RATE, GPU_RATE
 from gap.models.workload import Workload
 from gap.run.json import read_json
 from gap.study.recipes import Dataset, Validation, VocabularyRecipe
 from gap.study.sizes import count_rows, longest_text, parse_seeds, validation_rows
 
-# Steps of the data path: MB and minutes whatever the data, and MB and seconds per million rows.
-# Twice to three times of what was measured, as both are limits. A vocabulary is fitted in memory.
+# What steps of the data path ask for: MB and minutes for any data; MB and seconds for each million
+# rows. They are two to three times what was measured, because they are limits. A vocabulary is
+# fitted in memory.
 DATA_STEPS = {
     "subsample": (1000, 3, 300, 20),
     "fit_vocabulary": (1500, 5, 12_000, 1800),
     "encode": (2500, 5, 100, 1200),
 }
-# Texts that each model scores while it is timed, alone and in batches, roughly.
+# How many texts each model scores while it is timed, alone and in batches, roughly.
 TIMED_TEXTS = 2000
 # Rows of a pool that is not prepared yet, where trainings of different sizes are compared.
 NOMINAL_POOL = 100_000
@@ -86,8 +87,8 @@ def prepare_request(sources: Iterable[str]) -> Request:
 def data_request(step: str, pool: str, size: str = "100%", most: float = math.inf) -> Request:
     """Return what a step of the data path asks for, see DATA_STEPS.
 
-    It goes through a share or number of the rows of a pool, of which `pool` is the manifest, but
-    through `most` rows at most.
+    The step reads `size` of the rows of a pool, a share or a number, but `most` rows at most;
+    `pool` is the pool's manifest.
     """
     megabytes, minutes, more_megabytes, more_seconds = DATA_STEPS[step]
     millions = min(count_rows(size, read_json(pool)["rows"]), most) / 1e6
@@ -112,7 +113,7 @@ class Inputs:
     recipe of a vocabulary that is fitted; the last two where the model has one.
     """
 
-    family: AnyFamily
+    family: ModelFamily
     dataset: Dataset
     manifest: str
     texts: str
@@ -140,7 +141,7 @@ class Inputs:
 
     def _tokens(self) -> float:
         manifest = read_json(self.texts)
-        # One for each seed, where each has a vocabulary of its own.
+        # Where seeds have vocabularies of their own, there is one file for each seed.
         counts = [manifest] if "rows" in manifest else list(manifest.values())
         if "tokens" in counts[0]:
             return float(max(count["tokens"] / max(count["rows"], 1) for count in counts))
@@ -161,7 +162,7 @@ def training_request(
 
 
 def expected_seconds(
-    family: AnyFamily, dataset: Dataset, size: str, validation: Validation
+    family: ModelFamily, dataset: Dataset, size: str, validation: Validation
 ) -> float:
     """Return the seconds of training one seed on one core, before anything is known of the data.
 
@@ -198,7 +199,7 @@ def latency_request(
     return Request(math.ceil(memory), work.runtime_minutes(operations, rate), gpus)
 
 
-def _run_request(family: AnyFamily, workload: Workload, operations: float, gpus: int) -> Request:
+def _run_request(family: ModelFamily, workload: Workload, operations: float, gpus: int) -> Request:
     memory, _ = work.memory_mb(family, workload, gpus)
     rate = work.sustained_rate(family, workload, gpus)
     return Request(memory, work.runtime_minutes(operations, rate), gpus)

@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from typing import Any
 
 from gap.run.errors import UserError
 
@@ -27,7 +26,7 @@ OPTIONS = {
 MOST_RUNS = 100
 
 
-def check_site(site: Mapping[str, Any]) -> None:
+def check_site(site: Mapping[str, object]) -> None:
     """Raise UserError if SLURM would refuse jobs such as a profile's default-resources describe.
 
     Asked are a job without GPUs and one with as many as a training may take. Nothing is submitted.
@@ -47,7 +46,7 @@ def check_site(site: Mapping[str, Any]) -> None:
             )
 
 
-def refusal(resources: Mapping[str, Any]) -> str | None:
+def refusal(resources: Mapping[str, object]) -> str | None:
     """Return why SLURM refuses a job with these resources; None if it would take it.
 
     Raises UserError where there is no SLURM, or where it does not answer.

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from statistics import fmean
 
-from gap.models.family import AnyFamily, family_of
+from gap.models.family import ModelFamily, family_of
 from gap.models.network import GPU_RATE
 from gap.models.workload import Workload
 from gap.study.tuning import grid_size, largest, trial, tuned_values, with_settings
@@ -23,8 +23,8 @@ MEGABYTE = 1e6
 IMPORTS_MB = 1000
 CUDA_HOST_MB = 3000
 CUDA_DEVICE_MB = 1000
-# Per row of a training: its row number, label and role in the subsample (twice, while it is read),
-# lengths of the texts, an epoch's order as numbers and as a list of Python's.
+# Bytes for each row of a training: row number, label and role in the subsample (twice, while it is
+# read), the text's length, and an epoch's order, as numbers and as a list of Python.
 ROW_BYTES = 200
 
 # Minutes to start, to read the texts, to save checkpoints and weights.
@@ -32,17 +32,17 @@ OVERHEAD_MINUTES = 15
 GPU_COUNTS = (1, 2, 4, 8)
 
 
-def training_operations(family: AnyFamily, workload: Workload) -> float:
+def training_operations(family: ModelFamily, workload: Workload) -> float:
     """Return the floating-point operations of one training, of one seed, at most.
 
-    A training is all trials of the recipe, one after the other. Of trials that are drawn, those of
-    a mean cost are expected.
+    A training is all trials of the recipe, one after the other. Where trials are drawn, they are
+    expected to have the mean cost.
     """
     each = (alternative.trial_operations(workload) for alternative in _trials(family))
     return family.shared_operations(workload) + float(family.recipe.trials) * fmean(each)
 
 
-def _trials(family: AnyFamily) -> Iterator[AnyFamily]:
+def _trials(family: ModelFamily) -> Iterator[ModelFamily]:
     """Yield the trials of the recipe, but those that cost the same only once."""
     tuned = tuned_values(family.recipe)
     fixed = {key: values[0] for key, values in tuned.items() if key not in family.costly}
@@ -51,12 +51,12 @@ def _trials(family: AnyFamily) -> Iterator[AnyFamily]:
         yield family_of(trial(different, number).recipe)
 
 
-def prediction_operations(family: AnyFamily, workload: Workload) -> float:
+def prediction_operations(family: ModelFamily, workload: Workload) -> float:
     """Return the floating-point operations of scoring the rows with one seed's model, at most."""
     return family_of(largest(family.recipe)).prediction_operations(workload)
 
 
-def memory_mb(family: AnyFamily, workload: Workload, gpus: int = 0) -> tuple[int, int]:
+def memory_mb(family: ModelFamily, workload: Workload, gpus: int = 0) -> tuple[int, int]:
     """Return the memory of a training in MB (10^6 bytes): of its processes, and of each GPU.
 
     Without GPUs a network's weights and activations are in the process's memory, and the second
@@ -78,7 +78,7 @@ def _round_up(megabytes: float) -> int:
     return math.ceil(megabytes / 100) * 100
 
 
-def sustained_rate(family: AnyFamily, workload: Workload, gpus: int = 0, cores: int = 1) -> float:
+def sustained_rate(family: ModelFamily, workload: Workload, gpus: int = 0, cores: int = 1) -> float:
     """Return the operations a second that a training sustains on GPUs, or on cores without them."""
     if not gpus:
         return family.core_rate(cores)
@@ -91,7 +91,7 @@ def runtime_minutes(operations: float, rate: float) -> int:
 
 
 def gpus_for(
-    family: AnyFamily, workload: Workload, operations: float, most: int, hours: float = 8.0
+    family: ModelFamily, workload: Workload, operations: float, most: int, hours: float = 8.0
 ) -> int:
     """Return how many GPUs a training asks for: the fewest of 1, 2, 4, 8 that take up to `hours`.
 

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlparse
 
 from pydantic import ValidationError
@@ -30,7 +29,7 @@ from gap.study.sources import Checkpoint, DataFile, DataUrl, Folder, Source, Whe
 from gap.study.tuning import grid_size
 
 
-def complete(config: dict[str, Any]) -> Study:
+def complete(config: dict[str, object]) -> Study:
     """Return the study of a config; fill in the config's defaults and spellings, in place.
 
     Each model gets its seeds and its number of `trials`.
@@ -76,10 +75,10 @@ def check(study: Study, results: Path) -> list[str]:
     return [line for name in study.datasets for line in _check_dataset(study, name, results)]
 
 
-def _check_names(key: str, names: Sequence[str], known: Collection[str], where: str) -> None:
+def _check_names(key: str, names: Sequence[str], entries: Collection[str], where: str) -> None:
     for name in names:
-        if name not in known:
-            raise UserError(f"{key}: {name!r} is not in {where}{suggest(name, known)}")
+        if name not in entries:
+            raise UserError(f"{key}: {name!r} is not in {where}{suggest(name, entries)}")
 
 
 def _check_model(study: Study, name: str) -> None:

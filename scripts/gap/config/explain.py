@@ -59,7 +59,7 @@ class Place:
     """Where in a config something is wrong."""
 
     path: str
-    found: object
+    value: object
     # The JSON schema of what stands there.
     schema: JsonSchemaValue
 
@@ -114,8 +114,8 @@ def _first(errors: Sequence[ErrorDetails]) -> ErrorDetails:
 def _place(location: Location, config: object) -> Place:
     """Return the place of an error, which names alternatives of the schema beside keys."""
     root = config_schema()
-    path, found, schema = "", config, root
-    # That of the last key, for alternatives and items that have none of their own.
+    path, value, schema = "", config, root
+    # Alternatives and items without a description take that of the last key.
     description = {"description": ""}
     for part in location:
         if "oneOf" in schema:
@@ -126,14 +126,14 @@ def _place(location: Location, config: object) -> Place:
                 f"{path}, item {part + 1}",
                 description | _resolved(schema["items"], root),
             )
-            found = found[part] if isinstance(found, list) else None
+            value = value[part] if isinstance(value, list) else None
         else:
             path = f"{path}.{part}"
-            known = schema.get("properties", {})
-            schema = _resolved(known.get(part) or schema["additionalProperties"], root)
+            properties = schema.get("properties", {})
+            schema = _resolved(properties.get(part) or schema["additionalProperties"], root)
             description = {"description": schema.get("description", "")}
-            found = found.get(part) if isinstance(found, dict) else None
-    return Place(path, found, schema)
+            value = value.get(part) if isinstance(value, dict) else None
+    return Place(path, value, schema)
 
 
 def _resolved(schema: JsonSchemaValue, root: JsonSchemaValue) -> JsonSchemaValue:
@@ -144,9 +144,9 @@ def _resolved(schema: JsonSchemaValue, root: JsonSchemaValue) -> JsonSchemaValue
 
 
 def _unknown_key(place: Place, wrong: str) -> str:
-    keys, found = list(place.schema["properties"]), place.found
-    assert isinstance(found, dict)
-    chosen = next((f" with {key}: {found[key]}" for key in ("kind", "family") if key in found), "")
+    keys, value = list(place.schema["properties"]), place.value
+    assert isinstance(value, dict)
+    chosen = next((f" with {key}: {value[key]}" for key in ("kind", "family") if key in value), "")
     suggestion = suggest(wrong, keys)
     if chosen and "did you mean" not in suggestion:
         suggestion += " (if config.yaml has an entry of this name, it is merged with yours: rename)"
@@ -154,13 +154,15 @@ def _unknown_key(place: Place, wrong: str) -> str:
 
 
 def _missing_key(place: Place, missing: str) -> str:
-    known = place.schema["properties"]
-    return place.where + _missing(missing, known[missing].get("description", ""), place, known)
+    properties = place.schema["properties"]
+    return place.where + _missing(
+        missing, properties[missing].get("description", ""), place, properties
+    )
 
 
-def _missing(missing: str, description: str, place: Place, known: Iterable[str]) -> str:
-    assert isinstance(place.found, dict)
-    others = [str(key) for key in place.found if key not in known]
+def _missing(missing: str, description: str, place: Place, keys: Iterable[str]) -> str:
+    assert isinstance(place.value, dict)
+    others = [str(key) for key in place.value if key not in keys]
     close = difflib.get_close_matches(missing, others, n=1)
     advice = f"is {close[0]!r} meant to be it?" if close else "add it"
     return f"{missing!r} is missing; {advice}{_in_brackets(description)}"
@@ -168,19 +170,19 @@ def _missing(missing: str, description: str, place: Place, known: Iterable[str])
 
 def _wrong_kind(place: Place, key: str) -> str:
     """Return the line for a block whose kind or family, in `key`, is missing or not known."""
-    if not isinstance(place.found, dict):
-        return f"{place.where}found {_show(place.found)}; expected {KEYS}" + _in_brackets(
+    if not isinstance(place.value, dict):
+        return f"{place.where}found {_show(place.value)}; expected {KEYS}" + _in_brackets(
             place.description
         )
     root = config_schema()
     kinds = [_resolved(choice, root)["properties"][key] for choice in place.schema["oneOf"]]
     description = kinds[0].get("description", "")
-    if key not in place.found:
+    if key not in place.value:
         return place.where + _missing(key, description, place, [key])
-    found = place.found[key]
+    value = place.value[key]
     names = dict.fromkeys(kind["const"] for kind in kinds)
-    expected = f"one of {', '.join(names)}{_in_brackets(description)}{_advise_one_value(found)}"
-    return f"{place.path.lstrip('.')}.{key}: found {_show(found)}; expected {expected}"
+    expected = f"one of {', '.join(names)}{_in_brackets(description)}{_advise_one_value(value)}"
+    return f"{place.path.lstrip('.')}.{key}: found {_show(value)}; expected {expected}"
 
 
 def _wrong_name(error: ErrorDetails, place: Place) -> str:
@@ -189,20 +191,20 @@ def _wrong_name(error: ErrorDetails, place: Place) -> str:
 
 
 def _wrong_value(error: ErrorDetails, place: Place) -> str:
-    kind, found = error["type"], place.found
+    kind, value = error["type"], place.value
     if kind == WRONG_VALUE:
         return place.where + error["ctx"]["line"]
     numbers = kind in ("int_type", "float_type") or any(
         choice.get("type") == "integer" for choice in place.schema.get("anyOf", [])
     )
-    if numbers and isinstance(found, str) and _spells_number(found):
-        return place.where + _text_for_number(found)
+    if numbers and isinstance(value, str) and _spells_number(value):
+        return place.where + _text_for_number(value)
     if kind in (NOT_AS_DESCRIBED, "string_pattern_mismatch"):
         # The description says it better.
         expected = _phrase(place.description)
     else:
         expected = _expected(error, place) + _in_brackets(place.description)
-    return f"{place.where}found {_show(found)}; expected {expected}{_advice(kind, found)}"
+    return f"{place.where}found {_show(value)}; expected {expected}{_advice(kind, value)}"
 
 
 def _expected(error: ErrorDetails, place: Place) -> str:
@@ -223,10 +225,10 @@ def _expected(error: ErrorDetails, place: Place) -> str:
         least = context["min_length"]
         return (
             f"a list of {least} or more"
-            if isinstance(place.found, list)
+            if isinstance(place.value, list)
             else f"{least} key or more"
         )
-    # pydantic's own words, for what is not foreseen here.
+    # Errors that are not foreseen here are told in pydantic's words.
     return others.get(kind, error["msg"])
 
 
@@ -234,43 +236,43 @@ def _spell_bound(bound: float) -> str:
     return str(int(bound)) if bound == int(bound) else str(bound)
 
 
-def _advice(kind: str, found: object) -> str:
+def _advice(kind: str, value: object) -> str:
     """Return what to write instead, where YAML has read something other than was meant."""
-    if kind == "literal_error" or (kind in TYPES and isinstance(found, list)):
-        return _advise_one_value(found)
-    if kind not in TYPES or found is None or isinstance(found, dict):
+    if kind == "literal_error" or (kind in TYPES and isinstance(value, list)):
+        return _advise_one_value(value)
+    if kind not in TYPES or value is None or isinstance(value, dict):
         return ""
     text = kind in ("string_type", NEITHER_TEXT_NOR_NUMBER)
-    if text and isinstance(found, bool):
+    if text and isinstance(value, bool):
         return "; YAML takes yes, no, on and off for truth values: put the word in quotes"
     if text:
         return "; put it in quotes"
-    if isinstance(found, int) and abs(found) > LARGEST_WHOLE:
+    if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
         return f"; at most {LARGEST_WHOLE:,}"
-    return f"; put it in brackets: [{found}]" if kind == "list_type" else ""
+    return f"; put it in brackets: [{value}]" if kind == "list_type" else ""
 
 
-def _advise_one_value(found: object) -> str:
-    return "; write one value: only what is tuned may be a list" if isinstance(found, list) else ""
+def _advise_one_value(value: object) -> str:
+    return "; write one value: only what is tuned may be a list" if isinstance(value, list) else ""
 
 
-def _spells_number(found: str) -> bool:
+def _spells_number(value: str) -> bool:
     try:
-        return math.isfinite(float(found))
+        return math.isfinite(float(value))
     except ValueError:
         return False
 
 
-def _text_for_number(found: str) -> str:
-    if is_number(yaml.safe_load(found)):
+def _text_for_number(value: str) -> str:
+    if is_number(yaml.safe_load(value)):
         return (
-            f"{found!r} is text, where a number is expected; write it without quotes, and in a "
+            f"{value!r} is text, where a number is expected; write it without quotes, and in a "
             "config file (what follows --config is text)"
         )
     # YAML 1.1, which Snakemake reads, wants both a dot and the exponent's sign.
-    spelled = yaml.safe_dump(float(found)).splitlines()[0]
+    spelled = yaml.safe_dump(float(value)).splitlines()[0]
     spelled = spelled.replace("e-0", "e-").replace("e+0", "e+")
-    return f"{found} is text to YAML, where a number is expected; write {spelled}"
+    return f"{value} is text to YAML, where a number is expected; write {spelled}"
 
 
 def suggest(wrong: str, names: Iterable[str]) -> str:
@@ -292,13 +294,13 @@ def _in_brackets(description: str) -> str:
     return f" ({_phrase(description)})" if description else ""
 
 
-def _show(found: object) -> str:
-    if found is None:
+def _show(value: object) -> str:
+    if value is None:
         return "nothing"
-    if isinstance(found, str):
-        text = repr(found)
+    if isinstance(value, str):
+        text = repr(value)
     else:
         # Only the beginning: a value may be of any length.
         encoder = json.JSONEncoder(default=str, skipkeys=True)
-        text = "".join(islice(encoder.iterencode(found), 100))
+        text = "".join(islice(encoder.iterencode(value), 100))
     return text if len(text) <= 80 else text[:80] + "..."

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -31,11 +30,12 @@ HEAD = """\
 def schema_file() -> str:
     """Return the JSON schema (2020-12) of a config, as YAML."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **config_schema()}
-    schema = without_tags(schema)
-    return HEAD + yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=100)
+    return HEAD + yaml.safe_dump(
+        without_tags(schema), sort_keys=False, allow_unicode=True, width=100
+    )
 
 
-def without_tags(part: Any) -> Any:
+def without_tags(part: object) -> object:
     """Return a part of a schema without what is there for messages only."""
     if isinstance(part, dict):
         hidden = (TAGS, "discriminator") if "oneOf" in part else (WRITTEN,)

@@ -132,7 +132,7 @@ def sections() -> list[Section]:
 
 
 def _family_sections(name: str) -> list[Section]:
-    """Return the section of a family's recipe, and that of how its models are trained."""
+    """Return the section of a family's recipe, and the section on how its models are trained."""
     recipe, keys, schema = FAMILIES[name], ("model_zoo", "my-model"), f"{name}_model"
     training = recipe.model_fields["optimisation"].annotation
     assert isinstance(training, type)

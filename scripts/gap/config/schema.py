@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
@@ -46,10 +45,12 @@ class _Generator(GenerateJsonSchema):
 def config_schema() -> JsonSchemaValue:
     """Return the JSON schema (2020-12) of a config, with the tags of its alternatives."""
     schema = Study.model_json_schema(schema_generator=_Generator)
-    return dict(_renamed(schema))
+    renamed = _renamed(schema)
+    assert isinstance(renamed, dict)
+    return renamed
 
 
-def _renamed(part: Any) -> Any:
+def _renamed(part: object) -> object:
     """Return a schema in which each family's recipe has a short name, and no class a title."""
     if isinstance(part, dict):
         return {

@@ -31,10 +31,10 @@ def check_spelling(paths: Iterable[str | Path]) -> None:
 
 
 def _check_node(path: str, node: yaml.Node, sizes: dict[int, int]) -> int:
-    """Return how many values a node stands for; `sizes` holds those of the nodes seen before."""
+    """Return how many values a node stands for; `sizes` has the numbers of nodes seen before."""
     if id(node) in sizes:
         return sizes[id(node)]
-    # That of a node that is met again inside itself.
+    # A node that is met again inside itself counts as more than any config may have.
     sizes[id(node)] = MOST_VALUES
     where = f"{path}, line {node.start_mark.line + 1}"
     if node.tag not in (*yaml.SafeLoader.yaml_constructors, "tag:yaml.org,2002:merge"):

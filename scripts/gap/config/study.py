@@ -116,12 +116,10 @@ pathvars: {results: results/tickets}
         ),
     )
     reference: Name = Field(
-        description="The one of models that the others' accuracy is subtracted from."
+        description="The model, one of models, that the others are compared with."
     )
     sizes: Sizes = Field(description="Label budgets, training and validation rows together.")
-    seeds: SeedBlocks = Field(
-        description="Blocks of seeds of the models that list none of their own."
-    )
+    seeds: SeedBlocks = Field(description="Blocks of seeds, for models that list none.")
     validation: Validation = Field(
         {},
         validate_default=True,
@@ -130,7 +128,7 @@ pathvars: {results: results/tickets}
     tuning: Tuning = Field(
         {},
         validate_default=True,
-        description="How many settings are tried of models whose recipes list several values.",
+        description="How many combinations are tried where a recipe lists several values.",
     )
     gap: Gap = Field({}, validate_default=True, description="How gaps are judged.")
     examples: Annotated[int, Unit("texts")] = Field(
@@ -138,16 +136,16 @@ pathvars: {results: results/tickets}
         ge=0,
         le=100,
         description=(
-            "Test texts in the report on which reference and model disagree, of each kind; 0 shows "
-            "none."
+            "Test texts of each kind that the report shows where reference and model disagree; 0 "
+            "shows none."
         ),
     )
     packages: Annotated[Literal["exact", "minor", "off"], BeforeValidator(_spell_off)] = Field(
         "minor",
         description=(
-            "Which change of version of a package that decides results (torch, transformers, "
-            "scikit-learn and the like) makes them anew. Another value of this key itself makes "
-            "all anew."
+            "Packages such as torch, transformers and scikit-learn decide results. This key says "
+            "which change of their version makes results anew. A new value of this key makes all "
+            "results anew."
         ),
     )
     partial: Annotated[bool, BeforeValidator(_spell_truth)] = Field(

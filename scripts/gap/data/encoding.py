@@ -2,25 +2,26 @@
 
 To most tokenizers a space ends a word, whatever stands before and after it. Their texts are encoded
 word by word, each different word once, which gives the same ids as a whole text in a fraction of
-the time. Not so SentencePiece's: its unigram model adds up the scores of a whole text in 32 bits,
-so that of two splits of a word that are nearly as good either may win, depending on what precedes.
+the time. This does not hold for SentencePiece. Its unigram model adds up the scores of a whole text
+in 32 bits. So, where two splits of a word are nearly as good, the text before the word may decide
+which one wins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gap.data.vocabulary import PretrainedVocabulary, Vocabulary
+from gap.data.manifests import IdsManifest
+from gap.data.vocabulary import Normalizer, PretrainedVocabulary, TokenizerParts, Vocabulary
 from gap.run.digests import sha256_file
 from gap.run.durable import replace
 from gap.run.json import write_json
@@ -32,18 +33,18 @@ Lengths = npt.NDArray[np.int64]
 BATCH = 1024
 # New words that are encoded as one text: an encoding of its own costs more than the word.
 JOINED = 64
-# Bounds of what is remembered of words: some 200 MB.
+# At most so many words and ids are remembered: some 200 MB.
 MOST_WORDS = 500_000
 MOST_IDS = 4_000_000
 
-# Kinds of a tokenizer's parts that treat what is between two spaces by itself. The pre-tokenizers
-# of the first kind drop spaces. A byte-level one keeps a space with the word behind it, but looks
-# across a run of white space; so there nothing may be done before that removes a character.
+# Parts of tokenizers that treat each word by itself. These pre-tokenizers drop spaces. A byte-level
+# pre-tokenizer keeps a space with the word after it, but looks across several spaces in a row. So
+# with it, no normalizer may remove a character.
 MODELS = {"BPE", "WordLevel", "WordPiece"}
 NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "StripAccents"}
 DROPPING_SPACES = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
 REMOVING_NOTHING = {"Lowercase", "NFC"}
-# A space that follows anything but white space, as Python or Unicode has it.
+# A space after a character that is not white space to Python or Unicode.
 WORD_END = "([^\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]) "
 SEAM = "\0"
 
@@ -65,13 +66,13 @@ def split_before_spaces(texts: pa.Array) -> pa.Array | None:
     return pc.split_pattern(pc.replace_substring_regex(texts, WORD_END, rf"\1{SEAM} "), SEAM)
 
 
-def word_splitter(parts: Mapping[str, Any]) -> Splitter | None:
-    """Return what splits texts into words whose ids, one after another, are those of the texts.
+def word_splitter(parts: TokenizerParts) -> Splitter | None:
+    """Return what splits texts into words, such that the ids of the words make the ids of the text.
 
     `parts` is a tokenizer as its tokenizer.json has it. None where its texts must be encoded whole.
     """
-    kinds = set(_kinds(parts["normalizer"], "normalizers"))
-    splitting = parts["pre_tokenizer"] or {"type": None}
+    kinds = set(_kinds(parts["normalizer"]))
+    splitting = parts["pre_tokenizer"]
     model = parts["model"]
     across = any(
         token["rstrip"] or any(map(str.isspace, token["content"]))
@@ -79,19 +80,21 @@ def word_splitter(parts: Mapping[str, Any]) -> Splitter | None:
     )
     if across or model.get("type") not in MODELS or model.get("dropout"):
         return None
+    if splitting is None:
+        return None
     if splitting["type"] in DROPPING_SPACES and kinds <= NORMALIZERS:
         return split_at_spaces
     by_bytes = splitting["type"] == "ByteLevel" and splitting.get("use_regex", True)
     return split_before_spaces if by_bytes and kinds <= REMOVING_NOTHING else None
 
 
-def _kinds(part: Mapping[str, Any] | None, inside: str) -> Iterator[str]:
-    """Yield the types of a part of a tokenizer, of a sequence those in it."""
+def _kinds(part: Normalizer | None) -> Iterator[str]:
+    """Yield the type of a normalizer; of a sequence, the types of those in it."""
     if part is None:
         return
     if part["type"] == "Sequence":
-        for one in part[inside]:
-            yield from _kinds(one, inside)
+        for member in part["normalizers"]:
+            yield from _kinds(member)
     else:
         yield part["type"]
 
@@ -109,13 +112,12 @@ def ranges(starts: Lengths, lengths: Lengths) -> Lengths:
     return np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
 
 
-def partition(parts: Mapping[str, Any], pad_id: int) -> str | None:
+def partition(parts: TokenizerParts, pad_id: int) -> str | None:
     """Return the padding token if texts that it joins are encoded as if each stood alone."""
     for token in parts["added_tokens"]:
-        bound = any(token[how] for how in ("lstrip", "rstrip", "single_word", "normalized"))
+        bound = token["lstrip"] or token["rstrip"] or token["single_word"] or token["normalized"]
         if token["id"] == pad_id and not bound:
-            content: str = token["content"]
-            return content
+            return token["content"]
     return None
 
 
@@ -125,16 +127,16 @@ def encode_joined(vocabulary: Vocabulary, words: list[str], pad: str) -> tuple[I
     Where a word has padding tokens in itself, those joined with it are encoded one by one.
     """
     groups = [words[start : start + JOINED] for start in range(0, len(words), JOINED)]
-    found = []
+    encodings = []
     for group, encoded in zip(groups, vocabulary.encode(list(map(pad.join, groups))), strict=True):
         ids = np.array(encoded, dtype=np.uint32)
         between = np.flatnonzero(ids == vocabulary.pad_id)
         if len(between) == len(group) - 1:
             lengths = np.diff(between, prepend=-1, append=len(ids)) - 1
-            found.append((np.delete(ids, between), lengths))
+            encodings.append((np.delete(ids, between), lengths))
         else:
-            found.append(flatten(vocabulary.encode(group)))
-    ids, lengths = (np.concatenate(each) for each in zip(*found, strict=True))
+            encodings.append(flatten(vocabulary.encode(group)))
+    ids, lengths = (np.concatenate(each) for each in zip(*encodings, strict=True))
     return ids, lengths
 
 
@@ -168,8 +170,8 @@ class Words:
         if new:
             ids, lengths = self._encode(new)
             start = len(self._ids)
-            known = len(self._places)
-            self._places.update((word, known + place) for place, word in enumerate(new))
+            count = len(self._places)
+            self._places.update((word, count + place) for place, word in enumerate(new))
             self._starts = np.concatenate([self._starts, start + np.cumsum(lengths) - lengths])
             self._lengths = np.concatenate([self._lengths, lengths])
             self._ids = np.concatenate([self._ids, ids])
@@ -189,7 +191,7 @@ class Encoder:
     max_tokens: int
     keep: str
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {key: getattr(self, key) for key in ("vocabulary", "max_tokens", "keep")}
 
     @cached_property
@@ -256,7 +258,7 @@ def encode_piece(batches: Iterable[pa.Array], encoder: Encoder, path: Path) -> N
     Memory holds the ids of all texts.
     """
     dtype = np.uint16 if encoder.vocabulary.size <= 1 << 16 else np.uint32
-    ids: list[npt.NDArray[np.unsignedinteger[Any]]] = [np.empty(0, dtype=dtype)]
+    ids: list[npt.NDArray[np.uint16 | np.uint32]] = [np.empty(0, dtype=dtype)]
     lengths: list[Lengths] = [np.empty(0, dtype=np.int64)]
     shortened = 0
     for texts in batches:
@@ -275,7 +277,7 @@ def join_pieces(
     vocabulary: Vocabulary,
     stem: Path,
     rows: npt.NDArray[np.int64] | None = None,
-) -> dict[str, Any]:
+) -> IdsManifest:
     """Put what `encode_piece` wrote into `stem`.ids.npy and .offsets.npy, one piece at a time.
 
     `rows`, ascending, says which rows of the data set the texts are, where they are not all.
@@ -295,7 +297,7 @@ def join_pieces(
     np.save(f"{stem}.offsets.npy", offsets)
     if rows is not None:
         np.save(f"{stem}.rows.npy", rows)
-    manifest = {
+    manifest: IdsManifest = {
         "partial": rows is not None,
         "rows": len(offsets) - 1,
         "tokens": int(offsets[-1]),

@@ -8,15 +8,32 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from tqdm import tqdm
 
 from gap.run.errors import UserError
 
+if TYPE_CHECKING:
+    import requests
+
 ATTEMPTS = 5
 # Bytes written at once, and the most that is lost where a connection breaks.
 CHUNK = 1 << 16
+
+
+class Answer(Protocol):
+    """A server's answer, of whichever library."""
+
+    @property
+    def status_code(self) -> int:
+        """The status of HTTP."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its headers, by names in any case."""
+        ...
 
 
 def is_safe(name: str) -> bool:
@@ -35,13 +52,13 @@ def fetch(
     url: str,
     target: Path,
     check: Callable[[Path], None],
-    refusal: Callable[[Any], str],
+    refusal: Callable[[Answer], str],
     headers: Mapping[str, str] | None = None,
 ) -> None:
     """Put the file behind a URL at `target`, resumed where an earlier call broke off.
 
     `check` raises UserError for a wrong content and deletes it. `refusal` makes the line for an
-    answer, as requests has it, that no further attempt would change. `headers` are those that prove
+    answer that no further attempt would change. `headers` are those that prove
     who asks; they are not sent on to another server.
     """
     partial = target.with_name(target.name + ".partial")
@@ -53,7 +70,7 @@ def fetch(
     except UserError:
         if not resumed:
             raise
-        # What an earlier call left may be of an older version of the file: once more, from zero.
+        # An earlier call may have left part of an older version of the file: start again from zero.
         _download(url, partial, refusal, headers or {})
         check(partial)
     os.replace(partial, target)
@@ -62,7 +79,7 @@ def fetch(
 def _download(
     url: str,
     partial: Path,
-    refusal: Callable[[Any], str],
+    refusal: Callable[[Answer], str],
     headers: Mapping[str, str],
     wait: float = 1.0,
 ) -> None:
@@ -84,12 +101,13 @@ def _download(
                 return
             except requests.HTTPError as error:
                 answer = error.response
-                status = answer.status_code if answer is not None else 0
+                assert answer is not None
+                status = answer.status_code
                 problem = f"status {status}"
                 if status < 500 and status not in (408, 429):
                     raise UserError(refusal(answer)) from None
             except requests.RequestException as error:
-                # An address that was redirected to may be signed, which is as good as a password.
+                # After a redirect, the address may be signed. A signature is as good as a password.
                 problem = re.sub(r"\?[^\s)]*", "", str(error))
             grown = partial.exists() and partial.stat().st_size > before
             failures = 1 if grown else failures + 1
@@ -101,9 +119,12 @@ def _download(
             time.sleep(wait * 2 ** (failures - 1))
 
 
-def _receive(session: Any, url: str, partial: Path, have: int, headers: Mapping[str, str]) -> None:
-    """Receive what is missing of a file of which `partial` holds the first `have` bytes."""
-    # identity: a body compressed in transit has neither the length nor the sha256 of the file.
+def _receive(
+    session: requests.Session, url: str, partial: Path, have: int, headers: Mapping[str, str]
+) -> None:
+    """Receive the rest of a file. `partial` holds its first `have` bytes."""
+    # identity: the length and sha256 of the file are not those of a body that is compressed on its
+    # way.
     headers = {**headers, "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"

@@ -1,8 +1,8 @@
 """Files of the Hugging Face hub: of one commit, checked, and fetched once.
 
-The hub's library is asked what a repository holds; the files themselves come by `gap.data.http`,
-because the library (2.4) begins a file anew when its process was killed, and may put another
-revision that it knows in the place of the one asked for where the hub does not answer.
+The hub's library is asked what a repository holds. The files come by `gap.data.http`, for two
+reasons. The library (2.4) fetches a file again from its beginning after its process was killed. And
+where the hub does not answer, the library may give another revision than the one asked for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from gap.data.http import fetch, is_safe
+from gap.data.http import Answer, fetch, is_safe
 from gap.data.readers.files import EXTENSIONS, extension
 from gap.run.digests import sha256_file
 from gap.run.errors import UserError
@@ -58,9 +58,9 @@ Listing = dict[str, File]
 def fetch_hub(spec: Spec, role: str, folder: Path) -> list[Path]:
     """Return the files of a data set's split, or of a pretrained model, fetched into `folder`.
 
-    Its branch is looked up first; a commit that was fetched before needs no network, and of a
-    branch with HF_HUB_OFFLINE set the commit of the last time is taken. Raises UserError for what
-    cannot be had.
+    A branch is looked up first. A commit that was fetched before needs no network. With
+    HF_HUB_OFFLINE set, a branch stands for its commit of the last time. Raises UserError for what
+    cannot be fetched.
     """
     repository = Repository("model" if role == "checkpoint" else "dataset", spec["id"])
     commit, files = _known(spec, folder) or _choose(repository, spec)
@@ -88,21 +88,21 @@ def _known(spec: Spec, folder: Path) -> tuple[str, Listing] | None:
 
     if not _record(folder).exists():
         return None
-    known = read_json(_record(folder))
-    if {**known["spec"], "revision": None} != {**spec, "revision": None}:
+    record = read_json(_record(folder))
+    if {**record["spec"], "revision": None} != {**spec, "revision": None}:
         return None
-    if spec["revision"] not in (known["spec"]["revision"], known["commit"]):
+    if spec["revision"] not in (record["spec"]["revision"], record["commit"]):
         return None
     if not COMMIT.fullmatch(spec["revision"]):
         if not is_offline_mode():
             return None
         moved = f"{spec['revision']} of {spec['id']} as it was when it was fetched"
-        print(f"HF_HUB_OFFLINE is set: {moved}, commit {known['commit']}", file=sys.stderr)
-    return known["commit"], {name: File(*facts) for name, facts in known["files"].items()}
+        print(f"HF_HUB_OFFLINE is set: {moved}, commit {record['commit']}", file=sys.stderr)
+    return record["commit"], {name: File(*entry) for name, entry in record["files"].items()}
 
 
 def _choose(repository: Repository, spec: Spec) -> tuple[str, Listing]:
-    """Return the commit of a revision, and those of its files that are needed."""
+    """Return the commit of a revision, and the files of it that are needed."""
     from huggingface_hub import is_offline_mode
 
     look = _look_into_cache if is_offline_mode() else _ask
@@ -124,10 +124,12 @@ def _ask(repository: Repository, revision: str) -> tuple[str, Listing]:
     from huggingface_hub.hf_api import RepoFile
 
     _proof()
-    where: Any = {"repo_id": repository.id, "repo_type": repository.kind}
+    kind, name = repository
     with _explained(repository, revision):
-        commit = str(HfApi().repo_info(**where, revision=revision, timeout=60).sha)
-        tree = HfApi().list_repo_tree(**where, revision=commit, recursive=True)
+        commit = str(
+            HfApi().repo_info(repo_id=name, repo_type=kind, revision=revision, timeout=60).sha
+        )
+        tree = HfApi().list_repo_tree(repo_id=name, repo_type=kind, revision=commit, recursive=True)
         files = [file for file in tree if isinstance(file, RepoFile)]
     return commit, {
         file.path: File(file.size, file.lfs.sha256 if file.lfs else file.blob_id) for file in files
@@ -139,12 +141,13 @@ def _look_into_cache(repository: Repository, revision: str) -> tuple[str, Listin
     from huggingface_hub import HfApi, get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError, RevisionResolutionError
 
-    where: Any = {"repo_id": repository.id, "repo_type": repository.kind}
+    kind, name = repository
     try:
-        commit = (
-            HfApi().resolve_revision(**where, revision=revision, local_files_only=True).resolved
+        answer = HfApi().resolve_revision(
+            repo_id=name, repo_type=kind, revision=revision, local_files_only=True
         )
-        tree = get_cached_repo_tree(**where, revision=commit)
+        commit = answer.resolved
+        tree = get_cached_repo_tree(repo_id=name, repo_type=kind, revision=commit)
     except (CachedRepoTreeNotFoundError, RevisionResolutionError):
         raise UserError(
             f"{repository} at revision {revision} has not been fetched yet, and HF_HUB_OFFLINE "
@@ -152,7 +155,7 @@ def _look_into_cache(repository: Repository, revision: str) -> tuple[str, Listin
         ) from None
     listing = {}
     for file in tree:
-        # A link to the content, which is named by its digest.
+        # In the cache, a file is a link to its content, and the content is named by its digest.
         cached = _cached(repository, commit, file.path)
         linked = cached is not None and cached.is_symlink()
         digest = Path(os.readlink(cached)).name if cached and linked else ""
@@ -194,28 +197,28 @@ def _split_files(
         raise UserError(
             f"{repository} has no split {spec['split']!r}; it has: {there}; set `split`"
         )
-    found = splits[spec["split"]]
-    unread = [name for name in found if extension(Path(name)) is None]
+    files = splits[spec["split"]]
+    unread = [name for name in files if extension(Path(name)) is None]
     if unread:
         raise UserError(
             f"{repository}: {unread[0]} is not of a kind that is read here "
             f"({', '.join(EXTENSIONS)}); the hub's own Parquet files of it are perhaps at "
             "`revision: refs/convert/parquet`"
         )
-    return found
+    return files
 
 
 def _converted_splits(
     repository: Repository, spec: Spec, names: Sequence[str]
 ) -> dict[str, list[str]]:
     """Return the files of each split, of those that the hub itself made of a data set."""
-    found = [(name, match) for name in names if (match := CONVERTED.fullmatch(name))]
-    configs = sorted({match["config"] for _, match in found})
+    matches = [(name, match) for name in names if (match := CONVERTED.fullmatch(name))]
+    configs = sorted({match["config"] for _, match in matches})
     config = spec.get("config", configs[0])
     if config not in configs or ("config" not in spec and len(configs) > 1):
         raise UserError(f"{repository} has configurations: {', '.join(configs)}; set `config`")
     splits: dict[str, list[str]] = {}
-    for name, match in found:
+    for name, match in matches:
         if match["config"] == config:
             if match["partial"] and match["split"] == spec["split"]:
                 raise UserError(
@@ -320,7 +323,7 @@ def _obtain(repository: Repository, commit: str, name: str, file: File, target: 
                 f"{repository}: {name} came with another content than the hub lists; run again"
             )
 
-    def refusal(answer: Any) -> str:
+    def refusal(answer: Answer) -> str:
         return _refusal(repository, commit, answer)
 
     url = hf_hub_url(repository.id, name, repo_type=repository.kind, revision=commit)
@@ -343,14 +346,14 @@ def _explained(repository: Repository, revision: str) -> Iterator[None]:
     except HfHubHTTPError as error:
         raise UserError(_refusal(repository, revision, error.response)) from None
     except Exception as error:
-        # Those of the connection have no common class that the library makes known.
+        # The library makes no common class of connection errors public.
         line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(
             f"{repository} cannot be asked for ({line}); check the network, then run again"
         ) from None
 
 
-def _refusal(repository: Repository, revision: str, answer: Any) -> str:
+def _refusal(repository: Repository, revision: str, answer: Answer) -> str:
     """Return the line for an answer that refuses, of the library or of requests."""
     from huggingface_hub import constants, get_token
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +28,7 @@ def load_labels(path: str | Path) -> NDArray[np.int32]:
 
 
 def iterate_texts(
-    path: str | Path, rows: NDArray[np.integer[Any]] | None = None, batch_size: int = 1024
+    path: str | Path, rows: NDArray[np.int64] | None = None, batch_size: int = 1024
 ) -> Iterator[list[str]]:
     """Yield the texts of `iterate_arrays` in lists of at most `batch_size`."""
     for texts in iterate_arrays(path, rows, batch_size):
@@ -44,7 +43,7 @@ def texts_at(path: str | Path, rows: NDArray[np.int64]) -> list[str]:
 
 
 def iterate_arrays(
-    path: str | Path, rows: NDArray[np.integer[Any]] | None, batch_size: int
+    path: str | Path, rows: NDArray[np.int64] | None, batch_size: int
 ) -> Iterator[pa.Array]:
     """Yield the texts of a pool or test file in row order, in arrays of at most `batch_size`.
 

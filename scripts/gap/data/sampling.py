@@ -21,7 +21,7 @@ Labels = npt.NDArray[np.int32]
 
 
 def label_sequence(counts: npt.NDArray[np.int64], length: int) -> Labels:
-    """Return labels (length,) of which every prefix holds each label within one row of its share.
+    """Return labels (length,). In every prefix, each label is within one row of its share.
 
     `counts` (labels,) are the rows of each label in the pool, `length` at most their sum. This is
     the chairman assignment of Tijdeman (1980, Discrete Mathematics 32:323-330): a label may be
@@ -107,11 +107,11 @@ def subsample(labels: Labels, seed: int, n: int, validation: Validation) -> Subs
 def write_subsamples(subsamples: list[Subsample], path: Path) -> None:
     """Write columns seed, row, label, role ("train" or "validation") in the order of use."""
     parts = []
-    for one in subsamples:
-        rows = np.concatenate([one.validation_rows, one.training_rows])
-        labels = np.concatenate([one.validation_labels, one.training_labels])
-        roles = ["validation"] * len(one.validation_rows) + ["train"] * len(one.training_rows)
-        seeds = np.full(len(rows), one.seed, dtype=np.int32)
+    for sample in subsamples:
+        rows = np.concatenate([sample.validation_rows, sample.training_rows])
+        labels = np.concatenate([sample.validation_labels, sample.training_labels])
+        roles = ["validation"] * len(sample.validation_rows) + ["train"] * len(sample.training_rows)
+        seeds = np.full(len(rows), sample.seed, dtype=np.int32)
         parts.append(pa.table({"seed": seeds, "row": rows, "label": labels, "role": roles}))
     pq.write_table(pa.concat_tables(parts), path, compression="zstd")
 
@@ -120,9 +120,9 @@ def read_subsamples(path: str | Path) -> Iterator[Subsample]:
     """Yield what `write_subsamples` wrote, seed by seed."""
     table = pq.read_table(path)
     for seed in pc.unique(table["seed"]).to_pylist():
-        own = table.filter(pc.equal(table["seed"], seed))
-        training = own.filter(pc.equal(own["role"], "train"))
-        validating = own.filter(pc.equal(own["role"], "validation"))
+        seed_rows = table.filter(pc.equal(table["seed"], seed))
+        training = seed_rows.filter(pc.equal(seed_rows["role"], "train"))
+        validating = seed_rows.filter(pc.equal(seed_rows["role"], "validation"))
         parts = [
             part[name].to_numpy() for part in (training, validating) for name in ("row", "label")
         ]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NotRequired, Protocol, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,47 @@ class Vocabulary(Protocol):
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Return the ids of each text, without prefix and suffix and of any length."""
         ...
+
+
+class AddedToken(TypedDict):
+    """A token that is found in texts as it is; the flags say where, and which spaces it takes."""
+
+    id: int
+    content: str
+    single_word: bool
+    lstrip: bool
+    rstrip: bool
+    normalized: bool
+
+
+class Normalizer(TypedDict):
+    """What changes texts before they are split; of type "Sequence", several in turn."""
+
+    type: str
+    normalizers: NotRequired[list[Normalizer]]
+
+
+class PreTokenizer(TypedDict):
+    """What splits texts into words."""
+
+    type: str
+    use_regex: NotRequired[bool]
+
+
+class TokenizerModel(TypedDict):
+    """What makes ids of words; `dropout` is a probability to leave out merges."""
+
+    type: NotRequired[str]
+    dropout: NotRequired[float | None]
+
+
+class TokenizerParts(TypedDict):
+    """What a tokenizer consists of: the keys of a tokenizer.json that are read here."""
+
+    added_tokens: list[AddedToken]
+    normalizer: Normalizer | None
+    pre_tokenizer: PreTokenizer | None
+    model: TokenizerModel
 
 
 class PretrainedVocabulary:
@@ -62,9 +103,9 @@ class PretrainedVocabulary:
         encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> TokenizerParts:
         """Return what the tokenizer consists of, as its tokenizer.json has it."""
-        parts: dict[str, Any] = json.loads(self._backend.to_str())
+        parts: TokenizerParts = json.loads(self._backend.to_str())
         return parts
 
 
@@ -158,7 +199,7 @@ class EncodedTexts:
     `rows` (texts,) are the rows of the data set that the texts are, ascending; None means all rows.
     """
 
-    ids: npt.NDArray[np.unsignedinteger[Any]]
+    ids: npt.NDArray[np.uint16 | np.uint32]
     offsets: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64] | None
     pad_id: int

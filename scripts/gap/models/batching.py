@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,14 @@ from gap.data.vocabulary import EncodedTexts
 POOLED_BATCHES = 50
 
 
-class LabelledTexts(Dataset[dict[str, Any]]):
+class Example(TypedDict):
+    """A text to train on: its ids, (tokens,), and the index of its label."""
+
+    input_ids: npt.NDArray[np.int64]
+    labels: int
+
+
+class LabelledTexts(Dataset[Example]):
     """The texts at `rows` of an encoded file, with their labels; ids are read when asked for."""
 
     def __init__(
@@ -34,7 +41,7 @@ class LabelledTexts(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> Example:
         """Return one example: `input_ids` (tokens,) and `labels`, a label's index."""
         return {"input_ids": self.texts[self.rows[index]], "labels": int(self.labels[index])}
 
@@ -45,7 +52,7 @@ class PadBatch:
     def __init__(self, pad_id: int) -> None:
         self.pad_id = pad_id
 
-    def __call__(self, examples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    def __call__(self, examples: list[Example]) -> dict[str, torch.Tensor]:
         """Return the batch of these examples."""
         batch = pad([example["input_ids"] for example in examples], self.pad_id)
         batch["labels"] = torch.tensor([example["labels"] for example in examples])
@@ -177,7 +184,16 @@ class PartSampler(Sampler[Part]):
             )
 
 
-class Parts(Dataset[dict[str, Any]]):
+class PartBatch(TypedDict):
+    """A part's tensors as PadBatch makes them, and the part itself."""
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    labels: torch.Tensor
+    part: Part
+
+
+class Parts(Dataset[PartBatch]):
     """Collated parts of batches of `examples`, by what PartSampler yields."""
 
     def __init__(self, examples: LabelledTexts) -> None:
@@ -186,13 +202,18 @@ class Parts(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, part: Part) -> dict[str, Any]:
+    def __getitem__(self, part: Part) -> PartBatch:
         """Return the part's padded tensors as PadBatch does, and itself as `part`."""
         examples = [self.examples[row] for row in part.rows]
         ids = [example["input_ids"] for example in examples]
         batch = pad(ids, self.examples.texts.pad_id, part.tokens)
         labels = torch.tensor([example["labels"] for example in examples])
-        return {**batch, "labels": labels, "part": part}
+        return {
+            "input_ids": batch["input_ids"],
+            "attention_mask": batch["attention_mask"],
+            "labels": labels,
+            "part": part,
+        }
 
 
 def batches_by_tokens(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch.nn import functional
@@ -35,13 +34,13 @@ def dropout(
 @contextlib.contextmanager
 def fast_dropout() -> Iterator[None]:
     """Let modules use `dropout` above within the context, where there is no accelerator."""
-    own = functional.dropout
+    original = functional.dropout
     if not torch.cuda.is_available():
         functional.dropout = dropout
     try:
         yield
     finally:
-        functional.dropout = own
+        functional.dropout = original
 
 
 class DividedDropout:
@@ -67,24 +66,24 @@ class DividedDropout:
             self.start = _generator_states()
         else:
             _set_generators(self.start)
-        own = {
+        originals = {
             name: getattr(functional, name)
             for name in ("dropout", "dropout1d", "scaled_dot_product_attention")
         }
-        functional.dropout = _by_rows(own["dropout"], part)
-        functional.dropout1d = _by_rows(own["dropout1d"], part)
-        attention = _apart(own["scaled_dot_product_attention"], part)
+        functional.dropout = _by_rows(originals["dropout"], part)
+        functional.dropout1d = _by_rows(originals["dropout1d"], part)
+        attention = _apart(originals["scaled_dot_product_attention"], part)
         functional.scaled_dot_product_attention = attention
         try:
             yield
         finally:
-            for name, function in own.items():
+            for name, function in originals.items():
                 setattr(functional, name, function)
 
 
-def _by_rows(own: Callable[..., torch.Tensor], part: Part) -> Callable[..., torch.Tensor]:
-    """Return dropout that draws with `own` for the whole batch and drops from the part's rows."""
-    apart = _apart(own, part)
+def _by_rows(original: Callable[..., torch.Tensor], part: Part) -> Callable[..., torch.Tensor]:
+    """Return dropout that draws for the whole batch with `original` and uses the part's rows."""
+    apart = _apart(original, part)
 
     def drop(
         input: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
@@ -93,21 +92,24 @@ def _by_rows(own: Callable[..., torch.Tensor], part: Part) -> Callable[..., torc
             return input
         if len(input) != len(part.rows):
             return apart(input, p, training)
-        kept = own(input.new_ones((part.whole, *input.shape[1:])), p, training)
+        kept = original(input.new_ones((part.whole, *input.shape[1:])), p, training)
         return input * kept[part.first : part.first + len(input)]
 
     return drop
 
 
-def _apart(own: Callable[..., torch.Tensor], part: Part) -> Callable[..., torch.Tensor]:
-    """Return `own` with random numbers of the part's own, which move the generators on alike."""
+def _apart(original: Callable[..., torch.Tensor], part: Part) -> Callable[..., torch.Tensor]:
+    """Return `original` with random numbers of the part's own.
 
-    def draw(input: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
+    After a call, the generators stand at the same place for every part.
+    """
+
+    def draw(input: torch.Tensor, *arguments: object, **options: object) -> torch.Tensor:
         seed = int(torch.randint(2**62, ()))
         devices = [input.device] if input.is_cuda else []
         with torch.random.fork_rng(devices):
             torch.manual_seed(seed + part.number)
-            return own(input, *arguments, **options)
+            return original(input, *arguments, **options)
 
     return draw
 

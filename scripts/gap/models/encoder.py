@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -18,6 +19,9 @@ import gap.models.quiet  # noqa: F401
 from gap.data.vocabulary import EncodedTexts
 from gap.models.hardware import attention
 from gap.run.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers.models.auto.auto_factory import _BaseAutoModelClass
 
 
 def load_classifier(folder: str | Path, labels: list[str]) -> PreTrainedModel:
@@ -38,7 +42,8 @@ def load_encoder(folder: str | Path) -> PreTrainedModel:
 
 def token_embeddings(folder: str | Path) -> torch.Tensor:
     """Return the checkpoint's table of token embeddings, (vocabulary, width)."""
-    table: Any = load_encoder(folder).get_input_embeddings()
+    table = load_encoder(folder).get_input_embeddings()
+    assert isinstance(table.weight, torch.Tensor)
     return table.weight.detach().clone()
 
 
@@ -59,7 +64,11 @@ def check_lengths(folder: str | Path, texts: EncodedTexts) -> None:
         )
 
 
-def _load(auto_class: Any, folder: str | Path, **options: Any) -> PreTrainedModel:
+def _load(
+    auto_class: type[_BaseAutoModelClass],
+    folder: str | Path,
+    **options: Mapping[int, str] | Mapping[str, int],
+) -> PreTrainedModel:
     """Load safetensors weights only: a pickle could run code."""
     try:
         return auto_class.from_pretrained(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
-# The names of DistilBERT and of XLM, GPT-2 and their kin, by BERT's.
+# What BERT calls by the first name, DistilBERT, XLM, GPT-2 and similar models call by the others.
 OTHER_NAMES = {
     "hidden_size": ("dim", "emb_dim", "d_model", "n_embd"),
     "num_hidden_layers": ("n_layers", "num_layers", "n_layer"),
@@ -16,10 +16,11 @@ OTHER_NAMES = {
     "intermediate_size": ("hidden_dim", "d_ff", "n_inner"),
     "max_position_embeddings": ("n_positions",),
 }
-# A transformer layer keeps 34 bytes per token and unit of width at two bytes a number, and 5 per
-# pair of tokens and head where attention is computed plainly (Korthikanti et al. 2022, Reducing
-# Activation Recomputation in Large Transformer Models, equation 2). Twice that for fp32; on GPUs
-# fused attention keeps no pairs, and autocast leaves about half of the numbers in fp32.
+# With two bytes a number, a transformer layer keeps 34 bytes for each token and unit of width.
+# Plain attention keeps 5 more for each head and pair of tokens (Korthikanti et al. 2022, Reducing
+# Activation Recomputation in Large Transformer Models, equation 2). In fp32 it is twice that. On
+# GPUs, fused attention keeps nothing for pairs, and autocast leaves about half of the numbers in
+# fp32.
 LAYER_BYTES = {"cpu": 2 * 34, "gpu": 34 * 3 / 2}
 PAIR_BYTES = {"cpu": 2 * 5, "gpu": 0}
 
@@ -42,19 +43,19 @@ class EncoderShape:
     def of(cls, config: Mapping[str, object] | None) -> EncoderShape:
         """Return the shape that a config.json has; None stands for one that is not fetched yet.
 
-        What is missing is that of a base-sized encoder, and of a feed-forward layer four times the
-        encoder's width.
+        Missing sizes are those of a base-sized encoder. A missing width of the feed-forward layers
+        is four times the encoder's width.
         """
         if config is None:
             return cls()
-        known: dict[str, int] = {}
+        dimensions: dict[str, int] = {}
         for name in (field.name for field in fields(cls)):
             spellings = (name, *OTHER_NAMES.get(name, ()))
             values = [config[spelling] for spelling in spellings if config.get(spelling)]
             if values:
-                known[name] = int(str(values[0]))
-        width = known.get("hidden_size", cls.hidden_size)
-        return cls(**{"intermediate_size": 4 * width} | known)
+                dimensions[name] = int(str(values[0]))
+        width = dimensions.get("hidden_size", cls.hidden_size)
+        return cls(**{"intermediate_size": 4 * width} | dimensions)
 
     def as_config(self) -> dict[str, int]:
         """Return the shape as a config.json has it."""

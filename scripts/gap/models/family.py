@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from gap.models import families
 from gap.models.workload import Assumption, Memory, ParameterCount, SpeedClaim, Workload
@@ -64,8 +64,8 @@ class Job:
         from gap.data.vocabulary import EncodedTexts
 
         assert self.ids is not None
-        own = self.ids / str(seed)
-        return EncodedTexts.open((own if own.is_dir() else self.ids) / part)
+        seed_folder = self.ids / str(seed)
+        return EncodedTexts.open((seed_folder if seed_folder.is_dir() else self.ids) / part)
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Family(ABC, Generic[R]):
 
     @property
     def costly(self) -> tuple[str, ...]:
-        """Those of the settings that may be tuned that decide how long a trial takes."""
+        """The settings that may be tuned and that decide how long a trial takes."""
         return ()
 
     @abstractmethod
@@ -181,8 +181,8 @@ class Family(ABC, Generic[R]):
     def gpu_rate(self, workload: Workload, full: float, assumed: float | None = None) -> float:
         """Return the operations a second of a training on one GPU.
 
-        `full` are those of a training that keeps the GPU as busy as can be expected, `assumed` is
-        the value that `assumption` names, or None for one on the safe side.
+        `full` is the rate of a training that keeps the GPU as busy as can be expected. `assumed` is
+        the value that `assumption` names; with None, the rate is on the safe side.
         """
         return full
 
@@ -205,8 +205,8 @@ class Family(ABC, Generic[R]):
         return 1
 
 
-# A family where its recipe's class does not matter.
-AnyFamily = Family[Any]
+# A family, where the class of its recipe does not matter.
+ModelFamily = Family[ModelRecipe]
 
 
 def family_names() -> list[str]:
@@ -225,25 +225,27 @@ def recipe_class(name: str) -> type[ModelRecipe]:
     return recipe
 
 
-def family_class(name: str) -> type[AnyFamily]:
+def family_class(name: str) -> type[ModelFamily]:
     """Return the class that answers for a family."""
-    model: type[AnyFamily] = _module(name).Model
+    model: type[ModelFamily] = _module(name).Model
     return model
 
 
-def load_recipe(entry: Mapping[str, Any]) -> ModelRecipe:
-    """Return a checked entry of `model_zoo`, or what of it decides results, as a recipe."""
+def load_recipe(entry: Mapping[str, object]) -> ModelRecipe:
+    """Return the checked recipe of an entry of `model_zoo`, or of what decides results in it."""
     for name in family_names():
         spelling = recipe_class(name).also_spelled
         if spelling and spelling.items() <= entry.items():
             kept = {key: value for key, value in entry.items() if key not in spelling}
             entry = kept | {"family": name}
-    # As file names have it, a single seed is a text, too.
-    seeds = [int(block) if str(block).isdigit() else block for block in entry.get("seeds", [])]
-    entry = {**entry, "seeds": seeds} if seeds else entry
-    return recipe_class(entry["family"]).model_validate(entry)
+    # In file names, a single seed is a text, too.
+    blocks = entry.get("seeds")
+    if isinstance(blocks, list):
+        seeds = [int(block) if str(block).isdigit() else block for block in blocks]
+        entry = {**entry, "seeds": seeds}
+    return recipe_class(str(entry["family"])).model_validate(entry)
 
 
-def family_of(recipe: ModelRecipe, job: Job | None = None) -> AnyFamily:
+def family_of(recipe: ModelRecipe, job: Job | None = None) -> ModelFamily:
     """Return what answers for the model of a recipe; `job` has the files of its training."""
     return family_class(recipe.family)(recipe, job)

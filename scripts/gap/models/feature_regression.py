@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     Matrix = npt.NDArray[np.float32]
 
-# Iterations of the solver, as far as a recipe allows them; an assumption: it ends when the loss is
-# level, earlier the stronger the regularisation.
+# Iterations of the solver, an assumption; a recipe may allow fewer. The solver ends when the loss
+# is level. That is earlier where the regularisation is stronger.
 ITERATIONS = 150
 # Operations a second of a core. Solvers wait for memory; 1.5e9 was measured, and more features miss
 # the cache more often.

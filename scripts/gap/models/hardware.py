@@ -7,9 +7,10 @@ import os
 import platform
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
+
+from gap.models.measurements import Hardware
 
 
 def device() -> torch.device:
@@ -52,7 +53,7 @@ def loading_processes(training_processes: int = 1) -> int:
     return max(0, min(4, (os.cpu_count() or 1) // training_processes - 1))
 
 
-def describe_hardware(network: bool = True, processes: int = 1) -> dict[str, Any]:
+def describe_hardware(network: bool = True, processes: int = 1) -> Hardware:
     """Return what a training computes on: device, processor, precision, processes, threads of each.
 
     `precision` is that of matrix products: under "bf16" weights and their optimisation are fp32
@@ -68,9 +69,9 @@ def describe_hardware(network: bool = True, processes: int = 1) -> dict[str, Any
     }
 
 
-def _cpu_name(facts: Path = Path("/proc/cpuinfo")) -> str:
+def _cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Return the CPU's name and the instructions that torch chose its kernels for."""
-    text = facts.read_text(encoding="utf-8") if facts.exists() else ""
-    found = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
-    name = found[1].strip() if found else platform.processor() or platform.machine()
+    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
+    match = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    name = match[1].strip() if match else platform.processor() or platform.machine()
     return f"{name} ({torch.backends.cpu.get_cpu_capability()})"

@@ -1,8 +1,8 @@
 """How long models take to score texts, timed so that other load on the machine shows.
 
-The models are timed in turns, round by round, so that what slows the machine meets each of them
-and the ratio of two of them holds. Each round keeps CPU time beside the clock's: where a process
-that computes on one core gets less of the first, it had to wait for something else.
+The models are timed in turns, round by round. So whatever slows the machine slows all of them, and
+the ratio of two models stays the same. Each round keeps CPU time beside the clock's: where a
+process that computes on one core gets less of the first, it had to wait for something else.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from statistics import median
-from typing import Any
 
 import numpy as np
 import torch
 
+from gap.models.measurements import Shares, Single, Throughput
 from gap.models.serving import ServedModel
 from gap.run.progress import progress
 
@@ -67,13 +67,13 @@ def time_in_turns(
 
     A first round warms up and does not count.
     """
-    found: dict[str, list[Round]] = {name: [] for name in models}
+    rounds: dict[str, list[Round]] = {name: [] for name in models}
     for number in progress(range(ROUNDS + 1), "rounds"):
         for name in list(models)[:: -1 if number % 2 else 1]:
-            one = time_round(models[name], batches[name])
+            timing = time_round(models[name], batches[name])
             if number > 0:
-                found[name].append(one)
-    return found
+                rounds[name].append(timing)
+    return rounds
 
 
 def best_batch_size(model: ServedModel, texts: Sequence[str], most: int) -> int:
@@ -108,25 +108,25 @@ def _rate(model: ServedModel, texts: Sequence[str], size: int) -> float:
     model(list(texts[:size]))
     done = seconds = 0.0
     while seconds < TRIAL_SECONDS:
-        one = time_round(model, batches_of(texts, size, 2 * size))
-        done, seconds = done + one.texts, seconds + sum(one.seconds)
+        timing = time_round(model, batches_of(texts, size, 2 * size))
+        done, seconds = done + timing.texts, seconds + sum(timing.seconds)
     return done / seconds
 
 
 def _is_out_of_memory(error: Exception) -> bool:
     # On CPUs torch raises a plain RuntimeError.
-    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-    return known or "can't allocate memory" in str(error)
+    memory_error = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return memory_error or "can't allocate memory" in str(error)
 
 
-def describe_latency(rounds: Sequence[Round]) -> dict[str, Any]:
+def describe_latency(rounds: Sequence[Round]) -> Single:
     """Return what rounds of one text at a time tell: milliseconds of a text.
 
     The median and the 95th percentile over all texts and rounds, and the lowest and the highest
     median of a round.
     """
-    every = 1000 * np.concatenate([one.seconds for one in rounds])
-    medians = [1000 * median(one.seconds) for one in rounds]
+    every = 1000 * np.concatenate([timing.seconds for timing in rounds])
+    medians = [1000 * median(timing.seconds) for timing in rounds]
     return {
         "milliseconds": float(np.median(every)),
         "milliseconds_95": float(np.quantile(every, 0.95)),
@@ -135,12 +135,12 @@ def describe_latency(rounds: Sequence[Round]) -> dict[str, Any]:
     }
 
 
-def describe_throughput(rounds: Sequence[Round]) -> dict[str, Any]:
+def describe_throughput(rounds: Sequence[Round]) -> Throughput:
     """Return what rounds of large batches tell: examples a second, of all rounds the median.
 
     And the lowest and the highest of a round.
     """
-    rates = [one.texts / sum(one.seconds) for one in rounds]
+    rates = [timing.texts / sum(timing.seconds) for timing in rounds]
     return {
         "examples_per_second": median(rates),
         "range": [min(rates), max(rates)],
@@ -148,10 +148,10 @@ def describe_throughput(rounds: Sequence[Round]) -> dict[str, Any]:
     }
 
 
-def _shares(rounds: Sequence[Round]) -> dict[str, float]:
+def _shares(rounds: Sequence[Round]) -> Shares:
     """Return the share of the clock's time that was tokenisation, and that was CPU time."""
-    seconds = sum(sum(one.seconds) for one in rounds)
+    seconds = sum(sum(timing.seconds) for timing in rounds)
     return {
-        "tokenisation": sum(sum(one.tokenisation) for one in rounds) / seconds,
-        "cpu_share": sum(one.cpu_seconds for one in rounds) / seconds,
+        "tokenisation": sum(sum(timing.tokenisation) for timing in rounds) / seconds,
+        "cpu_share": sum(timing.cpu_seconds for timing in rounds) / seconds,
     }

@@ -34,7 +34,7 @@ class LinearForSequenceClassification(PreTrainedModel):
         self.classifier = nn.Linear(config.num_features, int(config.num_labels or 0))
         self.post_init()
 
-    def forward(self, features: torch.Tensor, **_: Any) -> SequenceClassifierOutput:
+    def forward(self, features: torch.Tensor, **_: object) -> SequenceClassifierOutput:
         """Return logits (batch, labels) for features (batch, features), dense or sparse."""
         weights = self.classifier
         return SequenceClassifierOutput(logits=features @ weights.weight.T + weights.bias)

@@ -133,7 +133,7 @@ class LstmForSequenceClassification(PreTrainedModel):
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor,
         labels: torch.Tensor | None = None,
-        **_: Any,
+        **_: object,
     ) -> SequenceClassifierOutput:
         """Return logits (batch, labels), and the mean cross-entropy in nats if labels are given."""
         lengths = attention_mask.sum(1)

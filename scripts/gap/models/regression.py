@@ -21,7 +21,7 @@ Features: TypeAlias = "Matrix | sp.csr_array | sp.csr_matrix"
 Labels = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float64]
 
-# How far, in log-probability, a label that training never showed lies below the least likely other.
+# A label that training never showed is less likely than all others, by so much log-probability.
 ABSENT = 20.0
 
 

@@ -30,7 +30,7 @@ class ServedModel:
     `trained_parameters` those of them that were fitted by gradient descent or by the solver.
     """
 
-    # What passes between the two is the model's own affair.
+    # The first makes what the second reads; each model has its own type for that.
     tokenise: Callable[[list[str]], Any]
     score: Callable[[Any], Matrix]
     parameters: int
@@ -55,23 +55,23 @@ class TextReader:
 
     def __call__(self, texts: list[str]) -> list[Ids]:
         """Return the ids of each text."""
-        # As a service does, without what `encode` remembers of the words of other texts.
+        # A service has no memory of the words of other texts, as `encode` has.
         ids, lengths = self.encoder.complete(*flatten(self.vocabulary.encode(texts)))
         return np.split(ids.astype(np.int64), np.cumsum(lengths)[:-1])
 
 
 def serve_network(model: PreTrainedModel, reader: TextReader) -> ServedModel:
-    """Return a trained network that reads ids, all of whose parameters were trained or fixed.
+    """Return a trained network that reads ids. All of its parameters were trained or fixed.
 
-    Those of its embeddings are fixed where its config says so with `train_embeddings`.
+    The embeddings are fixed where its config says so with `train_embeddings`.
     """
     from gap.models.hardware import device
     from gap.models.inference import class_scores, compute
 
-    network: Any = model.eval()
+    network = model.eval()
     network.to(device())
     function, count = class_scores(network), count_numbers(network)
-    # A loaded model no longer knows what was left as it is; its config does.
+    # A loaded model does not know which weights were never trained. Its config does.
     learned = getattr(network.config, "train_embeddings", True)
     fixed = 0 if learned else count_numbers(network.get_input_embeddings())
     return ServedModel(

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import math
-import random
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from accelerate.data_loader import prepare_data_loader
-from torch.nn import functional
-from torch.utils.data import DataLoader
 from transformers import (
     EarlyStoppingCallback,
     PreTrainedModel,
@@ -25,24 +19,15 @@ from transformers import (
     TrainingArguments,
 )
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_pt_utils import safe_globals
 from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 
-from gap.models.batching import (
-    Division,
-    LabelledTexts,
-    LengthGroupedSampler,
-    PadBatch,
-    Part,
-    Parts,
-    PartSampler,
-)
-from gap.models.dropout import DividedDropout, fast_dropout
+from gap.models.batching import Division, LabelledTexts, LengthGroupedSampler, PadBatch
+from gap.models.dropout import fast_dropout
 from gap.models.hardware import loading_processes, native_bf16
-from gap.models.inference import log_scores
+from gap.models.trainers import make_trainer
 from gap.run.durable import flush
 from gap.run.errors import Stopped
-from gap.run.processes import is_first, largest, rank_and_count, total
+from gap.run.processes import is_first, largest, rank_and_count
 from gap.run.stopping import StopRequest, stop_when_saved
 from gap.study.recipes import GradientDescent
 from gap.study.schedule import per_epoch, schedule
@@ -54,141 +39,26 @@ SECONDS_BETWEEN_CHECKPOINTS = 600
 WHOLE_BATCHES = Division()
 # The file in a checkpoint that says that all others are there.
 WHOLE = "whole"
-# The states of the random generators in a checkpoint; the Trainer's name for one process.
-GENERATORS = "rng_state.pth"
-
-
-class GroupedTrainer(Trainer):
-    """The transformers Trainer with batches of texts of like length."""
-
-    def __init__(self, sampler: LengthGroupedSampler, **options: Any) -> None:
-        self.sampler = sampler
-        super().__init__(**options)
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
-        return self.sampler
-
-    def floating_point_ops(self, inputs: Any) -> int:
-        """Return 0: nothing reads it, and counting goes through all of the model at each step."""
-        return 0
-
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Return loss and accuracy on the validation examples, the same on each process.
-
-        They are scored as prediction scores the test texts, each process its share.
-        """
-        examples: Any = self.eval_dataset
-        process, processes = rank_and_count()
-        mine = slice(process, None, processes)
-        rows, labels = examples.rows[mine], examples.labels[mine]
-        # As torch's loader does when it starts: dropout in the steps after it depends on that.
-        torch.empty((), dtype=torch.int64).random_()
-        sums = [0.0, 0.0, 0.0]
-        if len(rows):
-            model: Any = self.model
-            scores = log_scores(model, examples.texts, rows, silent=True)
-            loss = -scores[np.arange(len(rows)), labels].sum(dtype=np.float64)
-            sums = [float(loss), float((scores.argmax(1) == labels).sum()), float(len(rows))]
-        loss, right, count = total(sums)
-        metrics = {"eval_loss": loss / count, "eval_accuracy": right / count}
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(
-            self.args, self.state, self.control, metrics
-        )
-        return metrics
-
-
-class DividedTrainer(GroupedTrainer):
-    """A GroupedTrainer whose batches are divided over processes, or into parts done in turn.
-
-    Its steps are those of the undivided training up to rounding: the same examples, padding and
-    dropout masks (see DividedDropout for what is not), and the gradient of the mean over the batch.
-    """
-
-    def __init__(self, division: Division, train_dataset: LabelledTexts, **options: Any) -> None:
-        self.division = division
-        self.parts = Parts(train_dataset)
-        self.dropout = DividedDropout()
-        super().__init__(train_dataset=train_dataset, **options)
-
-    def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return this process's parts; as for one process, or accelerate would share them out."""
-        loader = DataLoader(
-            self.parts,
-            batch_size=1,
-            sampler=PartSampler(self.sampler, self.division),
-            collate_fn=_only,
-            num_workers=self.args.dataloader_num_workers,
-            pin_memory=self.args.dataloader_pin_memory,
-        )
-        return prepare_data_loader(loader, self.args.device, num_processes=1, process_index=0)
-
-    def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
-        """Return the part's share of the mean loss over the batch.
-
-        Times the number of processes, over which their gradients are averaged.
-        """
-        part: Part = inputs.pop("part")
-        labels = inputs.pop("labels")
-        with self.dropout.of(part):
-            logits = model(**inputs).logits
-        losses = functional.cross_entropy(logits.float(), labels, reduction="sum")
-        return losses * (0 if part.idle else self.division.processes / part.whole)
-
-    def _save_rng_state(self, output_dir: str) -> None:
-        """Save the generators' states once, as they are in step on all processes."""
-        states = {
-            "python": random.getstate(),
-            "numpy": np.random.get_state(),
-            "cpu": torch.get_rng_state(),
-        }
-        if torch.cuda.is_available():
-            states["cuda"] = torch.cuda.get_rng_state()
-        if is_first():
-            torch.save(states, Path(output_dir) / GENERATORS)
-
-    def _load_rng_state(self, checkpoint: str | None) -> None:
-        """Load what one process saved, also where it trained alone."""
-        if checkpoint is None:
-            return
-        with safe_globals():
-            states = torch.load(Path(checkpoint) / GENERATORS, weights_only=True)
-        random.setstate(states["python"])
-        np.random.set_state(states["numpy"])
-        torch.set_rng_state(states["cpu"])
-        if torch.cuda.is_available() and "cuda" in states:
-            torch.cuda.set_rng_state(states["cuda"])
-
-
-def _only(items: list[Any]) -> Any:
-    """Return the one item of a batch that is collated already."""
-    (item,) = items
-    return item
 
 
 class ReportProgress(TrainerCallback):
     """Prints a line per evaluation: step, losses, tokens per second, time left at most.
 
-    `tokens` are those of a step on average. Counting those of each step would wait for the device.
+    `tokens` is the mean number of tokens of a step. To count them at each step would wait for the
+    device.
     """
 
     def __init__(self, tokens: float) -> None:
         self.tokens = tokens
 
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Start the clock."""
         self.start, self.start_step = time.monotonic(), state.global_step
 
     def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Print the line, on one process."""
         if not state.is_world_process_zero:
@@ -218,16 +88,16 @@ class KeepCheckpoints(TrainerCallback):
         self.stop = stop
 
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Start the clock."""
         self.saved = time.monotonic()
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Ask for a checkpoint if it is time for one."""
-        # Clocks differ; the first process's decides.
+        # The clocks of processes differ: that of the first one decides.
         due = is_first() and time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS
         wanted = largest(2 if self.stop.made else int(due))
         if wanted == 2:
@@ -235,7 +105,7 @@ class KeepCheckpoints(TrainerCallback):
         control.should_save |= wanted > 0
 
     def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Make the new checkpoint count; of the older ones only the best is still of use then."""
         if is_first():
@@ -326,19 +196,14 @@ def division_of(settings: GradientDescent) -> Division:
     A step has a constant number of examples, for its noise and its learning rate go by that number;
     batches of so many tokens would have it depend on length. Memory is saved by parts of a step, of
     a number of examples, too. A budget of tokens for the parts would save turns where texts are
-    short, at the price of turns that differ from batch to batch; padding, which is what it saves
-    elsewhere, is low already where texts of like length share a batch. Where nothing is trained,
-    in validation and prediction, batches are of so many tokens (see batches_by_tokens).
+    short, but then turns would differ from batch to batch. Elsewhere such a budget saves padding;
+    here there is little, as texts of like length share a batch. Where nothing is trained, in
+    validation and prediction, batches are of so many tokens (see batches_by_tokens).
     """
     process, processes = rank_and_count()
     batch_size = settings.batch_size
     at_once = settings.device_batch_size or batch_size
     return Division(process, processes, turns=math.ceil(batch_size / (processes * at_once)))
-
-
-def make_trainer(division: Division, **options: Any) -> GroupedTrainer:
-    """Return a trainer for batches that are divided so; a GroupedTrainer where they are not."""
-    return GroupedTrainer(**options) if division.parts == 1 else DividedTrainer(division, **options)
 
 
 def _train(trainer: Trainer, last: Path | None) -> None:
@@ -393,13 +258,13 @@ def training_arguments(
         metric_for_best_model=settings.metric,
         greater_is_better=settings.metric != "loss",
         logging_strategy="no",
-        # It would wait for each step's loss; what is filtered is shown in logs only.
+        # The filter would wait for the loss of each step, and changes logs only.
         logging_nan_inf_filter=False,
         report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
         dataloader_num_workers=loading_processes(division.processes),
     )
-    # Where it sees several GPUs, the Trainer would make the batch as many times as large.
+    # If the Trainer sees several GPUs, it multiplies the batch by their number.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments

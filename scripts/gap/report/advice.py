@@ -7,23 +7,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, islice
+from statistics import NormalDist, harmonic_mean
 
 from gap.report.wording import duration, points, span, two_digits
 from gap.results.curves import FEWEST_SIZES
 from gap.results.findings import Findings
 from gap.results.rows import AccuracyRow, CrossingRow, GapRow
-from gap.results.statistics import (
-    Component,
-    Estimate,
-    confidence_to_tell,
-    rows_to_tell,
-    seeds_to_tell,
-)
+from gap.results.statistics import Outlook, confidence_to_tell
 from gap.study.sizes import parse_seeds
 
 # Where it takes more seeds than that, none are advised.
 MOST_SEEDS = 20
-# The fewest seeds whose spread says something, by Student's t.
+# The fewest seeds to begin with.
 FIRST_SEEDS = 3
 # The largest ratio of the two ends of an interval of sizes: the usual step between sizes.
 WIDE = 4.0
@@ -63,9 +58,8 @@ def remedies(findings: Findings, dataset: str) -> list[Remedy]:
     """Return what it takes to tell each gap of a data set that is unclear or rests on one seed."""
     claims = [row.difference for row in findings.gaps]
     confidence = confidence_to_tell(claims, findings.recipe.confidence)
-    rows = next(row.rows for row in findings.scores if row.dataset == dataset)
     return [
-        _remedy(findings, row, rows, confidence)
+        _remedy(findings, row, confidence)
         for row in findings.gaps
         if row.dataset == dataset and (row.difference == "unclear" or row.seed_error is None)
     ]
@@ -84,27 +78,29 @@ def most_urgent(possible: Iterable[Remedy], findings: Findings) -> Remedy | None
     )
 
 
-def _remedy(findings: Findings, row: GapRow, rows: int, confidence: float) -> Remedy:
-    estimate = _estimate(row, rows)
-    margin = findings.recipe.margin
+def _remedy(findings: Findings, row: GapRow, confidence: float) -> Remedy:
+    outlook = outlook_of(row, findings.recipe.confidence, confidence)
     # As in statistics.differences: the nearer end of the margin decides.
-    distance = abs(row.gap - math.copysign(margin, row.gap))
-    least = rows_to_tell(estimate, distance, confidence)
+    distance = abs(row.gap - math.copysign(findings.recipe.margin, row.gap))
     if row.seed_error is None:
         seeds: int | None = FIRST_SEEDS
     else:
-        seeds = seeds_to_tell(estimate, distance, confidence, MOST_SEEDS)
+        seeds = outlook.seeds_to_tell(distance, MOST_SEEDS)
     added = _added(findings, row, seeds) if seeds else {}
-    return Remedy(row, seeds, least, added, _seconds(findings, added))
+    return Remedy(row, seeds, outlook.rows_to_tell(distance), added, _seconds(findings, added))
 
 
-def _estimate(row: GapRow, rows: int) -> Estimate:
-    """Return the gap of a table's row as it was estimated."""
-    seeds = tuple(map(int, row.seed_list.split()))
-    components = [Component(row.row_error**2, rows - 1)]
-    if row.seed_error is not None:
-        components.insert(0, Component(row.seed_error**2, len(seeds) - 1))
-    return Estimate(row.gap, seeds, tuple(components))
+def outlook_of(row: GapRow, given: float, confidence: float) -> Outlook:
+    """Return what an interval of this confidence (0..1) would be with more seeds or rows.
+
+    The row's own interval is one of confidence `given`.
+    """
+    seed_error = row.seed_error or 0.0
+    width = (row.gap_high - row.gap_low) / 2
+    reach = width / math.hypot(seed_error, row.row_error)
+    tails = NormalDist().inv_cdf((1 + confidence) / 2) / NormalDist().inv_cdf((1 + given) / 2)
+    seeds = harmonic_mean([row.seeds, row.reference_seeds])
+    return Outlook(seed_error, row.row_error, seeds, row.rows, reach * tails)
 
 
 def _blocks(findings: Findings, model: str) -> list[str]:
@@ -154,8 +150,8 @@ def _tell_remedy(findings: Findings, remedy: Remedy, possible: Sequence[Remedy])
     if remedy.seeds is None:
         return text + _tell_rows(findings, remedy)
     return (
-        f"{text}By the spread of its {row.seeds} seeds, which is a rough guide, {remedy.seeds} "
-        f"seeds should be enough: {_typed_seeds(findings, remedy)}."
+        f"{text}By how much seeds differ in this study, {remedy.seeds} seeds should be enough: "
+        f"{_typed_seeds(findings, remedy)}."
         f"{_tell_others(remedy, possible)}"
     )
 
@@ -164,9 +160,7 @@ def _tell_first_seeds(findings: Findings, remedy: Remedy) -> str:
     return (
         f"the gap to {findings.title(remedy.gap.model)} rests on one seed. Its interval covers "
         "test rows only, and it is not known how much results vary between seeds. Begin with "
-        f"{FIRST_SEEDS} seeds: {_typed_seeds(findings, remedy)}. With 2 seeds an interval reaches "
-        f"{_reach(findings, 2)} standard errors of seeds to each side, with {FIRST_SEEDS} seeds "
-        f"{_reach(findings, FIRST_SEEDS)}."
+        f"{FIRST_SEEDS} seeds: {_typed_seeds(findings, remedy)}."
     )
 
 
@@ -232,11 +226,6 @@ def _spell(seeds: Sequence[int]) -> list[str]:
 def _taking(findings: Findings, seconds: float | None) -> str:
     where = "sizes and data sets" if len(findings.datasets) > 1 else "sizes"
     return "" if seconds is None else f", about {duration(seconds)} of training at all {where}"
-
-
-def _reach(findings: Findings, seeds: int) -> str:
-    unit = Estimate(0.0, tuple(range(seeds)), (Component(1.0, seeds - 1),))
-    return f"{unit.half_width(findings.recipe.confidence):.1f}"
 
 
 def _nothing_open(findings: Findings) -> str:

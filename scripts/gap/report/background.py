@@ -36,7 +36,7 @@ def missing(findings: Findings) -> Section | None:
         parts.append(Table(["Data set", "Model", "Labels", "Seeds"], rows, frozenset({2})))
     if unpaired := name_unpaired(findings.recipe, findings.accuracies, findings.gaps):
         text = (
-            f"No gap can be told here, because {findings.reference} has no run with the same seed: "
+            f"No gap can be told here, because {findings.reference} has no run there: "
             f"{'; '.join(unpaired)}."
         )
         parts.append(Paragraph(text))
@@ -71,18 +71,21 @@ def _card_cells(findings: Findings, card: Card) -> list[str]:
 
 def intervals(findings: Findings) -> Section:
     """Return how the intervals were made, and when a difference is said to be clear."""
-    wrong = f"{100 - 100 * findings.recipe.confidence:g} %"
+    wrong = f"{50 - 50 * findings.recipe.confidence:g} %"
     texts = [
-        "Seeds and test examples are both treated as random draws. An analysis of variance (seeds "
-        "by test examples) tells how much of the variance of a mean comes from seeds and how much "
-        "from test examples. Each of the two has an interval of its own (Student's t), and their "
-        "half-widths add up in squares (Banerjee 1960). With 2 seeds the interval is wide, because "
-        "two seeds say little about all others. With 1 seed it covers test examples only and is "
-        "too narrow, because it leaves out how much results vary between seeds.",
+        "Seeds and test examples are both treated as random draws. A few seeds say little about "
+        "how much results vary between seeds. So the variance of each cell is estimated from all "
+        "cells of its data set together (empirical Bayes; Smyth 2004). Chance in single test "
+        "examples is a part of it that is known well, and its floor. Test examples add the "
+        "variance of their mean. No interval is narrower than exact bounds on the shares of test "
+        "examples on which models differ (Clopper and Pearson 1934). Where every cell has 1 seed, "
+        "intervals cover test examples only and are too narrow. Over many cells, intervals hold as "
+        "often as they say; in the cell that varies most they hold less often.",
         f'A difference is called "clear" where the gap is known to be larger than '
         f'{findings.margin}, and "none" where it is known to be smaller, whichever model is ahead; '
         f'otherwise it is "unclear". At most {wrong} of the differences that are called clear or '
-        "none are expected to be wrong (false discovery rate, Benjamini and Hochberg 1995). An "
+        "none are expected to be wrong (false discovery rate, Benjamini and Hochberg 1995; with "
+        "the side that is named, Benjamini and Yekutieli 2005). An "
         "interval holds for its own gap only, not for all gaps together.",
     ]
     return Section("intervals", "How the intervals were made", list(map(Paragraph, texts)))

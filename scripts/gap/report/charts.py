@@ -16,7 +16,7 @@ from gap.results.rows import Row
 from gap.run.json import write_json
 
 LONGEST_LIST = 200  # characters of the list of what is missing
-AnyChart = TypeVar("AnyChart", bound=alt.TopLevelMixin)
+Chart = TypeVar("Chart", bound=alt.TopLevelMixin)
 
 
 def concatenated(
@@ -38,9 +38,9 @@ def concatenated(
     )
 
 
-def configured(chart: AnyChart) -> AnyChart:
+def configured(chart: Chart) -> Chart:
     """Return a chart with the fonts, lines and colours that all charts of a study have."""
-    styled: AnyChart = (
+    styled: Chart = (
         chart.configure(font="Arial, Helvetica, sans-serif", background="white", padding=8)
         .configure_view(stroke=None)
         .configure_axis(

@@ -16,8 +16,8 @@ from gap.report.tried import tried
 from gap.report.verdict import verdict
 from gap.results.findings import Findings
 
-# A section is None where the findings have nothing to tell in it, or where a program did not read
-# what it takes: the summary reads less than the report.
+# A section is None where the findings have nothing to tell in it, or where the program has not read
+# its inputs: the summary reads less than the report.
 SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     verdict,
     other_comparisons,

@@ -10,7 +10,7 @@ import altair as alt
 from gap.report.axes import FONT_SIZE, Axes
 from gap.report.styles import QUIET, SOLID, Styles
 
-# A row of what is drawn.
+# A row of the data that are drawn.
 Datum = dict[str, str | float | None]
 Panel = alt.LayerChart | alt.FacetChart
 

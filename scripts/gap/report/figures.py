@@ -1,6 +1,6 @@
 """The figures of a study's report: small charts of one thing each, which stand beside each other.
 
-A figure is narrow, so that a few stand in a row of a wide window, and one in that of a telephone.
+A figure is narrow: a wide window shows several beside each other, a telephone shows one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WIDTH, HEIGHT = 200, 160
 WIDE = 300
 # Labels of a data set that are drawn; the table has all.
 MOST_LABELS = 20
-AnyRow = TypeVar("AnyRow", bound=Row)
+RowType = TypeVar("RowType", bound=Row)
 SizedRow = TypeVar("SizedRow", CalibrationRow, LabelRow, LengthRow, HistoryRow)
 
 
@@ -297,12 +297,12 @@ def _figure(chart: Panel, text: str) -> Figure:
     file = io.StringIO()
     configured(chart).save(file, format="svg")
     # Each figure of a page has ids of its own.
-    own = f"figure{zlib.crc32(text.encode()):08x}-"
-    return Figure(re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{own}", file.getvalue()), text)
+    prefix = f"figure{zlib.crc32(text.encode()):08x}-"
+    return Figure(re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", file.getvalue()), text)
 
 
-def _by_model(rows: Sequence[AnyRow]) -> Iterator[tuple[str, str, list[AnyRow]]]:
-    groups: dict[tuple[str, str], list[AnyRow]] = {}
+def _by_model(rows: Sequence[RowType]) -> Iterator[tuple[str, str, list[RowType]]]:
+    groups: dict[tuple[str, str], list[RowType]] = {}
     for row in rows:
         groups.setdefault((row.dataset, row.model), []).append(row)
     yield from ((dataset, model, group) for (dataset, model), group in groups.items())
@@ -314,7 +314,7 @@ def _of_largest(rows: Sequence[SizedRow]) -> list[SizedRow]:
 
 
 def _largest_of(rows: Sequence[SizedRow], dataset: str) -> list[SizedRow]:
-    """Return the rows of a data set, of each model those of its largest size."""
+    """Return the rows of a data set: for each model, the rows of its largest size."""
     groups = (group for name, _, group in _by_model(rows) if name == dataset)
     return [row for group in groups for row in _of_largest(group)]
 

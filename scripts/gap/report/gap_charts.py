@@ -156,7 +156,7 @@ def _subtitle(
     over = "seeds and test examples" if most > 1 else "test examples"
     text = (
         f"{', '.join(datasets)} · mean of {seeds} seed{'s' if most > 1 else ''} · bars: "
-        f"{confidence} intervals over {over} · gaps paired by seed"
+        f"{confidence} intervals over {over} · gaps paired by test example"
     )
     return textwrap.wrap(text, 120)
 
@@ -180,7 +180,5 @@ def _on_missing(
         names = shorten(name_missing(recipe, accuracies))
         lines.append(f"{count_missing(recipe.missing, accuracies)}: {names}")
     if unpaired := name_unpaired(recipe, accuracies, gaps):
-        lines.append(
-            f"No gap, because the reference has no run with the same seed: {shorten(unpaired)}"
-        )
+        lines.append(f"No gap, because the reference has no run there: {shorten(unpaired)}")
     return [part for line in lines for part in textwrap.wrap(line, 120)]

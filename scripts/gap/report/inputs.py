@@ -30,7 +30,7 @@ from gap.results.rows import (
 from gap.results.tables import read_rows, study_order
 from gap.run.json import read_json
 
-# What the summary is made of, and what the report has beside, by the fields of Findings.
+# By the fields of Findings: what the summary is made of, and what the report needs beside that.
 SUMMARISED = ("scores", "accuracies", "gaps", "trials", "latencies", "crossings", "forecasts")
 REPORTED = (
     *SUMMARISED,

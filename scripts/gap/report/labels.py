@@ -16,7 +16,7 @@ from gap.report.styles import INK, QUIET, Styles
 
 @dataclass(frozen=True)
 class LineEnd:
-    """Where a line ends, of which the label is; `model` is empty where it is of no model.
+    """Where the line of a label ends; `model` is empty where it is of no model.
 
     `x` and `y` are where the leader begins; `early` says that the line ends before the last size.
     """

@@ -87,11 +87,14 @@ def _training(config: Mapping[str, Any], recipe: ReadingRecipe) -> str:
 def _estimation(recipe: ReadingRecipe) -> str:
     return (
         f"Estimation. The gap of a model is the accuracy of {recipe.reference_title} minus its "
-        "own, paired by seed and by test text, in percentage points, with "
-        f"{recipe.interval}s over seeds and test texts (analysis of variance; Student's t for each "
-        "variance; Banerjee 1960). A gap counts as clear where it is known to be larger than a "
-        f"margin of {recipe.spelled_margin}, and as none where it is known to be smaller, at a "
-        f"false discovery rate of {100 - 100 * recipe.confidence:g} % (Benjamini and Hochberg "
+        "own, paired by test text, over all seeds of both, in percentage points, with "
+        f"{recipe.interval}s over seeds and test texts. The variance of seeds in each cell is "
+        "estimated from all cells together (empirical Bayes; Smyth 2004), with chance in single "
+        "test texts as its floor; intervals are never narrower than exact bounds on the shares of "
+        "texts that differ (Clopper and Pearson 1934). A gap counts as clear where it is "
+        f"known to be larger than a margin of {recipe.spelled_margin}, and as none where "
+        "it is known to be smaller, at a "
+        f"false discovery rate of {50 - 50 * recipe.confidence:g} % (Benjamini and Hochberg "
         "1995)."
     )
 

@@ -1,199 +1,222 @@
-"""Curves through what was measured at several sizes, and the size at which a gap closes.
+"""Learning curves of models, what they say of larger sizes, and the size at which a gap closes.
 
-What is fitted is a mean by size, such as the gap to the reference. Shapes of such curves: Viering
-and Loog 2021, The Shape of Learning Curves: a Review, arXiv 2103.10948; Hestness et al. 2017, Deep
-Learning Scaling is Predictable, Empirically, arXiv 1712.00409.
+Shapes of such curves: Viering and Loog 2021, The Shape of Learning Curves: a Review, arXiv
+2103.10948; Hestness et al. 2017, Deep Learning Scaling is Predictable, Empirically, arXiv
+1712.00409. How often which shape occurs, and how far forecasts are off, was learned from real
+curves: LCDB 1.1 (Yan et al. 2025, CC BY 4.0), by benchmarks/real_curves.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_ndtr, ndtr
+from scipy.stats import norm
 
 Vector = NDArray[np.float64]
 # No forecast is given beyond this many times the largest measured size.
-REACH = 10.0
-# Draws of what might have been measured, for intervals.
-DRAWS = 2000
-# Sizes at which a curve is looked at, from the smallest to as far as forecasts go.
-GRID = 300
+REACH = 4.0
 FEWEST_SIZES = 3
+# Sizes at which a curve is looked at, from the smallest to as far as forecasts go.
+GRID = 121
+# What a metric is before anything is measured, in points: mean and standard deviation.
+LEVEL, LEVEL_SPREAD = 70.0, 40.0
+# A curve is a level, minus a power of n, plus a random walk. Each exponent with its probability; 0
+# is no power, so that the curve stays as it is but for the walk.
+EXPONENTS = {0.0: 0.17, 0.1: 0.12, 0.2: 0.23, 0.4: 0.24, 0.8: 0.21, 1.6: 0.03}
+# What the power takes away at the smallest size, in points, as a standard deviation.
+RISES = {4.0: 0.23, 16.0: 0.59, 60.0: 0.18}
+# The standard deviation of the walk's step when n doubles, in points.
+WALKS = {0.5: 0.78, 2.0: 0.105, 6.0: 0.07, 18.0: 0.045}
+# How many of its standard deviations hold 95 % of forecasts, by how often the sizes have doubled
+# between the smallest and the largest: for fewer doublings than the first number.
+HELD = ((3.0, 5.5), (5.0, 2.6), (math.inf, 2.1))
+# A fall of a curve beyond noise: in standard errors.
+FALL = 3.0
 
 
 @dataclass(frozen=True)
 class Form:
-    """A family of curves: for a value of its exponent or scale, a sum of known terms.
+    """A shape of curves, with its probability before anything is measured."""
 
-    `terms(n, shape)` returns them, (sizes, terms); `shapes(n)` the values to try for sizes n.
-    """
-
-    name: str
-    terms: Callable[[Vector, float], Vector]
-    shapes: Callable[[Vector], Vector]
-    parameters: int
+    exponent: float
+    rise: float
+    walk: float
+    probability: float
 
 
-EXPONENTS = np.geomspace(0.03, 3.0, 60)
-FORMS = (
-    Form(
-        "power law with offset",
-        lambda n, exponent: np.stack([n**-exponent, np.ones_like(n)], axis=1),
-        lambda n: EXPONENTS,
-        parameters=3,
-    ),
-    Form(
-        "power law", lambda n, exponent: n[:, None] ** -exponent, lambda n: EXPONENTS, parameters=2
-    ),
-    Form(
-        "exponential with offset",
-        lambda n, scale: np.stack([np.exp(-n / scale), np.ones_like(n)], axis=1),
-        lambda n: np.geomspace(n[0] / 2, 2 * n[-1], 60),
-        parameters=3,
-    ),
-    Form(
-        "logarithmic",
-        lambda n, _: np.stack([np.log(n), np.ones_like(n)], axis=1),
-        lambda n: np.ones(1),
-        parameters=2,
-    ),
-)
+def forms() -> list[Form]:
+    """Return all shapes."""
+    walks = list(WALKS.items())
+    still = [Form(0.0, 0.0, walk, EXPONENTS[0.0] * share) for walk, share in walks]
+    powers = [(exponent, share) for exponent, share in EXPONENTS.items() if exponent]
+    return still + [
+        Form(exponent, rise, walk, first * second * third)
+        for (exponent, first), (rise, second), (walk, third) in product(
+            powers, RISES.items(), walks
+        )
+    ]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Means by size, with what is known of how far off they are.
-
-    `n` (sizes,) ascending, `values` (sizes,) in points; `rows` (sizes, sizes) is the covariance
-    that comes of the test rows, which all sizes share; `seeds` (sizes,) the variance that comes of
-    seeds, independent between sizes, known on `freedom` degrees of freedom (0: one seed, unknown).
-    """
+    """A model's metric by size, in points, and its variance by seeds; all (sizes,), by n."""
 
     n: Vector
     values: Vector
-    rows: Vector
-    seeds: Vector
-    freedom: int
+    variances: Vector
 
     def first(self, sizes: int) -> Measured:
         """Return what was measured at so many of the smallest sizes."""
-        part = slice(sizes)
-        return Measured(
-            self.n[part], self.values[part], self.rows[part, part], self.seeds[part], self.freedom
-        )
+        return Measured(self.n[:sizes], self.values[:sizes], self.variances[:sizes])
 
-    def draw(self, count: int, rng: np.random.Generator) -> Vector:
-        """Return values that might have been measured as well, (count, sizes)."""
-        of_rows = rng.multivariate_normal(np.zeros(len(self.n)), self.rows, count, method="eigh")
-        if self.freedom == 0:
-            return self.values + of_rows
-        of_seeds = rng.standard_t(self.freedom, (count, len(self.n))) * np.sqrt(self.seeds)
-        return self.values + of_rows + of_seeds
-
-
-def measured(n: Sequence[int], values: Sequence[NDArray[Any]]) -> Measured:
-    """Return what `values`, one array (seeds, test rows) for each size of `n`, say in points.
-
-    The variance of seeds is taken as one for all sizes, for want of seeds: their mean square,
-    pooled over the sizes.
-    """
-    by_row = np.stack([100 * one.mean(axis=0, dtype=np.float64) for one in values])
-    means = [100 * one.mean(axis=1, dtype=np.float64) for one in values]
-    counts = np.array([len(one) for one in means])
-    freedom = int((counts - 1).sum())
-    squares = sum(float(np.square(one - one.mean()).sum()) for one in means)
-    pooled = squares / freedom if freedom else 0.0
-    rows = np.atleast_2d(np.cov(by_row)) / by_row.shape[1]
-    return Measured(
-        np.asarray(n, dtype=np.float64), by_row.mean(axis=1), rows, pooled / counts, freedom
-    )
+    @property
+    def falls(self) -> bool:
+        """Whether the metric falls from one size to a larger one by more than noise."""
+        drops = self.values[:, None] - self.values[None, :]
+        errors = np.sqrt(self.variances[:, None] + self.variances[None, :])
+        return bool(np.triu(drops > FALL * errors, 1).any())
 
 
 @dataclass(frozen=True)
-class Fits:
-    """Curves of one form, one for each of several vectors of values, with a shape each."""
+class Curve:
+    """A curve at sizes `n`: its mean and variance there, in points; all (sizes,)."""
 
-    form: Form
-    shapes: Vector
-    coefficients: Vector
-
-    def at(self, n: Vector) -> Vector:
-        """Return the curves' values at sizes `n`, (curves, sizes)."""
-        found = np.empty((len(self.shapes), len(n)))
-        for shape in np.unique(self.shapes):
-            ours = self.shapes == shape
-            found[ours] = self.coefficients[ours] @ self.form.terms(n, shape).T
-        return found
-
-
-def fit(form: Form, n: Vector, values: Vector, weights: Vector) -> Fits:
-    """Return the curves of `form` nearest to each row of `values` (curves, sizes).
-
-    Nearest by least squares, weighted with `weights` (sizes,). For a given exponent or scale that
-    is linear; the best of the values to try is taken.
-    """
-    root = np.sqrt(weights)
-    shapes = form.shapes(n)
-    best = np.full(len(values), np.inf)
-    chosen = np.zeros(len(values))
-    coefficients = np.zeros((len(values), form.terms(n, shapes[0]).shape[1]))
-    for shape in shapes:
-        terms = form.terms(n, shape) * root[:, None]
-        solved = (values * root) @ np.linalg.pinv(terms).T
-        error = np.square(values * root - solved @ terms.T).sum(axis=1)
-        better = error < best - 1e-12
-        best[better], chosen[better] = error[better], shape
-        coefficients[better] = solved[better]
-    return Fits(form, chosen, coefficients)
-
-
-@dataclass(frozen=True)
-class Curves:
-    """The curve through what was measured, and `draws` of it: values on a grid of sizes.
-
-    `form` names the form of the curve. `n` (grid,) are sizes from the smallest measured to as far
-    as forecasts go; `values` (grid,); `draws` (draws, grid).
-    """
-
-    form: str
     n: Vector
     values: Vector
-    draws: Vector
-
-    def at(self, n: float) -> tuple[float, Vector]:
-        """Return the curve's value at a size, and those of its draws, (draws,)."""
-        place = np.log(n)
-        value = float(np.interp(place, np.log(self.n), self.values))
-        right = int(np.clip(np.searchsorted(np.log(self.n), place), 1, len(self.n) - 1))
-        ends = np.log(self.n[right - 1 : right + 1])
-        share = (place - ends[0]) / (ends[1] - ends[0])
-        return value, (1 - share) * self.draws[:, right - 1] + share * self.draws[:, right]
+    variances: Vector
 
 
-def curves(known: Measured, rng: np.random.Generator, draws: int = DRAWS) -> Curves:
-    """Return the curve through what was measured; raises ValueError for fewer than three sizes.
+def fit_curve(measured: Measured, n: Vector) -> Curve:
+    """Return a model's curve at the sizes `n`, given what was measured.
 
-    Its form is that which, fitted to all sizes but the largest, comes nearest to the value there.
-    Each draw of what might have been measured chooses its own form, so that the doubt about the
-    form is part of all intervals. Random: the draws.
+    The mean over all forms, each weighted by its probability and by how well it explains what was
+    measured. Raises ValueError for fewer than three sizes.
     """
-    if len(known.n) < FEWEST_SIZES:
-        raise ValueError(f"{len(known.n)} sizes; a curve takes {FEWEST_SIZES}")
-    values = np.concatenate([known.values[None, :], known.draw(draws, rng)])
-    weights = 1 / np.maximum(np.diag(known.rows) + known.seeds, 1e-6)
-    grid = np.geomspace(known.n[0], REACH * known.n[-1], GRID)
-    forms = [form for form in FORMS if form.parameters < len(known.n)]
-    errors, fitted = [], []
-    for form in forms:
-        before = fit(form, known.n[:-1], values[:, :-1], weights[:-1])
-        errors.append(np.abs(before.at(known.n[-1:])[:, 0] - values[:, -1]))
-        fitted.append(fit(form, known.n, values, weights).at(grid))
-    chosen = np.argmin(errors, axis=0)
-    on_grid = np.stack(fitted)[chosen, np.arange(len(values))]
-    return Curves(forms[chosen[0]].name, grid, on_grid[0], on_grid[1:])
+    if len(measured.n) < FEWEST_SIZES:
+        raise ValueError(f"{len(measured.n)} sizes; a curve takes {FEWEST_SIZES}")
+    fits = [_fit_form(form, measured, n) for form in forms()]
+    logs = np.array([fit.evidence for fit in fits])
+    shares = np.exp(logs - logs.max())
+    shares /= shares.sum()
+    means = np.stack([fit.values for fit in fits])
+    squares = np.stack([fit.variances for fit in fits]) + means**2
+    values = shares @ means
+    variances = np.maximum(shares @ squares - values**2, 1e-9)
+    return Curve(n, np.clip(values, 0.0, 100.0), variances)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    values: Vector
+    variances: Vector
+    evidence: float
+
+
+def _fit_form(form: Form, measured: Measured, n: Vector) -> _Fit:
+    """Return the curve of one form: a Gaussian process whose power of n only rises.
+
+    That the metric rises with n cuts a normal distribution in half; its mean and variance are then
+    those of a truncated normal distribution.
+    """
+    sizes = len(measured.n)
+    every = np.concatenate([measured.n, n])
+    power = form.rise * (every / measured.n[0]) ** -form.exponent if form.exponent else 0.0 * every
+    doublings = np.log2(every / measured.n[0])
+    prior = LEVEL_SPREAD**2 + np.outer(power, power)
+    prior += form.walk**2 * np.minimum(doublings[:, None], doublings[None, :])
+    inner = prior[:sizes, :sizes] + np.diag(measured.variances)
+    across = prior[:sizes, sizes:]
+    residual = measured.values - LEVEL
+    solved = np.linalg.solve(inner, np.column_stack([residual, across, power[:sizes]]))
+    values = LEVEL + across.T @ solved[:, 0]
+    variances = np.diag(prior)[sizes:] - (across * solved[:, 1:-1]).sum(axis=0)
+    evidence = -0.5 * (residual @ solved[:, 0] + np.linalg.slogdet(inner)[1])
+    evidence += math.log(form.probability)
+    if not form.exponent:
+        return _Fit(values, variances, evidence)
+    # The coefficient of the power is a standard normal before; where the curve rises, negative.
+    mean = power[:sizes] @ solved[:, 0]
+    spread = math.sqrt(max(1e-12, 1 - power[:sizes] @ solved[:, -1]))
+    along = power[sizes:] - across.T @ solved[:, -1]
+    below = -mean / spread
+    ratio = math.exp(-0.5 * below**2 - log_ndtr(below)) / math.sqrt(2 * math.pi)
+    share = along / spread**2
+    values = values - share * spread * ratio
+    shrunk = max(1e-6, 1 - below * ratio - ratio**2)
+    variances = variances + share**2 * spread**2 * (shrunk - 1)
+    return _Fit(values, variances, evidence + float(log_ndtr(below)) + math.log(2))
+
+
+@dataclass(frozen=True)
+class GapCurve:
+    """A gap by size, in points, with its standard errors; all (sizes,).
+
+    `largest` is the largest size that was measured; beyond it the curve is a forecast.
+    """
+
+    n: Vector
+    values: Vector
+    errors: Vector
+    largest: float
+
+    def interval(self, confidence: float) -> tuple[Vector, Vector]:
+        """Return the ends of the interval of this confidence (0..1) at each size."""
+        half = norm.ppf((1 + confidence) / 2) * self.errors
+        return self.values - half, self.values + half
+
+    def within(self, margin: float) -> Vector:
+        """Return the chance that the gap is at most `margin` at each size, (sizes,)."""
+        return np.asarray(ndtr((margin - self.values) / self.errors))
+
+    def at(self, n: float) -> int:
+        """Return the place of the size nearest to n."""
+        return int(np.argmin(np.abs(np.log(self.n / n))))
+
+
+def grid(measured: Sequence[float]) -> Vector:
+    """Return the sizes at which curves are looked at, those measured and twice them among them."""
+    even = np.geomspace(min(measured), REACH * max(measured), GRID)
+    return np.unique(np.concatenate([even, np.asarray(measured), [2 * max(measured)]]))
+
+
+def gap_curve(reference: Measured, model: Measured, row_variance: float, n: Vector) -> GapCurve:
+    """Return the gap at the sizes n: the reference's own curve minus the model's.
+
+    `row_variance` is what test rows give the gap, in points squared, at all sizes alike. Beyond
+    the largest size that both have, errors are as large as those of forecasts of real curves.
+    """
+    curves = fit_curve(reference, n), fit_curve(model, n)
+    largest = min(reference.n[-1], model.n[-1])
+    smallest = max(reference.n[0], model.n[0])
+    factors = widening(smallest, largest, n)
+    variances = (curves[0].variances + curves[1].variances) * factors**2 + row_variance
+    return GapCurve(n, curves[0].values - curves[1].values, np.sqrt(variances), float(largest))
+
+
+def widening(smallest: float, largest: float, n: Vector) -> Vector:
+    """Return how many times as far as they say forecasts of real curves are off at n, (sizes,).
+
+    `smallest` and `largest` are the sizes between which curves were measured; there it is 1.
+    """
+    doublings = math.log2(largest / smallest)
+    held = next(held for limit, held in HELD if doublings < limit)
+    beyond = np.clip(np.log2(n / largest), 0.0, 1.0)
+    return np.asarray(1 + beyond * (held / norm.ppf(0.975) - 1))
+
+
+def staying(curve: GapCurve) -> GapCurve:
+    """Return the curve with the gap taken to stay as it is at the largest measured size."""
+    last = curve.values[curve.at(curve.largest)]
+    values = np.where(curve.n > curve.largest, last, curve.values)
+    # The interval holds what the curve would have forecast as well.
+    errors = np.hypot(curve.errors, values - curve.values)
+    return GapCurve(curve.n, values, errors, curve.largest)
 
 
 def crossings(n: Vector, values: Vector, margin: float) -> Vector:
@@ -203,44 +226,43 @@ def crossings(n: Vector, values: Vector, margin: float) -> Vector:
     """
     above = values > margin
     last = len(n) - 1 - np.argmax(above[:, ::-1], axis=1)
-    found = np.full(len(values), n[0])
-    found[above[:, -1]] = np.inf
+    sizes = np.full(len(values), n[0])
+    sizes[above[:, -1]] = np.inf
     between = np.flatnonzero(above.any(axis=1) & ~above[:, -1])
     left, right = values[between, last[between]], values[between, last[between] + 1]
     share = (left - margin) / (left - right)
     logs = np.log(n)
     start, end = logs[last[between]], logs[last[between] + 1]
-    found[between] = np.exp(start + share * (end - start))
-    return found
+    sizes[between] = np.exp(start + share * (end - start))
+    return sizes
 
 
 @dataclass(frozen=True)
 class Crossing:
     """The size from which on a gap is at most the margin, with its interval; each may be infinite.
 
-    What is as small as the smallest measured size means: there or before. `within_reach` is the
-    share of draws that cross at all, up to REACH times the largest measured size.
+    What is as small as the smallest measured size means: there or before. The gap does not close
+    before `low`.
     """
 
     n: float
     low: float
     high: float
-    within_reach: float
 
 
-def crossing(found: Curves, margin: float, confidence: float) -> Crossing:
-    """Return where a gap's curve falls to `margin` points for good."""
-    of_draws = crossings(found.n, found.draws, margin)
-    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
-    # Some draws are infinite, and nothing can be interpolated between those.
-    low, high = np.quantile(of_draws, ends, method="nearest")
-    n = crossings(found.n, found.values[None, :], margin)[0]
-    return Crossing(float(n), float(low), float(high), float(np.isfinite(of_draws).mean()))
+def crossing(curve: GapCurve, margin: float, confidence: float) -> Crossing:
+    """Return where a gap's curve, and the ends of its interval, fall to `margin` for good."""
+    low, high = curve.interval(confidence)
+    ends = crossings(curve.n, np.stack([low, curve.values, high]), margin)
+    return Crossing(float(ends[1]), float(ends[0]), float(ends[2]))
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What the smaller sizes said of a larger one, beside what was measured there, in points."""
+    """What the smaller sizes said of a larger one, beside what was measured there, in points.
+
+    `last` is the gap at the largest of the smaller sizes, which a forecast has to beat.
+    """
 
     sizes: int
     largest: int
@@ -248,30 +270,37 @@ class Forecast:
     value: float
     low: float
     high: float
+    last: float
     measured: float
 
 
 def held_back(
-    known: Measured, confidence: float, rng: np.random.Generator, draws: int = DRAWS
+    reference: Measured, model: Measured, row_variance: float, confidence: float
 ) -> list[Forecast]:
     """Return the forecasts of each size from all sizes below it, three at least.
 
-    Intervals are of what would be measured there, so the noise of that is part of them.
+    Both were measured at the same sizes. Intervals are of what would be measured there, so the
+    noise of that is part of them.
     """
-    found = []
-    for sizes in range(FEWEST_SIZES, len(known.n)):
-        value, of_draws = curves(known.first(sizes), rng, draws).at(known.n[sizes])
-        noise = known.draw(draws, rng)[:, sizes] - known.values[sizes]
-        ends = np.quantile(of_draws + noise, [(1 - confidence) / 2, (1 + confidence) / 2])
-        found.append(
+    forecasts = []
+    gaps = reference.values - model.values
+    for sizes in range(FEWEST_SIZES, len(gaps)):
+        before = reference.first(sizes), model.first(sizes)
+        curve = gap_curve(*before, row_variance, reference.n[sizes : sizes + 1])
+        noise = reference.variances[sizes] + model.variances[sizes]
+        error = math.hypot(curve.errors[0], math.sqrt(noise))
+        half = float(norm.ppf((1 + confidence) / 2)) * error
+        value = float(curve.values[0])
+        forecasts.append(
             Forecast(
                 sizes,
-                int(known.n[sizes - 1]),
-                int(known.n[sizes]),
+                int(reference.n[sizes - 1]),
+                int(reference.n[sizes]),
                 value,
-                float(ends[0]),
-                float(ends[1]),
-                float(known.values[sizes]),
+                value - half,
+                value + half,
+                float(gaps[sizes - 1]),
+                float(gaps[sizes]),
             )
         )
-    return found
+    return forecasts

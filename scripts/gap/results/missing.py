@@ -51,7 +51,7 @@ def name_missing(recipe: NamingRecipe, accuracies: Sequence[AccuracyRow]) -> lis
 def name_unpaired(
     recipe: NamingRecipe, accuracies: Sequence[AccuracyRow], gaps: Sequence[GapRow]
 ) -> list[str]:
-    """Return what has no gap, as the reference has no run with the same seed: ["LSTM at 250"].
+    """Return what has no gap, as the reference has no run there: ["LSTM at 250"].
 
     A size at which no model has one is named once.
     """

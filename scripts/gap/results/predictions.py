@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -58,8 +57,8 @@ class Block:
 def write_predictions(
     path: str | Path,
     cell: Mapping[str, object],
-    scores: Mapping[int, NDArray[np.floating[Any]]] | Iterable[tuple[int, NDArray[Any]]],
-    labels: NDArray[np.integer[Any]],
+    scores: Mapping[int, NDArray[np.float32]] | Iterable[tuple[int, NDArray[np.float32]]],
+    labels: NDArray[np.int32],
 ) -> None:
     """Write the predictions of all seeds of a job, seeds ascending.
 
@@ -140,15 +139,15 @@ def read_correct(paths: Sequence[str | Path]) -> CorrectRows:
     """
     blocks: dict[int, list[NDArray[np.bool_]]] = {}
     for path in paths:
-        found: dict[int, list[NDArray[np.bool_]]] = {}
+        file_blocks: dict[int, list[NDArray[np.bool_]]] = {}
         for block in read_predictions(path):
-            found.setdefault(block.seed, []).append(block.correct)
-        if both := sorted(found.keys() & blocks.keys()):
+            file_blocks.setdefault(block.seed, []).append(block.correct)
+        if both := sorted(file_blocks.keys() & blocks.keys()):
             raise UserError(
                 f"{path}: seed {both[0]} stands in another file of the same data set, model and "
                 "size too; expected each seed once; name each file once and keep seed blocks apart"
             )
-        blocks |= found
+        blocks |= file_blocks
     return {seed: np.concatenate(parts) for seed, parts in sorted(blocks.items())}
 
 
@@ -165,9 +164,14 @@ def beside_reference(
         groups.setdefault((cell.dataset, cell.size), []).append(cell)
     for group in progress(list(groups.values()), "sizes"):
         reference = next((cell for cell in group if cell.model == model), None)
-        ours = read_correct(cells[reference]) if reference else {}
+        reference_correct = read_correct(cells[reference]) if reference else {}
         for cell in group:
-            yield cell, ours if cell == reference else read_correct(cells[cell]), reference, ours
+            yield (
+                cell,
+                reference_correct if cell == reference else read_correct(cells[cell]),
+                reference,
+                reference_correct,
+            )
 
 
 def _schema(cell: Mapping[str, object], labels: int) -> pa.Schema:
@@ -181,7 +185,7 @@ def _schema(cell: Mapping[str, object], labels: int) -> pa.Schema:
 
 
 def _table(
-    schema: pa.Schema, seed: int, start: int, scores: NDArray[Any], labels: NDArray[Any]
+    schema: pa.Schema, seed: int, start: int, scores: NDArray[np.float32], labels: NDArray[np.int32]
 ) -> pa.Table:
     part = scores[start : start + BLOCK_ROWS]
     columns = [
@@ -193,7 +197,7 @@ def _table(
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _check(seed: int, scores: NDArray[Any], labels: NDArray[Any]) -> None:
+def _check(seed: int, scores: NDArray[np.float32], labels: NDArray[np.int32]) -> None:
     if scores.ndim != 2 or len(scores) != len(labels):
         raise ValueError(f"seed {seed}: scores {scores.shape} for labels {labels.shape}")
     if len(labels) and not 0 <= labels.min() <= labels.max() < scores.shape[1]:

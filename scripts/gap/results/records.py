@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
-
-class Evaluation(TypedDict):
-    """What a training came to on the validation rows: loss in nats, accuracy as a share (0..1).
-
-    The loss is None where it is not finite; a training that is looked at once has no `step`.
-    """
-
-    step: NotRequired[int]
-    loss: float | None
-    accuracy: float
+from gap.models.measurements import Hardware, Times
+from gap.study.tuning import Evaluation, Value
 
 
 class TrialReport(TypedDict):
     """One trial of a run: its tuned values, its best evaluation, all of them, and its seconds."""
 
     trial: int
-    settings: dict[str, str | float]
+    settings: dict[str, Value]
     loss: float | None
     accuracy: float
     evaluations: list[Evaluation]
     seconds: float
+
+
+class FinishedTrial(TrialReport):
+    """A trial as `train` keeps it until all trials are finished: with its weights' digests."""
+
+    sha256: dict[str, str]
 
 
 class SeedReport(TypedDict):
@@ -42,16 +40,6 @@ class Provenance(TypedDict):
 
     code: str
     packages: dict[str, str]
-
-
-class Hardware(TypedDict):
-    """What a model was trained or timed on."""
-
-    device: str
-    processor: str
-    precision: str
-    threads: int
-    processes: int
 
 
 class MadeWith(TypedDict):
@@ -80,36 +68,12 @@ class PredictionsManifest(TypedDict):
     sha256: str
 
 
-class Single(TypedDict):
-    """What one text takes, in milliseconds; `range` over the rounds; shares (0..1) of the time."""
-
-    milliseconds: float
-    milliseconds_95: float
-    range: list[float]
-    tokenisation: float
-    cpu_share: float
-
-
-class Batched(TypedDict):
-    """Texts per second in batches; `range` over the rounds; shares (0..1) of the time."""
-
-    batch_size: int
-    examples_per_second: float
-    range: list[float]
-    tokenisation: float
-    cpu_share: float
-
-
-class Latency(TypedDict):
+class Latency(Times):
     """What inference costs with one model."""
 
     family: str
     n: int
-    parameters: int
-    trained_parameters: int
     hardware: Hardware
-    single: Single
-    batched: Batched
 
 
 class Latencies(TypedDict):
@@ -131,17 +95,12 @@ class Bins(TypedDict):
     correct: list[int]
 
 
-class RunScores(TypedDict):
-    """One run in scores.json; as in ScoreRow, and the counts behind it.
+class Scores(TypedDict):
+    """Scores on a test set; as in ScoreRow, and the counts behind them.
 
     `confusion` counts test rows by true label (rows) and top label (columns).
     """
 
-    dataset: str
-    model: str
-    size: str
-    n: int
-    seed: int
     rows: int
     accuracy: float
     macro_f1: float
@@ -149,6 +108,16 @@ class RunScores(TypedDict):
     calibration_error: float
     confusion: list[list[int]]
     bins: Bins
+
+
+class RunScores(Scores):
+    """One run in scores.json."""
+
+    dataset: str
+    model: str
+    size: str
+    n: int
+    seed: int
 
 
 class SourceRecord(TypedDict):

@@ -70,8 +70,9 @@ class ScoreRow(Row):
 class AccuracyRow(Row):
     """A model's mean accuracy on the test set over its seeds, in percent, with its interval.
 
-    `seed_error` and `row_error` (points) are the standard errors that seeds and test rows give it;
-    of one seed nothing is known of what seeds do.
+    `seed_error` and `row_error` (points) are the standard errors that seeds and test rows give it.
+    What seeds do is learned from all cells of a data set; None where each has one seed. `diverged`
+    of the seeds have diverged (gap.results.study_errors).
     """
 
     size: str
@@ -83,14 +84,21 @@ class AccuracyRow(Row):
     row_error: float
     seeds: int
     seed_list: str
+    diverged: int
 
 
 @dataclass(frozen=True)
 class GapRow(Row):
     """The reference's accuracy minus the model's, in percentage points, with its interval.
 
-    `seed_error` and `row_error` as in AccuracyRow; `difference` is what can be said against the
-    margin, see `gap.results.statistics.differences`.
+    `seed_error` and `row_error` as in AccuracyRow. Of the former, `chance_error` is what chance in
+    single test rows gives; `own_seed_error` is what the seeds of the two cells alone would say,
+    None where one of them has one seed. `seeds` are those of the model, beside `reference_seeds` of
+    the reference, and `diverged` of both have diverged; `ordinary_gap` is the gap without these,
+    None where there are none. `ahead`, `within` and `behind` are the chances (0..1) that the
+    reference is ahead by more than the margin, that the gap is within it, and that the reference is
+    behind by more; `difference` is what is said of the gap among all gaps, see
+    `gap.results.statistics.differences`.
     """
 
     reference: str
@@ -101,28 +109,48 @@ class GapRow(Row):
     gap_high: float
     seed_error: float | None
     row_error: float
+    chance_error: float
+    own_seed_error: float | None
+    rows: int
+    reference_seeds: int
     seeds: int
     seed_list: str
+    diverged: int
+    ordinary_gap: float | None
+    ahead: float
+    within: float
+    behind: float
     difference: Literal["clear", "none", "unclear"]
 
 
 @dataclass(frozen=True)
 class CrossingRow(Row):
-    """The number of labelled examples from which on a gap is at most the margin.
+    """The number of labelled examples from which on a gap is at most the margin, and forecasts.
 
-    `n` and its ends are infinite where the curve does not come to it; `sizes` is the number of
-    sizes that were measured, `largest` the largest of them, in labelled examples; `form` names the
-    curve; `within_reach` is the share (0..1) of draws that cross.
+    `n` and its ends are infinite where the curve does not come to it; the gap does not close before
+    `n_low`. `sizes` is the number of sizes that were measured, `largest` the largest of them, in
+    labelled examples. The gap is forecast at 2 and 4 times that, in points; `within_2x` and
+    `within_4x` are the chances (0..1) that it is at most the margin there. `withheld`: forecasts
+    were no better than the last gap, so the gap is taken to stay; `falls`: the accuracy of one of
+    the two models falls from one size to a larger one by more than noise.
     """
 
     reference: str
     sizes: int
     largest: int
-    form: str
+    withheld: bool
+    falls: bool
     n: float
     n_low: float
     n_high: float
-    within_reach: float
+    gap_2x: float
+    gap_2x_low: float
+    gap_2x_high: float
+    within_2x: float
+    gap_4x: float
+    gap_4x_low: float
+    gap_4x_high: float
+    within_4x: float
 
 
 @dataclass(frozen=True)
@@ -130,7 +158,7 @@ class ForecastRow(Row):
     """What the smaller sizes say of the gap at a larger one that was measured too, in points.
 
     `sizes` is the number of sizes that were used, `largest` the largest of them, `n` the one that
-    was held back, both in labelled examples.
+    was held back, both in labelled examples; `last` is the gap that was measured at `largest`.
     """
 
     reference: str
@@ -140,18 +168,23 @@ class ForecastRow(Row):
     value: float
     low: float
     high: float
+    last: float
     measured: float
 
 
 @dataclass(frozen=True)
 class CurveRow(Row):
-    """A point of the curve through a model's gaps: `n` labelled examples, and the gap in points."""
+    """A point of the curve of a gap: `n` labelled examples, and the gap in points.
+
+    `within` is the chance (0..1) that the gap is at most the margin there.
+    """
 
     reference: str
     n: float
     gap: float
     gap_low: float
     gap_high: float
+    within: float
 
 
 @dataclass(frozen=True)

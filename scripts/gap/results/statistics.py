@@ -1,144 +1,157 @@
-"""Accuracies and gaps with intervals, over seeds and test examples, and what gaps tell."""
+"""Means with intervals, over seeds and test rows, and what gaps tell."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import false_discovery_control
-from scipy.stats import t as student
+from scipy.special import betaincinv, ndtr
+from scipy.stats import chi2, false_discovery_control
 
-from gap.run.errors import UserError
-
-Correct = Mapping[int, NDArray[np.bool_]]
+Vector = NDArray[np.float64]
 # What can be said of a gap, see `differences`.
 Claim = Literal["clear", "none", "unclear"]
 # A smaller chance counts as zero; no gap needs to be told apart from one so small.
 SMALLEST_CHANCE = 1e-12
+# With more test rows the variance that rows give is as good as known.
+MANY_ROWS = 200
+# Equally probable values of a variance that is not known.
+POINTS = 13
 
 
 @dataclass(frozen=True)
-class Component:
-    """One component of a mean's variance, in points squared, with its degrees of freedom."""
+class Tally:
+    """How many test rows lift a mean and how many lower it, by `step` points each, of `rows`.
 
-    variance: float
-    freedom: int
+    Counts may be fractions. `lowering` is None where a mean is a share: rows lift it or do not. No
+    row changes it by more than `largest` points.
+    """
+
+    lifting: float
+    lowering: float | None
+    step: float
+    rows: int
+    largest: float = 100.0
+
+    def reach(self, confidence: float) -> tuple[float, float]:
+        """Return how far the mean may be off downwards and upwards, in points, by rows alone.
+
+        Each share has its exact interval (Clopper and Pearson 1934, Biometrika 26). The interval of
+        a difference adds distances in squares (Zou and Donner 2008, Statistics in Medicine 27),
+        those of the two shares, or those of the share of rows that differ and of the side that they
+        take, whichever is wider. Rows that change the mean by the largest step may be among those
+        that are not seen, so that rows which never differ have an interval, too.
+        """
+        down, up = _distances(self.lifting, self.rows, confidence)
+        if self.lowering is not None:
+            below, above = _distances(self.lowering, self.rows, confidence)
+            one, other = self._by_sides(confidence)
+            down, up = max(math.hypot(down, above), one), max(math.hypot(up, below), other)
+            unseen = self.largest * _distances(0, self.rows, confidence)[1]
+            return max(self.step * down, unseen), max(self.step * up, unseen)
+        return self.step * down, self.step * up
+
+    def _by_sides(self, confidence: float) -> tuple[float, float]:
+        """Return how far a difference may be off: the share that differs, times its balance."""
+        differing = self.lifting + (self.lowering or 0.0)
+        if not differing:
+            return 0.0, 0.0
+        share, balance = differing / self.rows, 2 * self.lifting / differing - 1
+        fewer, more = _distances(differing, self.rows, confidence)
+        down, up = (2 * share * side for side in _distances(self.lifting, differing, confidence))
+        if balance < 0:
+            fewer, more = more, fewer
+        return math.hypot(down, balance * fewer), math.hypot(up, balance * more)
+
+
+def _distances(count: float, number: float, confidence: float) -> tuple[float, float]:
+    """Return how far the share count / number is from the ends of its exact interval."""
+    tail, share = (1 - confidence) / 2, count / number
+    low = betaincinv(count, number - count + 1, tail) if count > 0 else 0.0
+    high = betaincinv(count + 1, number - count, 1 - tail) if count < number else 1.0
+    return share - float(low), float(high) - share
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, in percent or percentage points, with the seeds and the uncertainty of it."""
+    """A mean in points, and how far it may be off.
+
+    `seed_variances` (values,) are equally probable values of the variance that seeds give it;
+    `row_variance` is that of test rows, in points squared, estimated of `tally.rows` rows.
+    """
 
     value: float
-    seeds: tuple[int, ...]
-    components: tuple[Component, ...]
+    seed_variances: Vector
+    row_variance: float
+    tally: Tally
+
+    def variances(self) -> Vector:
+        """Return equally probable values of the mean's variance, in points squared."""
+        freedom = self.tally.rows - 1
+        if freedom >= MANY_ROWS:
+            return self.seed_variances + self.row_variance
+        shares = (np.arange(POINTS) + 0.5) / POINTS
+        # What the estimate says of the variance, as Student's t has it.
+        rows = self.row_variance * max(1, freedom) / chi2.ppf(shares, max(1, freedom))
+        return np.asarray(self.seed_variances[:, None] + rows).ravel()
 
     def half_width(self, confidence: float) -> float:
-        """Return half the width of the interval of this confidence (0..1), in points.
-
-        Each component has an interval of its own, by Student's t, and their half-widths add up in
-        squares (Banerjee 1960, Approximate confidence interval for linear functions of means of k
-        populations, Sankhya 22). It covers at least as often as it says.
-        """
-        squares = (
-            component.variance * student.ppf((1 + confidence) / 2, component.freedom) ** 2
-            for component in self.components
-        )
-        return math.sqrt(math.fsum(squares))
+        """Return half the width of the interval by the variances alone, in points."""
+        errors = np.sqrt(self.variances())
+        if not errors.any():
+            return 0.0
+        furthest = 40 * float(errors.max())
+        tail = 1 - confidence
+        return float(brentq(lambda half: _tails(half, errors) - tail, 0.0, furthest, xtol=1e-10))
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Return the ends of the interval of this confidence (0..1)."""
+        """Return the ends of the interval of this confidence (0..1).
+
+        It is never narrower than exact bounds on the shares of rows that differ.
+        """
         half = self.half_width(confidence)
-        return self.value - half, self.value + half
+        down, up = self.tally.reach(confidence)
+        return self.value - max(half, down), self.value + max(half, up)
 
     def chance(self, limit: float) -> float:
         """Return the two-sided p value of `limit`: 1 - confidence of the interval ending there."""
         distance = abs(self.value - limit)
         if distance == 0:
             return 1.0
-        if distance >= self.half_width(1 - SMALLEST_CHANCE):
+        errors = np.sqrt(self.variances())
+        by_variance = _tails(distance, errors[errors > 0]) if errors.any() else 0.0
+        return max(by_variance, self._chance_by_rows(distance, downwards=limit < self.value))
+
+    def _chance_by_rows(self, distance: float, downwards: bool) -> float:
+        def beyond(chance: float) -> float:
+            return self.tally.reach(1 - chance)[0 if downwards else 1] - distance
+
+        if beyond(SMALLEST_CHANCE) <= 0:
             return 0.0
-        return float(
-            brentq(lambda p: self.half_width(1 - p) - distance, SMALLEST_CHANCE, 1.0, xtol=1e-12)
-        )
+        if beyond(1.0) >= 0:
+            return 1.0
+        return float(brentq(beyond, SMALLEST_CHANCE, 1.0, xtol=1e-9))
+
+    def chances(self, margin: float) -> tuple[float, float, float]:
+        """Return the chances that the true mean is above `margin`, within it, and below -margin."""
+        errors = np.sqrt(self.variances())
+        half = self.half_width(0.95)
+        # As wide as the interval is, which exact bounds may widen.
+        reach = max(half, sum(self.tally.reach(0.95)) / 2)
+        errors = np.maximum(errors * (reach / half if half else 1.0), 1e-9)
+        above = float(ndtr((self.value - margin) / errors).mean())
+        below = float(ndtr((-margin - self.value) / errors).mean())
+        return above, max(0.0, 1 - above - below), below
 
 
-def accuracy(correct: Correct) -> Estimate:
-    """Return a model's mean accuracy in percent; `correct` is {seed: (rows,)}."""
-    seeds = sorted(correct)
-    return estimate(np.stack([correct[seed] for seed in seeds]), seeds)
-
-
-def gap(reference: Correct, model: Correct) -> Estimate:
-    """Return reference accuracy minus model accuracy in percentage points, paired.
-
-    Both are {seed: (rows,)}; the mean is over the seeds that both have, and each test row of the
-    one is compared with the same row of the other. Raises UserError where no seed is shared or the
-    numbers of test rows differ.
-    """
-    return estimate(*paired(reference, model))
-
-
-def paired(reference: Correct, model: Correct) -> tuple[NDArray[np.int8], list[int]]:
-    """Return what `gap` is the mean of, (seeds, test rows), and the seeds; it raises the same."""
-    seeds = sorted(reference.keys() & model.keys())
-    if not seeds:
-        raise UserError(
-            f"no seed in common: the reference has {_listed(reference)}, the model has "
-            f"{_listed(model)}; expected at least one shared seed; give both the same first seeds"
-        )
-    rows = {len(values[seed]) for values in (reference, model) for seed in seeds}
-    if len(rows) > 1:
-        raise UserError(
-            f"test sets of different length, {sorted(rows)} rows; expected one test set per data "
-            "set; run predict again for the older file"
-        )
-    pairs = [reference[seed].astype(np.int8) - model[seed].astype(np.int8) for seed in seeds]
-    return np.stack(pairs), seeds
-
-
-def estimate(values: NDArray[np.integer[Any] | np.bool_], seeds: Sequence[int]) -> Estimate:
-    """Return 100 times the mean of `values` (seeds, test rows), seeds and rows both random.
-
-    A value is the mean, plus an effect of its seed, plus one of its test row, plus what is left.
-    The mean squares of the analysis of variance of such a two-way layout (Scheffe 1959, The
-    Analysis of Variance, ch. 7) give the mean's variance in two components: that of seeds, which
-    includes what is left, on seeds - 1 degrees of freedom; and that of rows, on rows - 1. One seed
-    tells nothing of seeds, and the interval is one over test rows only.
-
-    A bootstrap that draws seeds and rows anew (Owen 2007, The pigeonhole bootstrap, Annals of
-    Applied Statistics 1(2)) knows of no degrees of freedom: with few seeds its intervals are too
-    narrow. benchmarks/RESULTS.md has both side by side.
-    """
-    count, rows = values.shape
-    row_means = values.mean(axis=0, dtype=np.float64)
-    seed_means = values.mean(axis=1, dtype=np.float64)
-    mean = float(seed_means.mean())
-    row_squares = count * float(np.square(row_means - mean).sum())
-    seed_squares = rows * float(np.square(seed_means - mean).sum())
-    # Integers: the sum of squares is exact, and what is left of it never falls below 0 by much.
-    total_squares = float(np.square(values, dtype=np.int64).sum()) - count * rows * mean**2
-    rest_squares = max(0.0, total_squares - row_squares - seed_squares)
-    scale = 100**2 / (count * rows)
-    row_freedom = max(1, rows - 1)
-    if count == 1:
-        components = (Component(scale * row_squares / row_freedom, row_freedom),)
-        return Estimate(100 * mean, tuple(seeds), components)
-    seed_square = seed_squares / (count - 1)
-    row_square = row_squares / row_freedom - rest_squares / (row_freedom * (count - 1))
-    return Estimate(
-        100 * mean,
-        tuple(seeds),
-        (
-            Component(scale * seed_square, count - 1),
-            Component(scale * max(0.0, row_square), row_freedom),
-        ),
-    )
+def _tails(distance: float, errors: Vector) -> float:
+    """Return the chance of being off by more than `distance`, of equally probable errors."""
+    return float(2 * ndtr(-distance / np.maximum(errors, 1e-300)).mean())
 
 
 def differences(gaps: Iterable[Estimate], margin: float, confidence: float) -> list[Claim]:
@@ -148,8 +161,10 @@ def differences(gaps: Iterable[Estimate], margin: float, confidence: float) -> l
     (equivalence, by two one-sided tests: Schuirmann 1987, Journal of Pharmacokinetics and
     Biopharmaceutics 15). Alone, a gap is clear where its interval lies outside of the margin, and
     none where it lies within. Of many gaps some would be told so by chance; so what is said is
-    held to a false discovery rate of 1 - `confidence` over all of `gaps` (Benjamini and Hochberg
-    1995, Journal of the Royal Statistical Society B 57(1)).
+    held to a false discovery rate over all of `gaps` (Benjamini and Hochberg 1995, Journal of the
+    Royal Statistical Society B 57(1)): of all claims at most half of 1 - `confidence` are expected
+    to be wrong, as each claim also names a side (Benjamini and Yekutieli 2005, Journal of the
+    American Statistical Association 100).
     """
     gaps = list(gaps)
     if not gaps:
@@ -176,40 +191,37 @@ def confidence_to_tell(claims: Sequence[str], confidence: float) -> float:
     return 1 - (1 - confidence) * (claimed + 1) / len(claims)
 
 
-def with_seeds(estimate: Estimate, seeds: int) -> Estimate:
-    """Return what an estimate of two seeds or more is expected to be with `seeds` of them.
+@dataclass(frozen=True)
+class Outlook:
+    """What the interval of a gap is expected to be with other seeds and test rows.
 
-    The variance that seeds give falls with their number, on seeds - 1 degrees of freedom; that of
-    test rows stays, as all seeds share them.
+    The standard errors (points) that `seeds` seeds and `rows` test rows give it are `seed_error`
+    and `row_error`; `reach` is half the width of its interval in standard errors.
     """
-    seed_component, row_component = estimate.components
-    variance = seed_component.variance * len(estimate.seeds) / seeds
-    return Estimate(
-        estimate.value, tuple(range(seeds)), (Component(variance, seeds - 1), row_component)
-    )
 
+    seed_error: float
+    row_error: float
+    seeds: float
+    rows: int
+    reach: float
 
-def seeds_to_tell(estimate: Estimate, distance: float, confidence: float, most: int) -> int | None:
-    """Return the fewest seeds whose interval is expected to end within `distance` points.
+    def half_width(self, seeds: float) -> float:
+        """Return half the width with so many seeds, whose variance falls with their number."""
+        of_seeds = self.seed_error * math.sqrt(self.seeds / seeds)
+        return self.reach * math.hypot(of_seeds, self.row_error)
 
-    None where it takes more than `most`. `estimate` is of two seeds or more.
-    """
-    numbers = range(2, most + 1)
-    return next(
-        (n for n in numbers if with_seeds(estimate, n).half_width(confidence) < distance), None
-    )
+    def seeds_to_tell(self, distance: float, most: int) -> int | None:
+        """Return the fewest seeds, more than there are, whose interval ends within `distance`.
 
+        None where it takes more than `most`.
+        """
+        numbers = range(math.floor(self.seeds) + 1, most + 1)
+        return next((seeds for seeds in numbers if self.half_width(seeds) < distance), None)
 
-def rows_to_tell(estimate: Estimate, distance: float, confidence: float) -> float:
-    """Return the test rows whose interval alone would end within `distance` points.
+    def rows_to_tell(self, distance: float) -> float:
+        """Return the test rows whose interval alone would end within `distance` points.
 
-    No number of seeds makes up for fewer. The variance that rows give falls with their number;
-    their degrees of freedom are taken as they are, as there are many. Infinite for no distance.
-    """
-    row_component = estimate.components[-1]
-    half = replace(estimate, components=(row_component,)).half_width(confidence)
-    return (row_component.freedom + 1) * (half / distance) ** 2 if distance else math.inf
-
-
-def _listed(seeds: Correct) -> str:
-    return "seeds " + ", ".join(map(str, sorted(seeds))) if seeds else "no seed"
+        No number of seeds makes up for fewer. Infinite for no distance.
+        """
+        half = self.reach * self.row_error
+        return self.rows * (half / distance) ** 2 if distance else math.inf

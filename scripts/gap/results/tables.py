@@ -18,7 +18,7 @@ from gap.results.reading import NamingRecipe
 from gap.results.rows import Row
 from gap.run.errors import UserError
 
-AnyRow = TypeVar("AnyRow")
+RowType = TypeVar("RowType")
 TypedRow = TypeVar("TypedRow", bound=Row)
 # The field of rows whose keys are columns of their own, which differ between studies.
 SETTINGS = "settings"
@@ -31,8 +31,8 @@ TEXTS = {
 
 
 def study_order(
-    rows: Iterable[AnyRow], recipe: NamingRecipe | Mapping[str, Any] | None = None
-) -> list[AnyRow]:
+    rows: Iterable[RowType], recipe: NamingRecipe | Mapping[str, Any] | None = None
+) -> list[RowType]:
     """Return the rows by data set and model, then by n and seed.
 
     Data sets and models come as `recipe` lists them, others and without it in order of first
@@ -127,7 +127,7 @@ def _row(
     for name, (kind, optional) in field_types(row_class).items():
         if name == SETTINGS:
             named = columns(row_class)
-            # A setting that another model has, and this one has not, is an empty cell.
+            # The cell is empty where another model has a setting that this one has not.
             values[name] = {key: cell for key, cell in cells.items() if key not in named and cell}
             continue
         try:
@@ -147,15 +147,15 @@ def _read(kind: type, cell: str) -> object:
 @cache
 def field_types(row_class: type[Row]) -> dict[str, tuple[type, bool]]:
     """Return by field its type (str, int, float or bool), and whether a cell may be empty."""
-    found = {}
+    kinds = {}
     for name, hint in typing.get_type_hints(row_class).items():
         if typing.get_origin(hint) is typing.ClassVar:
             continue
         options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
         kind = next(option for option in options if option is not type(None))
         # A name out of a list of names is a text.
-        found[name] = (kind if kind in (int, float, bool) else str, type(None) in options)
-    return found
+        kinds[name] = (kind if kind in (int, float, bool) else str, type(None) in options)
+    return kinds
 
 
 def write_table(

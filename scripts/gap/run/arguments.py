@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gap.run.durable import replace
 
-# Bytes of one option's arguments; a command has some options.
+# The most bytes that the arguments of one option may have; a command has several options.
 LONGEST = 16_000
 
 

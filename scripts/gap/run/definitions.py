@@ -27,7 +27,7 @@ from gap.run.syntax import (
     without_docstring,
 )
 
-# Bases that call no methods of their subclasses but those between underscores (pydantic: model_*).
+# These bases call no methods of their subclasses, apart from __methods__ and pydantic's model_*.
 PLAIN = {
     *("typing.Protocol", "typing.Generic", "typing.NamedTuple", "typing.TypedDict", "abc.ABC"),
     *("abc.ABCMeta", "pydantic.BaseModel", "object"),
@@ -121,10 +121,10 @@ class Module:
         self.package = name if path is None or path.stem == "__init__" else name.rpartition(".")[0]
         self.source = code.read(path) if path else ""
         self.bindings: dict[str, list[Definition | Imported]] = {}
-        # Modules that it imports at its top, in order; those of whose names it takes all.
+        # Modules that it imports at its top, in order, and modules from which it imports all names.
         self.imports: list[str] = []
         self.stars: list[str] = []
-        # What it does when it runs as a program, and all that it does.
+        # Its statements that run only when it is a program, and all of its statements.
         self.program = Definition(self, "(program)", [])
         self.statements: list[ast.stmt] = []
         for node in without_docstring(ast.parse(self.source).body):

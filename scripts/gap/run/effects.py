@@ -20,7 +20,7 @@ HARMLESS = {
     *("functools.total_ordering", "contextlib.contextmanager", "dataclasses.dataclass"),
     *("typing.final", "typing.runtime_checkable"),
 }
-# Packages, and what is built in, whose calls make a value and do nothing else; with exceptions.
+# Packages and built-in functions whose calls only make a value, and exceptions to that.
 PURE = {
     *("collections", "dataclasses", "datetime", "enum", "functools", "itertools", "json", "math"),
     *("numpy", "operator", "pathlib", "pyarrow", "pydantic", "re", "string", "typing"),
@@ -37,7 +37,7 @@ def select(module: Module, statements: Sequence[ast.stmt]) -> list[ast.stmt]:
     acting = [node for node in statements if has_effects(module, node)]
     if not acting:
         return []
-    # Values may depend on what was done before, and what is done on what was imported.
+    # Values may depend on what was done before, and actions on what was imported.
     return [
         node
         for node in statements
@@ -66,7 +66,7 @@ def has_effects(module: Module, node: ast.stmt) -> bool:
 
 
 def is_harmless(module: Module, decorators: Sequence[ast.expr]) -> bool:
-    """Return whether all decorators are such as are known."""
+    """Return whether all decorators are known ones."""
     functions = [node.func if isinstance(node, ast.Call) else node for node in decorators]
     return all(target in HARMLESS for node in functions for target in module.meaning(node))
 

@@ -14,7 +14,7 @@ LONGEST_LINE = 500
 TOLD = ("error: ", "stopped: ")
 INDENT = "    "
 NOTHING_TOLD = (
-    "(no error in its log: perhaps it was killed, as for want of memory; see what Snakemake said "
+    "(no error in its log: perhaps it was killed because memory ran out; see what Snakemake said "
     "of it above)"
 )
 
@@ -83,9 +83,9 @@ def _cause(log: str | None) -> tuple[str, ...]:
             lines = _lines(file.read(TAIL_BYTES))
     except OSError as error:
         return (f"(its log cannot be read: {error.strerror})",)
-    told = [line for line in first + lines if line.startswith(TOLD)]
-    if told:
-        return (told[-1],)
+    outcomes = [line for line in first + lines if line.startswith(TOLD)]
+    if outcomes:
+        return (outcomes[-1],)
     last = lines[-LAST_LINES:]
     return tuple(last) if "error" in " ".join(last).lower() else (*last, NOTHING_TOLD)
 

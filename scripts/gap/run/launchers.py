@@ -10,8 +10,8 @@ NAMES = {
     *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE"),
     *("MASTER_ADDR", "MASTER_PORT", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"),
 }
-# Those of Open MPI, of MPICH and its kin, of MVAPICH, of torchrun, and of accelerate. The last also
-# change what is computed: ACCELERATE_MIXED_PRECISION its precision.
+# How the variables of Open MPI, MPICH (and similar ones), MVAPICH, torchrun and accelerate begin.
+# Those of accelerate also change results: ACCELERATE_MIXED_PRECISION changes the precision.
 PREFIXES = ("OMPI_", "PMI_", "PMIX_", "MV2_", "TORCHELASTIC_", "ACCELERATE_", "FSDP_")
 
 

@@ -6,8 +6,8 @@ import re
 from importlib import metadata
 from pathlib import Path
 
-# By the name that is imported: the packages whose version can change a number. Those that read,
-# write, draw or report are not among them; DuckDB is, as it puts rows in order.
+# The packages whose version can change a number, by the name that is imported. Packages that read,
+# write, draw or report are not among them. DuckDB is, because it puts rows in order.
 DECIDING = {
     "duckdb": ["duckdb"],
     "numpy": ["numpy"],

@@ -22,7 +22,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import NoReturn, TypeVar, TypeVarTuple
 
 import torch
 from torch import distributed
@@ -35,21 +35,27 @@ from gap.run.json import read_json, write_json
 from gap.run.program import explain
 from gap.run.stopping import stop_at_once
 
-# The time that processes have to stop when they are asked to: saving a large model takes long. A
-# batch system that waits for less kills them itself.
+# How long processes may take to stop when they are asked to: saving a large model takes long. A
+# batch system that does not wait as long kills them itself.
 SECONDS_TO_STOP = 600
 # The longest that a process waits for the others, for example while the first one saves.
 PATIENCE = datetime.timedelta(minutes=30)
 # How long a process may outlive the one that started it.
 SECONDS_BETWEEN_LOOKS = 0.3
 
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
 
-def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> Any:
+
+def in_processes(
+    count: int, function: Callable[[*Arguments], Result], *arguments: *Arguments
+) -> Result:
     """Call `function(*arguments)` in `count` new processes at once; return the first one's result.
 
-    Function, arguments and result must be such as can be pickled. Raises UserError and Stopped like
-    the function, Stopped when this process is asked to stop, UserError where there are GPUs but
-    fewer than `count`, and RuntimeError for any error whose traceback a process has printed.
+    Function, arguments and result must be such as can be pickled. Raises UserError and Stopped
+    where the function does. Also raises Stopped when this process is asked to stop, UserError where
+    there are GPUs but fewer than `count`, and RuntimeError for any other error, whose traceback a
+    process has printed.
     """
     gpus = torch.cuda.device_count()
     if 0 < gpus < count:
@@ -57,10 +63,10 @@ def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> A
             f"--processes {count}: found {gpus} GPU{'s' * (gpus > 1)}, expected one for each "
             f"process; lower it to {gpus}, or let the program see more (CUDA_VISIBLE_DEVICES)"
         )
-    # They tell of each signal and exit status at length; what counts is told by this function.
+    # These loggers tell of each signal and exit status at length. This function tells what counts.
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    # The same of DDP and gloo, whose errors are raised all the same.
+    # DDP and gloo log their errors, too, and also raise them.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     with tempfile.TemporaryDirectory() as name, _no_worker_left(), stop_at_once(just_once=True):
         folder = Path(name)
@@ -68,7 +74,7 @@ def in_processes(count: int, function: Callable[..., Any], *arguments: Any) -> A
             launch = elastic_launch(_launch_config(count, folder), _work)
             return launch(folder, function, arguments)[0]
         except (Stopped, SignalException) as stop:
-            raise Stopped(_told(folder).get("stopped", str(stop))) from None
+            raise Stopped(_outcomes(folder).get("stopped", str(stop))) from None
         except ChildFailedError as failure:
             raise _reason(folder, count, failure) from None
 
@@ -84,7 +90,8 @@ def _launch_config(count: int, folder: Path) -> LaunchConfig:
         local_addr="localhost",
         max_restarts=0,
         logs_specs=DefaultLogsSpecs(log_dir=str(folder)),
-        # The others are stop_at_once's, which raises through the launcher, which stops the workers.
+        # stop_at_once handles the other signals: it raises, and then the launcher stops the
+        # workers.
         signals_to_handle="SIGHUP",
         shutdown_timeout=SECONDS_TO_STOP,
     )
@@ -104,32 +111,34 @@ def _no_worker_left() -> Iterator[None]:
             process.join()
 
 
-def _told(folder: Path) -> dict[str, str]:
+def _outcomes(folder: Path) -> dict[str, str]:
     """Return what the workers wrote down of their ends: {"stopped": text, "error": text}."""
-    told: dict[str, str] = {}
+    outcomes: dict[str, str] = {}
     for path in sorted(folder.glob("*.json"), reverse=True):
-        told |= read_json(path)
-    return told
+        outcomes |= read_json(path)
+    return outcomes
 
 
 def _reason(folder: Path, count: int, failure: ChildFailedError) -> BaseException:
     """Return the one exception for the failure of workers."""
-    told = _told(folder)
+    outcomes = _outcomes(folder)
     rank, first = failure.get_first_failure()
-    # One's error may break others' connections, or have them stopped.
-    if "error" in told:
-        return UserError(told["error"])
+    # The error of one process may break the connections of others, or have them stopped.
+    if "error" in outcomes:
+        return UserError(outcomes["error"])
     if first.exitcode == STOPPED:
-        return Stopped(told["stopped"])
+        return Stopped(outcomes["stopped"])
     if first.exitcode < 0:
         return UserError(
             f"process {rank} of {count} was killed by {signal.Signals(-first.exitcode).name}, "
-            "perhaps for want of memory; the same command goes on"
+            "perhaps because memory ran out; the same command goes on"
         )
     return RuntimeError(f"process {rank} of {count} failed first; its traceback is above")
 
 
-def _work(folder: Path, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def _work(
+    folder: Path, function: Callable[[*Arguments], Result], arguments: tuple[*Arguments]
+) -> Result:
     """Call the function as one of the processes, and write down how it ended if not well."""
     threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     outcome = folder / f"{os.environ['RANK']}.json"
@@ -151,7 +160,7 @@ def _work(folder: Path, function: Callable[..., Any], arguments: tuple[Any, ...]
         _leave(1)
 
 
-def _leave(status: int) -> None:
+def _leave(status: int) -> NoReturn:
     """End at once: Python's own way out takes seconds, and may wait for the other processes."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -169,11 +178,11 @@ def _join() -> None:
     """Make this process one of the group, with its own GPU or its share of the cores."""
     from transformers.utils import logging as messages
 
-    # As gap.models.hardware describes it; torch would let each process use all cores.
+    # gap.models.hardware reports this number. Without it, each process would use all cores.
     threads = max(1, torch.get_num_threads() // int(os.environ["WORLD_SIZE"]))
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
-    # All are on this machine, whose name may lead elsewhere.
+    # All processes are on this machine, but its name may lead to another address.
     loopback = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
     if loopback:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0])
@@ -209,7 +218,7 @@ def largest(value: int) -> int:
     return int(_reduced([value], distributed.ReduceOp.MAX)[0])
 
 
-def _reduced(values: list[float], operation: Any) -> list[float]:
+def _reduced(values: list[float], operation: distributed.ReduceOp.RedOpType) -> list[float]:
     if rank_and_count()[1] == 1:
         return values
     tensor = torch.tensor(values, dtype=torch.float64)

@@ -25,8 +25,8 @@ def run(main: Callable[[Sequence[str] | None], None]) -> None:
     take_all_letters(sys.stdout)
     try:
         if stat.S_ISREG(os.fstat(2).st_mode):
-            # Says what made the log, and takes a block that an error line can later overwrite
-            # where the device is full by then.
+            # This says what made the log. It also takes a block on the device: if the device is
+            # full later, the error line overwrites this block.
             print(f"python {shlex.join(sys.argv)}", file=sys.stderr, flush=True)
         main(None)
     except Stopped as stop:
@@ -40,8 +40,8 @@ def run(main: Callable[[Sequence[str] | None], None]) -> None:
         sys.exit(1)
 
 
-# Found by the number of an OSError, or by the message of a library whose errors have no number:
-# numpy and torch name no cause when a write falls short, but a full device is the only one.
+# A full device is known by the number of an OSError, or by the message of a library whose errors
+# have no number. numpy and torch name no cause where a write fell short, but there is no other.
 FULL = "full device"
 TROUBLES = {
     FULL: (

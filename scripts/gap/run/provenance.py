@@ -22,13 +22,14 @@ Families of models are looked up by the name in a recipe. The caller says which 
 works with, and those files are searched as if they were classes: what of them is mentioned counts.
 A program that looks them up, and is told of none, raises a ValueError.
 
-Why no stale result passes: what can run is what is named, or is run by importing, or is called by a
-library as a method of a class that derives from its own. tests/unit/test_reach.py changes what each
-program reaches and sees its digest move; tests/workflow/test_reached.py runs a study, writes down
-each function that is called, and finds it among what is covered. What they could miss is a library
-that calls, on an object of a class without bases, a method that nothing here mentions and that
-`CALLED_BY_LIBRARIES` lacks. Result-deciding files that code reads (data, templates, the schema) are
-no code: rules name them as inputs, or their content is part of a recipe.
+Why no stale result passes: code can run in three ways. It is named, it runs when a module is
+imported, or a library calls it as a method of a class that derives from its own.
+tests/unit/test_reach.py changes what each program reaches and sees its digest move;
+tests/workflow/test_reached.py runs a study, writes down each function that is called, and finds it
+among what is covered. They could miss one case: a library calls a method of an object whose class
+has no bases, nothing here mentions the method, and `CALLED_BY_LIBRARIES` lacks it. Result-deciding
+files that code reads (data, templates, the schema) are no code: rules name them as inputs, or their
+content is part of a recipe.
 
 What was found is kept in a file beside compiled code, under a digest of all that it was found in:
 every file under scripts/, these modules among them, and the version of Python, whose syntax it is.

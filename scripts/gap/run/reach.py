@@ -11,7 +11,7 @@ from functools import cached_property
 from gap.run.definitions import Code, Definition, Module
 from gap.run.reader import Piece
 
-# Where the files of families are, which programs import by the name in a recipe.
+# The package of the families. Programs import them by the name in a recipe.
 FAMILIES = "gap.models.families"
 
 
@@ -25,7 +25,7 @@ class Reached:
 
     @cached_property
     def digest(self) -> str:
-        """A digest of what they say, and of which of them each one refers to."""
+        """A digest of their statements, and of which of them each one refers to."""
         numbers = {definition: number for number, definition in enumerate(self.pieces)}
         digest = hashlib.sha256()
         for pieces in self.pieces.values():

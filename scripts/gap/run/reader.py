@@ -62,7 +62,7 @@ class Reader:
         self.finds_any_name = False
         self.imports_by_name = False
         self.called: ast.expr | None = None
-        # Variables of the comprehensions around what is read, as Scope.listed.
+        # The variables of the comprehensions that are around the node, see Scope.listed.
         self.listed: frozenset[str] = frozenset()
         # Annotations are read where a class consists of them.
         self.annotated = False
@@ -117,7 +117,7 @@ class Reader:
         self.words.append(f"{type(node).__name__}(")
         for name in node._fields:
             value = getattr(node, name, None)
-            # Newer Pythons have more fields; empty ones are as good as none.
+            # Newer versions of Python have more fields. An empty field is the same as none.
             if value is None or value == [] or name in ("ctx", "kind", "type_comment", *skipped):
                 continue
             self.words.append(f"{name}=")
@@ -160,7 +160,7 @@ class Reader:
             return
         self._refer(".".join([base.id, *attributes[: len(attributes) - len(rest)]]), targets)
         self.words.extend(f".{name};" for name in rest)
-        # The first attribute of what is from elsewhere is from there, too.
+        # If an object is from another package, so is its first attribute.
         self.mentions.update(rest[1:] if all(isinstance(end, str) for end in targets) else rest)
 
     def _forbid(self, node: ast.Name | ast.Attribute) -> None:

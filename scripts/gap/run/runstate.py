@@ -19,21 +19,21 @@ from gap.run.digests import sha256_file
 from gap.run.folders import files_below, link
 from gap.run.json import canonical_json, read_json, write_json
 
-# By state folder; held until the work is kept, or the process ends.
+# Locks by state folder. Each is held until the work is kept, or the process ends.
 _locks: dict[Path, FileLock] = {}
 
 
-def state_folder(parent: Path, rule: str, facts: object, inputs: Sequence[Path]) -> Path:
+def state_folder(parent: Path, rule: str, specification: object, inputs: Sequence[Path]) -> Path:
     """Return parent/.state/RULE/FINGERPRINT, made if need be; the rule's other states are removed.
 
     The folder belongs to this process until the work is kept or restored. While another process
     has it, this one waits.
 
-    The fingerprint covers `facts`, such as recipe and provenance, and the content of `inputs`,
-    files or folders. A large file's manifest may stand for it.
+    The fingerprint covers `specification`, such as recipe and provenance, and the content of
+    `inputs`, files or folders. A large file's manifest may stand for it.
     """
     digests = [_digests(path) if path.is_dir() else sha256_file(path) for path in inputs]
-    fingerprint = hashlib.sha256(canonical_json([facts, digests]).encode()).hexdigest()[:16]
+    fingerprint = hashlib.sha256(canonical_json([specification, digests]).encode()).hexdigest()[:16]
     folder = parent / ".state" / rule / fingerprint
     folder.mkdir(parents=True, exist_ok=True)
     _lock(folder)

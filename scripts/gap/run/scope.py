@@ -139,7 +139,7 @@ def _names_around(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -
     outside: list[ast.AST] = [*node.decorator_list]
     if isinstance(node, ast.ClassDef):
         outside += [*node.bases, *node.keywords]
-        # The table of names leaves out annotations, which libraries read where they are of fields.
+        # The table of names leaves out annotations. Libraries read those of fields.
         fields = [part for part in ast.walk(node) if isinstance(part, ast.AnnAssign)]
         outside += [field.annotation for field in fields]
     else:

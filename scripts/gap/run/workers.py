@@ -68,19 +68,20 @@ class Workers(Generic[Piece, Result]):
                 yield waiting.popleft().result()
         except BrokenProcessPool:
             raise UserError(
-                "a process of this job was killed, perhaps for want of memory; the same command "
-                "goes on"
+                "a process of this job was killed, perhaps because memory ran out; the same "
+                "command goes on"
             ) from None
         finally:
             for future in waiting:
                 future.cancel()
 
 
+# The function of this process, of any type: whoever started the process knows the type.
 _function: Callable[[Any], Any]
 
 
-def _start(function: Callable[[Any], Any], processes: int) -> ProcessPoolExecutor:
-    # Not forked: libraries have threads by now, whose locks a fork would copy as they are.
+def _start(function: Callable[[Piece], Result], processes: int) -> ProcessPoolExecutor:
+    # No fork: libraries have started threads, and a fork would copy their locks, held or not.
     return ProcessPoolExecutor(
         processes,
         mp_context=multiprocessing.get_context("spawn"),
@@ -89,7 +90,7 @@ def _start(function: Callable[[Any], Any], processes: int) -> ProcessPoolExecuto
     )
 
 
-def _begin(function: Callable[[Any], Any]) -> None:
+def _begin(function: Callable[[Piece], Result]) -> None:
     """Make a new process ready: it works alone, and ends with the one that started it."""
     global _function  # noqa: PLW0603
     _function = function
@@ -105,5 +106,5 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(piece: Any) -> Any:
+def _work(piece: object) -> Any:
     return _function(piece)

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Hashable, Sequence
-from typing import Annotated, Any, ClassVar, Self, TypeGuard, TypeVar
+from typing import Annotated, ClassVar, Self, TypeGuard, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -24,7 +24,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from gap.run.errors import UserError
 from gap.study.sizes import canonical_size
 
-# In a JSON schema: what may be written, in a few words, for the page of all keys.
+# The key of a JSON schema that says in a few words, for the page of all keys, what may be written.
 WRITTEN = "written"
 
 Value = TypeVar("Value")
@@ -68,8 +68,8 @@ class Block(BaseModel):
         except ValidationError as error:
             mistake = error.errors(include_url=False)[0]
             where = ".".join(map(str, mistake["loc"])) or "JSON"
-            found = repr(mistake["input"])[:80]
-            raise UserError(f"recipe: {where}: {mistake['msg']}; found {found}") from None
+            value = repr(mistake["input"])[:80]
+            raise UserError(f"recipe: {where}: {mistake['msg']}; found {value}") from None
 
     def plain(self) -> dict[str, object]:
         """Return the keys that have a value, as JSON has them: what a recipe is made from."""
@@ -123,7 +123,7 @@ def _value_or_values(given: object) -> str:
     return "values" if isinstance(given, list) else "value"
 
 
-def _spell_values(given: Any) -> Any:
+def _spell_values(given: object) -> object:
     if not isinstance(given, list):
         return given
     return sorted(given) if len(given) > 1 else given[0]
@@ -138,7 +138,7 @@ class Completed:
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Return the schema of the block, of which missing keys are filled in before."""
+        """Return the schema of the block; missing keys are filled in before it is checked."""
         return core_schema.no_info_before_validator_function(self.complete, handler(source))
 
     def __get_pydantic_json_schema__(
@@ -169,7 +169,7 @@ class _NotNull:
         return handler(source)["schema"]
 
 
-# May be left out, and is None then; a key without a value is an error.
+# A key that may be left out, and is None then. Writing the key without a value is an error.
 Omittable = Annotated[Value | None, _NotNull()]
 
 
@@ -194,7 +194,7 @@ class Spelled:
     """
 
     def __init__(
-        self, spell: Callable[[Any], object], schema: JsonSchemaValue, written: str
+        self, spell: Callable[[object], object], schema: JsonSchemaValue, written: str
     ) -> None:
         self.spell = spell
         self.schema = schema | {WRITTEN: written}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 RESULTS = "<results>"
 
-# What is too long for a command line, see gap.run.arguments.
+# Arguments that are too long for a command line, see gap.run.arguments.
 ARGUMENTS = f"{RESULTS}/.arguments"
 
 # What was fetched; {source} is dataset-NAME, test-NAME or checkpoint-NAME.
@@ -53,7 +53,7 @@ def _ids(folder: str) -> Ids:
 CHECKPOINT_IDS = _ids(f"{DATASET}/ids/{{checkpoint}}")
 VOCABULARY_IDS = _ids(f"{DATASET}/ids/{{vocabulary}}/{{size}}/{{seeds}}")
 
-# A training, of a block of seeds.
+# A training of a block of seeds.
 RUN = f"{RESULTS}/runs/{{dataset}}/{{model}}/{{size}}/{{seeds}}"
 TRAINING = f"{RUN}/training.json"
 WEIGHTS = f"{RUN}/weights"

@@ -63,8 +63,8 @@ metric: loss
         None,
         ge=1,
         description=(
-            "Examples that a device takes at once; left out, all of its share of batch_size. Less "
-            "saves memory, and changes results by rounding only."
+            "Examples that a device takes at once; left out, its whole share of batch_size. Fewer "
+            "save memory, and change results by rounding only."
         ),
     )
     max_epochs: Annotated[float, Tuned(), Unit("epochs")] = Field(
@@ -72,13 +72,13 @@ metric: loss
     )
     min_steps: Annotated[int, Unit("steps")] = Field(
         ge=1,
-        description="Steps of the schedule at least, for which few rows are passed more often.",
+        description="Steps of the schedule at least; few rows are read more often to reach them.",
     )
     evaluations: int = Field(
         ge=1, description="Evaluations on the validation rows over the schedule."
     )
     patience: Annotated[int, Unit("evaluations")] = Field(
-        ge=1, description="Evaluations without a better one after which training stops."
+        ge=1, description="Training stops after so many evaluations without a better one."
     )
     metric: Literal["loss", "accuracy"] = Field(
         "accuracy",
@@ -109,8 +109,8 @@ max_iterations: 2000
 class ModelRecipe(Block):
     """What every family's recipe has."""
 
-    # Whether weights are found by gradient descent, which depends on settings; the others are
-    # logistic regressions, whose one solution is found for each trial.
+    # Whether weights are found by gradient descent, whose result depends on settings. The other
+    # models are logistic regressions, which have one solution for each trial.
     by_gradient_descent: ClassVar[bool] = True
     # Another spelling of the family, which is part of a config: {"family": ..., "frozen": true}.
     also_spelled: ClassVar[dict[str, object]] = {}
@@ -143,7 +143,7 @@ class ModelRecipe(Block):
 
 
 class PublishedFigure(Block):
-    """A published figure, which no result is made from."""
+    """A published figure; no result is made from it."""
 
     example: ClassVar[str] = """\
 - model: lstm
@@ -155,7 +155,7 @@ class PublishedFigure(Block):
 
     model: Name = Field(description="Name in model_zoo of the model that it is shown beside.")
     size: Size = Field(
-        description="Label budget that it was reached with; a share is one of its own data."
+        description="Label budget of the figure; a share is a share of the data behind the figure."
     )
     accuracy: Annotated[float, Unit("percent")] = Field(
         ge=0, le=100, description="Test texts that were labelled rightly, in percent."
@@ -276,7 +276,7 @@ sample_texts: 100000
         0.9995, gt=0, le=1, description="Share of the characters that get a piece."
     )
     sample_texts: Annotated[int, Unit("texts")] = Field(
-        1_000_000, ge=100, description="Texts at most that it is fitted on."
+        1_000_000, ge=100, description="The most texts that it is fitted on."
     )
 
 
@@ -300,7 +300,7 @@ max: 1000
 
 
 class Tuning(Block):
-    """How many settings are tried of models whose recipes list several values."""
+    """How many combinations are tried where a recipe lists several values."""
 
     example: ClassVar[str] = """\
 trials: 3
@@ -310,8 +310,8 @@ trials: 3
         None,
         ge=1,
         description=(
-            "Combinations that each model trained by gradient descent tries, drawn by the seed; "
-            "left out, all that its lists make."
+            "Combinations of listed values that each model trained by gradient descent tries, "
+            "drawn by the seed; left out, all of them."
         ),
     )
 
@@ -364,7 +364,7 @@ class PrepareRecipe(Rows):
         """Return the recipe of a data set of this name."""
         keys = {key: getattr(dataset, key) for key in Rows.model_fields}
         size = dataset.test if isinstance(dataset.test, str) else None
-        # The data set is checked already, and labels would be spelled anew.
+        # The data set is checked already. A second check would spell its labels a second time.
         return cls.model_construct(name=name, test=size, **keys)
 
 
@@ -376,7 +376,7 @@ class SubsampleRecipe(Block):
 
 
 class EncodeRecipe(Block):
-    """What of a text gets ids."""
+    """Which part of a text gets ids."""
 
     keep: Keep
     max_tokens: MaxTokens

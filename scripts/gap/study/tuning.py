@@ -18,7 +18,7 @@ from gap.study.recipes import Block, ModelRecipe
 
 # A value that may be tuned: a number, or a word.
 Value = float | int | str
-# What is known of a trial, or of an evaluation within one.
+# The report on a trial, or an evaluation within a trial.
 Report = TypeVar("Report", bound=Mapping[str, Any])
 B = TypeVar("B", bound=Block)
 V = TypeVar("V")
@@ -61,7 +61,7 @@ def tuned_values(block: Block) -> dict[str, list[Value]]:
 
 
 def tunable(block: Block) -> list[str]:
-    """Return the keys of a block, without those of blocks inside it, that may list values."""
+    """Return the keys of a block that may list values, without the keys of blocks inside it."""
     return sorted(
         key
         for key, field in type(block).model_fields.items()
@@ -75,7 +75,7 @@ def grid_size(recipe: ModelRecipe) -> int:
 
 
 def trial(recipe: ModelRecipe, number: int) -> Trial:
-    """Return a trial of the recipe's grid, of which the last key's values come first in turn."""
+    """Return a trial of the recipe's grid; from one to the next, the last key's value changes."""
     settings: dict[str, Value] = {}
     place = number - 1
     for key, values in reversed(tuned_values(recipe).items()):
@@ -107,8 +107,8 @@ def trials_of(recipe: ModelRecipe, seed: int) -> list[Trial]:
 
     They are the recipe's whole grid; or, where its number of `trials` is smaller, as many
     combinations, drawn without replacement (random search; Bergstra and Bengio 2012, JMLR
-    13:281-305). Random: which ones, from `seed`; those of a larger number include those of a
-    smaller one.
+    13:281-305). Random: which ones, from `seed`; the trials of a larger number include the trials
+    of a smaller one.
     """
     size, count = grid_size(recipe), recipe.trials
     if count == size:

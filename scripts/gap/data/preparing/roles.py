@@ -21,8 +21,8 @@ def assign_roles(store: Store, recipe: PrepareRecipe, labels: Labels, has_test: 
     """Make the table `roles`: label, lengths and role of each row of the store, by position.
 
     Exact duplicates are judged on the text within its budget: rows that differ only beyond it are
-    one and the same example to every model. A given test set is taken as it is, repeats included,
-    so that scores on it compare with those of others.
+    one and the same example to every model. A given test set is taken as it is, with its repeats,
+    so that scores on it can be compared with published ones.
     """
     same = "PARTITION BY in_test, label, text_high, text_low ORDER BY position"
     store.replace_table(

@@ -25,8 +25,8 @@ COLUMNS = (
 )
 
 
-# A usable row: its number in the source, the whole text, the number of its label. It is a plain
-# tuple because millions are sent to other processes.
+# A usable row: its number in the source, its whole text, the number of its label. It is a plain
+# tuple because millions of them are sent to other processes.
 Row = tuple[int, str, int]
 
 

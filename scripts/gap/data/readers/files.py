@@ -79,7 +79,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 
 
 def _check_kind(path: Path, kind: str) -> None:
-    """Raise UserError where the first bytes are those of another kind of file than the name's."""
+    """Raise UserError where the first bytes do not fit the kind of file that the name promises."""
     kind_by_name = "Parquet" if kind == ".parquet" else "gzip" if kind.endswith(".gz") else None
     with open(path, "rb") as file:
         start = file.read(4)
@@ -100,5 +100,5 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 def open_text(path: Path) -> TextIO:
     """Open a UTF-8 file; bytes that are no UTF-8 become surrogates."""
-    # So only the rows with such bytes are set aside.
+    # With surrogates, only the rows with such bytes are set aside.
     return io.TextIOWrapper(open_bytes(path), "utf-8-sig", errors="surrogateescape", newline="")

@@ -70,7 +70,8 @@ def _texts(path: Path, column: pa.Array, name: str) -> Iterator[str | None]:
     import pyarrow.compute as pc
 
     try:
-        # By way of bytes: Arrow neither checks texts when it reads nor decodes the damaged ones.
+        # The texts are decoded here, from bytes: Arrow does not check texts when it reads them, and
+        # cannot decode damaged ones.
         texts = pc.cast(column, pa.large_string(), safe=False).cast(pa.large_binary())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         line = first_line(error)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gap.data.excerpts import EXCERPT_CHARACTERS, shorten
 from gap.run.errors import UserError
 
-# Bounds memory where a file is no table at all, or a quotation mark is never closed: a line of
+# This bounds memory where a file is no table, or where a quotation mark is never closed. A line of
 # short fields takes some twenty times its length.
 LONGEST_ROW = 16_000_000
 LONGEST_LABEL = 1_000
@@ -83,7 +83,7 @@ def check_columns(path: Path, names: Sequence[str], columns: Columns) -> None:
     """Raise UserError unless `names` holds the columns of text and label, each once."""
     for key, name in (("text", columns.text), ("label", columns.label)):
         if name not in names:
-            # As they are, spaces included: those are what is easily overlooked.
+            # Names are shown as they are, with their spaces, because spaces are easily overlooked.
             listing = ", ".join(repr(name[:EXCERPT_CHARACTERS]) for name in names[:30]) or "none"
             raise UserError(
                 f"{path}: no column {name!r}; its columns: {listing}; set `{key}` to one of them"

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     Matrix = npt.NDArray[np.float32]
 
-# Texts whose features are computed and kept at a time: what a killed job loses at most.
+# How many texts' features are computed before they are saved: a killed job loses these at most.
 PIECE = 10_000
-# Tokens of a batch where nothing is trained; gap.models.inference, which has them, imports torch.
+# Tokens of a batch where nothing is trained, as in gap.models.inference, which imports torch.
 INFERENCE_TOKENS = 4096
 
 DEFAULTS = Completed(standardise=True, inverse_regularisation=[0.0001, 0.001, 0.01, 0.1, 1.0])
@@ -95,7 +95,7 @@ class Model(FeatureRegression[Recipe]):
         return training, validation
 
     def kept_states(self, texts: EncodedTexts, rows: npt.NDArray[np.int64], folder: Path) -> Matrix:
-        """Return what `states` does, in pieces, each of which is kept in the folder."""
+        """Return what `states` returns, computed in pieces; each piece is kept in the folder."""
         import numpy as np
 
         from gap.run.durable import replace

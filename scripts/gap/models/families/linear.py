@@ -48,7 +48,7 @@ optimisation: {inverse_regularisation: [1.0, 10.0]}
         2, ge=1, le=10, description="Words of the longest phrases that are counted."
     )
     min_texts: Annotated[int, Tuned(), Unit("texts")] = Field(
-        1, ge=1, description="Texts at least that a phrase stands in."
+        1, ge=1, description="A phrase counts if it stands in so many texts or more."
     )
     max_features: Annotated[int, Tuned(), Unit("phrases")] = Field(
         200_000, ge=1, description="Phrases at most."
@@ -173,8 +173,9 @@ class Model(FeatureRegression[Recipe]):
     def training_memory(self, workload: Workload, gpus: int) -> Memory:
         """See Family.training_memory: the phrases, too."""
         phrases = workload.rows * workload.tokens * self.recipe.longest_phrase
-        # Different phrases, before the most frequent are chosen. n words and pairs of film reviews
-        # have 3.8 n^0.8 different ones at 1,000 reviews, and 3.2 n^0.8 at 45,000.
+        # The number of different phrases, before the most frequent are chosen. Among n words and
+        # pairs of words of film reviews it is 3.8 n^0.8 with 1,000 reviews, and 3.2 n^0.8 with
+        # 45,000.
         different = 200 * 4 * phrases**0.8
         return Memory(data=super().training_memory(workload, gpus).data + different)
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 # Numbers that an LSTM keeps per token, direction and unit of width: four gates before and after
 # their functions, cell and hidden state, input and output, their flipped copies and masks.
 KEPT_NUMBERS = 24
-# Seconds that a GPU takes for a position of all texts of a batch in a layer and direction, forward:
-# a few kernels of 5 to 10 microseconds, each waiting for the one before it.
+# Seconds that a GPU takes, forward, for one position of a batch's texts in one layer and direction:
+# a few kernels of 5 to 10 microseconds, each of which waits for the one before it.
 STEP_SECONDS = 40e-6
 
 DEFAULTS = Completed(
@@ -85,9 +85,9 @@ optimisation: {max_epochs: 10}
     def check(self, where: str) -> None:
         """Raise UserError unless the model has either a vocabulary or a checkpoint, and fits it."""
         if (self.vocabulary is None) == (self.checkpoint is None):
-            found = "neither" if self.vocabulary is None else "both"
+            number = "neither" if self.vocabulary is None else "both"
             raise UserError(
-                f"{where}: found {found} of vocabulary and checkpoint; give it one of them"
+                f"{where}: found {number} of vocabulary and checkpoint; give it one of them"
             )
         if self.vocabulary is not None and self.embeddings == "frozen":
             raise UserError(
