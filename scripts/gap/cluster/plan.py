@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import cached_property
 
 from gap.cluster import work
-from gap.cluster.basis import Basis
+from gap.cluster.basis import Basis, Key
 from gap.models.family import family_of
 from gap.run.errors import UserError
 from gap.study.cells import Cell
