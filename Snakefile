@@ -21,6 +21,7 @@ rule all:
         paths.table("agreements"),
         paths.table("examples"),
         paths.table("gaps"),
+        paths.table("metrics"),
         paths.table("crossings"),
         paths.table("forecasts"),
         paths.table("curves"),

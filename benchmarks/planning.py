@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import csv
 import json
 import re
@@ -110,8 +111,14 @@ def make_outputs(folder: Path, paths: Sequence[str]) -> None:
 
 
 def _spell_path(name: re.Match[str]) -> str:
-    """Return what a name of gap.study.paths stands for, as a text; what is no path stays."""
-    value = attrgetter(name[1])(paths)
+    """Return what a name or a call of gap.study.paths stands for, as a text.
+
+    What is no path stays.
+    """
+    function, _, arguments = name[1].rstrip(")").partition("(")
+    value = attrgetter(function)(paths)
+    if arguments:
+        value = value(*ast.literal_eval(f"({arguments},)"))
     return json.dumps(value) if isinstance(value, str) else name[0]
 
 
@@ -122,8 +129,7 @@ def write_peer(folder: Path, inputs: dict[str, list[str]]) -> None:
     """
     write_json(folder / "inputs.json", inputs)
     text = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("rules/*.smk")))
-    text = re.sub(r'paths\.table\("(\w+)"\)', lambda call: json.dumps(paths.table(call[1])), text)
-    text = re.sub(r"paths\.([A-Z_]+(?:\.\w+)?)\b", _spell_path, text)
+    text = re.sub(r'paths\.([A-Z_]+(?:\.\w+)?|(?:table|chart)\("[^)]+\))', _spell_path, text)
     text = text.replace("<results>", "results")
     constraints = re.search(r"^wildcard_constraints:\n(    .*\n)+", text, re.MULTILINE)
     assert constraints

@@ -421,7 +421,13 @@ def summary_recipe():
 def gap_recipe():
     """Which model the others are compared with, and how gaps are judged."""
     gap = STUDY.gap
-    return ReadingRecipe(reference=STUDY.reference, margin=gap.margin, confidence=gap.confidence)
+    return ReadingRecipe(reference=STUDY.reference, **gap.model_dump())
+
+
+def forecast_recipe():
+    """What decides forecasts, which are of the first metric."""
+    recipe = gap_recipe()
+    return recipe.model_copy(update={"metric": recipe.metric[:1]})
 
 
 def errors_recipe():
@@ -448,7 +454,7 @@ def cost_chart_recipe():
 
 # The tables that are exported as Parquet, and those of them that are exported as LaTeX, too.
 TABLES = (
-    "scores accuracies gaps crossings forecasts curves trials latency "
+    "scores accuracies gaps metrics crossings forecasts curves trials latency "
     "histories calibration labels lengths agreements examples"
 ).split()
 TABLES_OF_PAPERS = ["accuracies", "gaps", "crossings", "latency"]
@@ -456,7 +462,7 @@ TABLES_OF_PAPERS = ["accuracies", "gaps", "crossings", "latency"]
 
 def export_recipe():
     """The part of the summary's recipe that decides the tables of papers."""
-    keys = ("datasets", "models", "reference", "titles", "margin", "confidence")
+    keys = ("datasets", "models", "reference", "titles", "metric", "margin", "confidence")
     return pick(summary_recipe(), *keys)
 
 

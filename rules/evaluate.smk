@@ -112,6 +112,7 @@ rule estimate_gap:
             category="Tables",
             labels={"shows": "gaps with intervals"},
         ),
+        metrics=paths.table("metrics"),
     log:
         "<logs>/estimate_gap.log",
     conda:
@@ -128,7 +129,7 @@ rule estimate_gap:
         f"Estimating gaps to {STUDY.reference}"
     shell:
         "{params.program} --recipe {params.recipe:q} --accuracies {output.accuracies}"
-        " --gaps {output.gaps} {params.predictions} > {log} 2>&1"
+        " --gaps {output.gaps} --metrics {output.metrics} {params.predictions} > {log} 2>&1"
 
 
 rule forecast_gap:
@@ -153,7 +154,7 @@ rule forecast_gap:
         runtime=runtime(estimate_gap_asks),
     params:
         predictions=listed("predictions"),
-        recipe=spell(gap_recipe()),
+        recipe=spell(forecast_recipe()),
         program=program("forecast_gap.py"),
         provenance=provenance("forecast_gap.py"),
     message:

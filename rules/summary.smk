@@ -1,6 +1,7 @@
 # The tables that summary and report are made of, by the names that their programs have for them.
 SUMMARISED = {
-    name: paths.table(name) for name in "scores accuracies gaps trials crossings forecasts".split()
+    name: paths.table(name)
+    for name in "scores accuracies gaps metrics trials crossings forecasts".split()
 } | {"latencies": paths.table("latency")}
 REPORTED = SUMMARISED | {
     name: paths.table(name)

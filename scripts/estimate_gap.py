@@ -4,45 +4,110 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from gap.results.predictions import Cell, Paths, index
 from gap.results.reading import ReadingRecipe
-from gap.results.rows import AccuracyRow, GapRow
+from gap.results.rows import AccuracyRow, GapRow, MetricRow
 from gap.results.run_scores import read_scores
-from gap.results.statistics import Estimate, differences
+from gap.results.statistics import Claim, Estimate, differences
 from gap.results.study_errors import StudyErrors
 from gap.results.tables import study_order, write_rows
 from gap.run.errors import UserError
 from gap.run.program import run
+from gap.study.metrics import METRICS, Metric, MetricName
 
 
-def estimate(cells: Paths, recipe: ReadingRecipe) -> tuple[list[AccuracyRow], list[GapRow]]:
-    """Return the rows of the accuracies and of the gaps: data sets and models as given, then by n.
+@dataclass(frozen=True)
+class Estimates:
+    """What one metric came to: the errors of each cell's data set, and the gaps of those compared.
+
+    `claims` has what can be said of each gap among all of them.
+    """
+
+    cells: list[tuple[StudyErrors, Cell]]
+    gaps: dict[Cell, Estimate]
+    claims: dict[Cell, Claim]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The rows of accuracies, of gaps, and of metrics that are listed beside the first."""
+
+    accuracies: list[AccuracyRow]
+    gaps: list[GapRow]
+    metrics: list[MetricRow]
+
+
+def estimate(cells: Paths, recipe: ReadingRecipe) -> Tables:
+    """Return the rows of all tables: data sets and models as given, then by n.
 
     A model that meets no reference at a size has an accuracy and no gap. Memory holds the runs of
-    one data set at a time. Raises UserError where that leaves no gap at all.
+    one metric. Raises UserError where that leaves no gap at all.
     """
-    accuracies: list[AccuracyRow] = []
-    gaps: list[tuple[StudyErrors, Cell, Estimate]] = []
-    for scores in read_scores(cells):
-        errors = StudyErrors(scores, recipe.reference)
-        accuracies += [accuracy_row(errors, cell, recipe.confidence) for cell in errors.cells]
-        gaps += [(errors, cell, errors.gap(cell)) for cell in errors.compared]
+    first, *further = recipe.metric
+    headline = estimates_of(first, cells, recipe)
     others = list(dict.fromkeys(cell.model for cell in cells if cell.model != recipe.reference))
-    if others and not gaps:
+    if others and not headline.gaps:
         raise UserError(
             f"nothing can be compared: no run of the reference {recipe.reference} has the data "
             f"set and size of a run of another model ({', '.join(others)}); run more of them, or "
             "make another model the reference"
         )
-    return study_order(accuracies), study_order(gap_rows(gaps, recipe))
+    return Tables(
+        study_order([accuracy_row(errors, cell, recipe) for errors, cell in headline.cells]),
+        study_order(gap_rows(headline, recipe)),
+        study_order(
+            row
+            for metric in further
+            for row in metric_rows(metric, estimates_of(metric, cells, recipe), recipe)
+        ),
+    )
 
 
-def accuracy_row(errors: StudyErrors, cell: Cell, confidence: float) -> AccuracyRow:
-    """Return the row of a model's accuracy."""
+def estimates_of(metric: MetricName, cells: Paths, recipe: ReadingRecipe) -> Estimates:
+    """Return what a metric came to in all data sets."""
+    members: list[tuple[StudyErrors, Cell]] = []
+    gaps: dict[Cell, Estimate] = {}
+    for scores in read_scores(cells, metric):
+        errors = StudyErrors(scores, recipe.reference)
+        members += [(errors, cell) for cell in errors.cells]
+        gaps |= {cell: errors.gap(cell) for cell in errors.compared}
+    claims = differences(gaps.values(), recipe.margin, recipe.confidence)
+    return Estimates(members, gaps, dict(zip(gaps, claims, strict=True)))
+
+
+def metric_rows(
+    name: MetricName, estimates: Estimates, recipe: ReadingRecipe
+) -> Iterator[MetricRow]:
+    """Yield the rows of a metric that is listed beside the first."""
+    for errors, cell in estimates.cells:
+        value = errors.mean(cell)
+        low, high = mean_interval(value, METRICS[name], recipe)
+        gap = estimates.gaps.get(cell)
+        ends = gap_interval(gap, METRICS[name], recipe) if gap else (None, None)
+        yield MetricRow(
+            dataset=cell.dataset,
+            model=cell.model,
+            metric=name,
+            reference=recipe.reference,
+            size=cell.size,
+            n=cell.n,
+            value=value.value,
+            value_low=low,
+            value_high=high,
+            gap=gap.value if gap else None,
+            gap_low=ends[0],
+            gap_high=ends[1],
+            difference=estimates.claims.get(cell),
+        )
+
+
+def accuracy_row(errors: StudyErrors, cell: Cell, recipe: ReadingRecipe) -> AccuracyRow:
+    """Return the row of a model's accuracy, or of the metric that stands in its place."""
     estimate = errors.mean(cell)
-    low, high = _within(0.0, 100.0, estimate.interval(confidence))
+    low, high = mean_interval(estimate, recipe.headline, recipe)
     seeds = errors.seeds(cell)
     return AccuracyRow(
         dataset=cell.dataset,
@@ -57,17 +122,17 @@ def accuracy_row(errors: StudyErrors, cell: Cell, confidence: float) -> Accuracy
         seeds=len(seeds),
         seed_list=" ".join(map(str, seeds)),
         diverged=len(errors.diverged[cell]),
+        metric=recipe.metric[0],
     )
 
 
-def gap_rows(
-    gaps: Sequence[tuple[StudyErrors, Cell, Estimate]], recipe: ReadingRecipe
-) -> list[GapRow]:
+def gap_rows(estimates: Estimates, recipe: ReadingRecipe) -> list[GapRow]:
     """Return the rows of all gaps, with what can be said of each among all of them."""
-    claims = differences([gap for _, _, gap in gaps], recipe.margin, recipe.confidence)
     rows = []
-    for (errors, cell, gap), claim in zip(gaps, claims, strict=True):
-        low, high = _within(-100.0, 100.0, gap.interval(recipe.confidence))
+    for errors, cell in estimates.cells:
+        if (gap := estimates.gaps.get(cell)) is None:
+            continue
+        low, high = gap_interval(gap, recipe.headline, recipe)
         reference = errors.reference_of(cell)
         diverged = sum(len(errors.diverged[member]) for member in (reference, cell))
         ahead, within, behind = gap.chances(recipe.margin)
@@ -93,15 +158,24 @@ def gap_rows(
             ahead=ahead,
             within=within,
             behind=behind,
-            difference=claim,
+            difference=estimates.claims[cell],
+            metric=recipe.metric[0],
         )
         rows.append(row)
     return rows
 
 
-def _within(lowest: float, highest: float, interval: tuple[float, float]) -> list[float]:
-    # Few seeds make an interval wider than accuracies can be.
-    return [min(highest, max(lowest, end)) for end in interval]
+def mean_interval(estimate: Estimate, metric: Metric, recipe: ReadingRecipe) -> tuple[float, float]:
+    """Return the ends of a mean's interval; few seeds make it wider than a metric can be."""
+    low, high = estimate.interval(recipe.confidence)
+    return max(metric.lowest, low), min(metric.highest, high)
+
+
+def gap_interval(gap: Estimate, metric: Metric, recipe: ReadingRecipe) -> tuple[float, float]:
+    """Return the ends of a gap's interval, which are no further than two values can be apart."""
+    low, high = gap.interval(recipe.confidence)
+    furthest = metric.highest - metric.lowest
+    return max(-furthest, low), min(furthest, high)
 
 
 def _seed_error(errors: StudyErrors, estimate: Estimate) -> float | None:
@@ -112,15 +186,17 @@ def _seed_error(errors: StudyErrors, estimate: Estimate) -> float | None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
-    recipe = "JSON: reference, margin (points), confidence (0..1)"
+    recipe = "JSON: reference, metric (names), margin (points), confidence (0..1)"
     parser.add_argument("--recipe", required=True, type=ReadingRecipe.from_json, help=recipe)
     parser.add_argument("--accuracies", required=True, help="CSV file to write")
     parser.add_argument("--gaps", required=True, help="CSV file to write")
+    parser.add_argument("--metrics", required=True, help="CSV file to write, of further metrics")
     parser.add_argument("predictions", nargs="*", help="Parquet files, or @FILE that lists them")
     arguments = parser.parse_args(argv)
-    accuracies, gaps = estimate(index(arguments.predictions), arguments.recipe)
-    write_rows(arguments.accuracies, AccuracyRow, accuracies)
-    write_rows(arguments.gaps, GapRow, gaps)
+    tables = estimate(index(arguments.predictions), arguments.recipe)
+    write_rows(arguments.accuracies, AccuracyRow, tables.accuracies)
+    write_rows(arguments.gaps, GapRow, tables.gaps)
+    write_rows(arguments.metrics, MetricRow, tables.metrics)
 
 
 if __name__ == "__main__":

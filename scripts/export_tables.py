@@ -60,7 +60,7 @@ def setting_column(texts: Sequence[str | None]) -> pa.Array:
 
 def accuracies(rows: Sequence[AccuracyRow], recipe: ReadingRecipe) -> tuple[str, Lines]:
     """Return caption and lines of the accuracies of one data set, sizes in columns."""
-    caption = f"Accuracy on the test set, in percent, with {recipe.interval}s"
+    caption = f"{recipe.headline.axis} on the test set, with {recipe.interval}s"
     estimates = {
         row: with_interval(row.accuracy, row.accuracy_low, row.accuracy_high) for row in rows
     }
@@ -88,8 +88,8 @@ def crossings(rows: Sequence[CrossingRow], recipe: ReadingRecipe) -> tuple[str, 
     return (
         "Number of labelled examples from which on the gap to "
         f"{recipe.reference_title} is at most {recipe.spelled_margin}, by curves through the "
-        f"accuracies, with {recipe.interval}s; the smallest size that was measured stands for "
-        "itself and any before"
+        f"{recipe.headline.title}, with {recipe.interval}s; the smallest size that was measured "
+        "stands for itself and any before"
     ), lines
 
 
@@ -139,10 +139,6 @@ def _by_size(
         line = lines.setdefault(row.model, {"Model": recipe.title(row.model)} | empty)
         line[size_label(row.size, row.n)] = estimate
     return list(lines.values())
-
-
-def _size(row: Row) -> str:
-    return size_label(row["size"], row["n"])
 
 
 def escape(text: str) -> str:

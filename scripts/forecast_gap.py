@@ -62,7 +62,7 @@ def forecast(cells: Paths, recipe: ReadingRecipe) -> Tables:
     the runs of one data set at a time.
     """
     tables = Tables()
-    for scores in read_scores(cells):
+    for scores in read_scores(cells, recipe.metric[0]):
         errors = StudyErrors(scores, recipe.reference)
         models = dict.fromkeys(cell.model for cell in errors.compared)
         comparisons = [

@@ -70,6 +70,7 @@ def latency_row(latency: Latency, accuracy: AccuracyRow) -> LatencyRow:
         processor=hardware["processor"],
         precision=hardware["precision"],
         threads=hardware["threads"],
+        metric=accuracy.metric,
         accuracy=accuracy.accuracy,
         accuracy_low=accuracy.accuracy_low,
         accuracy_high=accuracy.accuracy_high,

@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from gap.results.predictions import Block, read_cell, read_predictions
 from gap.results.records import RunScores, Scores
-from gap.run.errors import UserError
+from gap.results.row_values import LOWEST_LOG_PROBABILITY
 from gap.run.json import write_json
 from gap.run.program import run
 from numpy.typing import NDArray
 
 BINS = 15
-# The log of the smallest normal float32: a probability of zero costs much, but not infinity.
-LOWEST_LOG_PROBABILITY = float(np.log(np.finfo(np.float32).tiny))
 
 
 @dataclass
@@ -33,12 +31,7 @@ class Tally:
     correct: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
 
     def add(self, block: Block) -> None:
-        """Count a block of rows. Raises UserError where a score is not a number."""
-        if np.isnan(block.scores).any():
-            raise UserError(
-                f"seed {block.seed}: scores that are not numbers (NaN); expected "
-                "log-probabilities; training probably diverged: lower the model's lr, train again"
-            )
+        """Count a block of rows."""
         scores = np.maximum(block.scores.astype(np.float64), LOWEST_LOG_PROBABILITY)
         top = block.scores.argmax(axis=1)
         labels = self.confusion.shape[0]

@@ -46,6 +46,7 @@ def config(datasets: tuple[str, ...] = ("dishes",)) -> dict[str, Any]:
         "reference": "encoder",
         "sizes": list(SIZES),
         "seeds": ["1-3"],
+        "gap": {"metric": ["accuracy", "macro_f1", "log_loss"]},
         "dataset_zoo": {name: dict(zoo) for name in datasets},
         "checkpoint_zoo": {"small": {"kind": "file", "path": "small"}},
         "vocabulary_zoo": {"pieces": {"algorithm": "unigram", "size": 100}},
@@ -189,7 +190,7 @@ def _write_tables(folder: Path, known: dict[str, Any]) -> None:
     trainings = [str(path / "training.json") for path in runs]
     scores = [str(path / "scores.json") for path in runs]
     gather.main([*made, "--cards", *cards, "--trainings", *trainings, "--", *scores])
-    estimate_gap.main(["--recipe", recipe, *tables("accuracies", "gaps"), *predictions])
+    estimate_gap.main(["--recipe", recipe, *tables("accuracies", "gaps", "metrics"), *predictions])
     made = tables("crossings", "forecasts", "curves")
     forecast_gap.main(["--recipe", recipe, *made, *predictions])
     made = tables("lengths", "agreements", "examples")
@@ -197,7 +198,7 @@ def _write_tables(folder: Path, known: dict[str, Any]) -> None:
         ["--recipe", recipe, *made, "--cards", *cards, "--tests", *tests, "--", *predictions]
     )
     write_rows(folder / "latency.csv", LatencyRow, _latencies(known))
-    names = ("scores", "accuracies", "gaps", "trials", "crossings", "forecasts")
+    names = ("scores", "accuracies", "gaps", "metrics", "trials", "crossings", "forecasts")
     made = tables(*names, latencies="latency.csv", summary="summary.md")
     write_summary.main(["--recipe", recipe, *made, "--cards", *cards])
     sources = sorted((folder / "sources").iterdir())

@@ -29,6 +29,7 @@ fine_tuning = importlib.import_module("fine_tuning")
 lstm_training = importlib.import_module("lstm_training")
 real_curves = importlib.import_module("real_curves")
 intervals = importlib.import_module("intervals")
+metric_intervals = importlib.import_module("metric_intervals")
 planning = importlib.import_module("planning")
 study_overhead = importlib.import_module("study_overhead")
 throughput = importlib.import_module("throughput")
@@ -324,7 +325,6 @@ def test_the_overhead_of_a_tiny_study(study):
 
 
 @pytest.mark.workflow
-@pytest.mark.xfail(reason="since paths have names, the peer's rules lack two jobs of the graph")
 def test_planning_is_compared_with_the_same_graph_of_plain_rules(tmp_path):
     options = ["--grid", "2", "2", "2", "2", "--rounds=1", f"--page={tmp_path / 'page.md'}"]
     planning.main([*options, f"--folder={tmp_path / 'both'}"])
@@ -353,6 +353,26 @@ def test_intervals_are_counted_that_hold_the_true_gap():
     assert results[few][0].none_wrong == 0
     text = intervals.report(results, options)
     assert f"| {setting.name} | {project.coverage:.1f} % (" in text
+
+
+def test_intervals_of_other_metrics_are_counted(tmp_path):
+    page = tmp_path / "page.md"
+    metric_intervals.main(["--studies=2", "--rows=200", f"--page={page}"])
+    rows = [line.split(" | ") for line in page.read_text(encoding="utf-8").splitlines()]
+    held = {cells[0].strip("| "): cells[1] for cells in rows if len(cells) == 5}
+    assert len(held) == 1 + 6 and 80 <= float(held["macro-F1"].split(" %")[0]) <= 100
+
+
+def test_true_metrics_are_those_of_many_rows():
+    truth = metric_intervals.Truth(1)
+    rng = np.random.default_rng(3)
+    labels = rng.choice(3, 50_000, p=metric_intervals.SHARES).astype(np.int32)
+    noise = rng.normal(0, 1.5, (50_000, 3))
+    signals = rng.normal(metric_intervals.SIGNALS[1, 0], truth.spreads[1, 0], 30)
+    runs = [metric_intervals.predictions(signal, labels, noise) for signal in signals]
+    for name, evaluate in metric_intervals.ROW_VALUES.items():
+        mean = np.mean([metric_intervals.value_of(evaluate(labels, run)) for run in runs])
+        assert mean == pytest.approx(truth.values(name)[1, 0], abs=2.5), name
 
 
 def test_true_accuracies_are_those_of_many_rows():

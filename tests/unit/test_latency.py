@@ -249,7 +249,9 @@ def gathered(folder, models, accuracies, reference="big"):
     """Return the rows of the table, as it is read again."""
     write_json(folder / "films.json", {"dataset": "films", "size": "80", "models": models})
     rows = [
-        AccuracyRow("films", model, size, 80, value, value - 1, value + 1, None, 1.0, 1, "1", 0)
+        AccuracyRow(
+            "films", model, size, 80, value, value - 1, value + 1, None, 1.0, 1, "1", 0, "accuracy"
+        )
         for model, value in accuracies.items()
         for size, value in (("80", value), ("40", value - 20))
     ]
@@ -283,7 +285,9 @@ def test_the_table_has_speed_ups_and_the_pareto_front(tmp_path):
 
 
 def test_models_alike_are_both_on_the_front():
-    accuracy = AccuracyRow("films", "lstm", "80", 80, 80.0, 79.0, 81.0, None, 1.0, 1, "1", 0)
+    accuracy = AccuracyRow(
+        "films", "lstm", "80", 80, 80.0, 79.0, 81.0, None, 1.0, 1, "1", 0, "accuracy"
+    )
     rows = [gather_latency.latency_row(facts(), accuracy)] * 2
     assert not any(gather_latency.dominates(*pair) for pair in itertools.permutations(rows))
 

@@ -344,11 +344,15 @@ def write_cell(
     return str(path)
 
 
-def tables(tmp_path: Path, paths: list[str], **changes: object) -> list[list[dict[str, str]]]:
-    outputs = [tmp_path / "accuracies.csv", tmp_path / "gaps.csv"]
-    recipe = json.dumps(RECIPE | changes)
-    options = ["--accuracies", str(outputs[0]), "--gaps", str(outputs[1])]
-    estimate_gap.main(["--recipe", recipe, *options, *paths])
+def tables(
+    tmp_path: Path,
+    paths: list[str],
+    names: tuple[str, ...] = ("accuracies", "gaps"),
+    **changes: object,
+) -> list[list[dict[str, str]]]:
+    options = [f"--{name}={tmp_path / name}.csv" for name in ("accuracies", "gaps", "metrics")]
+    outputs = [tmp_path / f"{name}.csv" for name in names]
+    estimate_gap.main(["--recipe", json.dumps(RECIPE | changes), *options, *paths])
     read = []
     for output in outputs:
         with open(output, encoding="utf-8", newline="") as file:

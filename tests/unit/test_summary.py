@@ -23,6 +23,7 @@ from gap.results.rows import (
     ForecastRow,
     GapRow,
     LatencyRow,
+    MetricRow,
     Row,
     ScoreRow,
     TrialRow,
@@ -64,6 +65,7 @@ def gaps(*points: Point, model: str = "lstm", dataset: str = "films") -> list[Ga
             within=0.1,
             behind=0.0,
             difference="clear",
+            metric="accuracy",
         )
         for n, gap, low, high in points
     ]
@@ -86,6 +88,7 @@ def make(rows: list[GapRow], **recipe: object) -> Findings:
             seeds=2,
             seed_list="1 2",
             diverged=0,
+            metric="accuracy",
         )
         for dataset in datasets
         for model in ["big", *dict.fromkeys(row.model for row in rows)]
@@ -155,6 +158,7 @@ def timed(model: str, **changes: Any) -> LatencyRow:
         accuracy_low=78.0,
         accuracy_high=82.0,
         pareto=True,
+        metric="accuracy",
     )
     return replace(row, **changes)
 
@@ -531,7 +535,7 @@ def test_what_makes_a_forecast_doubtful_is_told() -> None:
         summary(replace(study, crossings=[replace(fine, withheld=True, falls=True)])).split()
     )
     assert "Curves have forecast larger sizes of this study no better than the last gap." in text
-    assert "In the comparison with the LSTM an accuracy falls from one size to a larger one" in text
+    assert "In the comparison with the LSTM the accuracy of a model falls from one size" in text
 
 
 def test_diverged_seeds_are_counted_and_shown_without() -> None:
@@ -546,6 +550,42 @@ def test_diverged_seeds_are_counted_and_shown_without() -> None:
     assert "the LSTM with 250 labels: a gap of 7.5 in place of 9.0" in text
 
 
+def test_what_accuracy_hides_where_most_rows_have_one_label_is_told() -> None:
+    study = make(gaps((250, 9.0, 7.0, 11.0)))
+    card = study.cards[0]
+
+    def counted(bad: int, good: int) -> str:
+        counts = {"bad": bad, "good": good}
+        return flat(
+            replace(study, cards=[{**card, "test": {**card["test"], "label_counts": counts}}])
+        )
+
+    assert "65% of the test rows have the label bad" in counted(1300, 700)
+    assert "`gap: {metric: [macro_f1, accuracy]}`" in counted(1300, 700)
+    assert "of the test rows have" not in counted(1100, 900)
+    study = replace(study, recipe=study.recipe.model_copy(update={"metric": ["macro_f1"]}))
+    assert "of the test rows have" not in counted(1300, 700)
+
+
+def test_the_first_metric_is_named_and_others_have_a_section() -> None:
+    study = make(gaps((250, 9.0, 7.0, 11.0)), metric=["macro_f1", "log_loss"])
+    big, lstm = (
+        row_of(MetricRow, dataset="films", model=model, metric="log_loss", size="250", n=250)
+        for model in ("big", "lstm")
+    )
+    lstm = replace(lstm, value=-35.0, gap=-4.0, gap_low=-6.0, gap_high=-2.0, difference="clear")
+    text = flat(replace(study, metrics=[big, lstm]))
+    assert "The gap is the macro-F1 of MiniLM minus that of the other model" in text
+    assert "## Macro-F1 on the test set" in text and "## Other metrics" in text
+    assert "| negative log loss | the LSTM" in text and "-4.0 (-6.0 to -2.0) | clear" in text
+    assert "Accuracy on the test set" not in text
+
+
+def flat(study: Findings) -> str:
+    """Return the summary in one line."""
+    return " ".join(summary(study).split())
+
+
 def test_program_reads_the_tables_and_writes_the_summary(tmp_path: Path) -> None:
     study = make(gaps((250, 18.25, 15.1, 21.3), (4000, 9.1, 8.0, 10.2)))
     study = replace(study, latencies=[BIG, timed("lstm")])
@@ -555,6 +595,7 @@ def test_program_reads_the_tables_and_writes_the_summary(tmp_path: Path) -> None
         "scores": study.scores,
         "accuracies": study.accuracies,
         "gaps": study.gaps,
+        "metrics": study.metrics,
         "trials": [],
         "latency": study.latencies,
         "crossings": study.crossings,

@@ -36,7 +36,13 @@ def gap_row(**changes: object) -> GapRow:
     known |= {"size": "250", "n": 250, "gap": 1.5, "gap_low": 1.0, "gap_high": 2.0}
     known |= {"seed_error": None, "row_error": 0.5, "chance_error": 0.0, "own_seed_error": None}
     known |= {"rows": 9, "reference_seeds": 2, "seeds": 1, "seed_list": "1", "diverged": 0}
-    known |= {"ordinary_gap": None, "ahead": 0.5, "within": 0.25, "behind": 0.25}
+    known |= {
+        "ordinary_gap": None,
+        "ahead": 0.5,
+        "within": 0.25,
+        "behind": 0.25,
+        "metric": "accuracy",
+    }
     return GapRow(**(known | {"difference": "clear"} | changes))  # type: ignore[arg-type]
 
 
@@ -50,7 +56,7 @@ def test_an_empty_cell_is_none(tmp_path: Path) -> None:
     assert written_and_read(tmp_path, gap_row()) == gap_row()
     assert (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()[1] == (
         "films,lstm,big,250,250,1.5000,1.0000,2.0000,,0.5000,0.0000,,9,2,1,1,0,,0.5000,0.2500,0.2500,"
-        "clear"
+        "clear,accuracy"
     )
 
 

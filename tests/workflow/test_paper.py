@@ -5,7 +5,8 @@ import random
 
 import pytest
 import yaml
-from gap.results.tables import read_table
+from gap.results.rows import GapRow
+from gap.results.tables import read_rows
 from gap.run.json import read_json
 from hub_server import HubServer
 from tiny_study import ROOT, Study, copy_workflow
@@ -120,8 +121,8 @@ def paper(tmp_path_factory, hub):
 
 
 def test_every_cell_has_its_gap_and_every_network_as_many_trials(paper):
-    gaps = read_table(paper / "gaps.csv")
-    assert {(row["dataset"], row["model"], row["size"]) for row in gaps} == {
+    gaps = read_rows(paper / "gaps.csv", GapRow)
+    assert {(row.dataset, row.model, row.size) for row in gaps} == {
         (dataset, model, "100%") for dataset in ("yelp", "sports") for model in MODELS[1:]
     }
     trained = [read_json(path) for path in paper.glob("runs/*/[rl]*/*/*/training.json")]

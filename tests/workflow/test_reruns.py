@@ -199,7 +199,7 @@ def a_message_that_no_program_of_a_rule_reaches(study):
     study.edit("scripts/gap/config/check.py", "is no folder with a", "is not a folder with a")
 
 
-@change({**GAPS, **RECORD})
+@change({**GAPS, **ERRORS, **RECORD})
 def a_module_of_the_statistics(study):
     study.edit(
         "scripts/gap/results/study_errors.py",
@@ -303,6 +303,16 @@ def the_margin(study):
     study.config["gap"] = {"margin": 2.0}
 
 
+@change({**GAPS, **RECORD})
+def the_metric(study):
+    study.config["gap"] = {"metric": ["macro_f1", "accuracy"]}
+
+
+@change({**GAPS, **ERRORS, **RECORD})
+def the_confidence(study):
+    study.config["gap"] = {"confidence": 0.9}
+
+
 @change({**CHARTS, **ERRORS, **SUMMARY, **RECORD})
 def the_order_of_models(study):
     study.config["models"] = ["tfidf", "bert", "lstm"]
@@ -399,7 +409,7 @@ def the_environments(study):
 
 @change(NOTHING)
 def the_words_of_the_schema(study):
-    study.edit("scripts/gap/study/recipes.py", "A published figure, which no", "A figure, which no")
+    study.edit("scripts/gap/study/recipes.py", "A published figure; no", "A figure; no")
 
 
 @change({**trainings(4, "tfidf"), **RECORD})

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from statistics import fmean
 from typing import TypeVar
 
+from gap.data.cards import Card
 from gap.report.figures import gap_figures
 from gap.report.sections import Figures, Items, Paragraph, Part, Section, Table
 from gap.report.tables import by_dataset
@@ -24,30 +25,59 @@ BY_OTHERS = (
     "set and settings may differ from those of this study, and a share is a share of their own "
     "data. A published gap is the difference of two figures from one source."
 )
+# Columns beside the metric that gaps are of.
+OTHERS = ("Accuracy", "Macro-F1", "Log loss", "ECE")
+# The largest share of test rows of one label that goes without a remark.
+MOST_ROWS = 0.6
 CellRow = TypeVar("CellRow", ScoreRow, AccuracyRow, GapRow)
 
 
 def accuracy(findings: Findings) -> Section:
     """Return how good each model is at each size."""
-    header = ["Model", "Labels", "Accuracy", findings.interval]
-    header += ["Macro-F1", "Log loss", "ECE", "Seeds"]
+    header = ["Model", "Labels", headline(findings), findings.interval]
+    header += [other for other in OTHERS if other != headline(findings)] + ["Seeds"]
     lines = [(row.dataset, _cells(findings, row)) for row in findings.accuracies]
     # Where there are gaps, the accuracies are drawn beside them.
     drawn = [] if findings.gaps else [Figures(lambda: gap_figures(findings))]
     tables = by_dataset(findings, header, lines, set(range(1, len(header))))
-    return Section("accuracy", "Accuracy on the test set", [*drawn, Paragraph(SCALES), *tables])
+    title = f"{headline(findings)} on the test set"
+    texts = [SCALES, *filter(None, (_on_balance(findings, card) for card in findings.cards))]
+    return Section("accuracy", title, [*drawn, *map(Paragraph, texts), *tables])
+
+
+def headline(findings: Findings) -> str:
+    """Return what gaps are of, as a heading: "Accuracy"."""
+    return findings.metric[0].upper() + findings.metric[1:]
+
+
+def _on_balance(findings: Findings, card: Card) -> str:
+    """Return what accuracy hides where most test rows have one label, or an empty text."""
+    counts = card["test"]["label_counts"]
+    label = max(counts, key=lambda name: counts[name], default="")
+    share = counts.get(label, 0) / card["test"]["rows"]
+    if findings.recipe.metric[0] != "accuracy" or share <= MOST_ROWS:
+        return ""
+    return (
+        f"{findings.title(card['dataset'])}: {share:.0%} of the test rows have the label {label}. "
+        f"Who always says {label} has an accuracy of {share:.0%}, so accuracy hides how rarer "
+        "labels fare. Macro-F1 counts all labels alike: `gap: {metric: [macro_f1, accuracy]}`."
+    )
 
 
 def _cells(findings: Findings, row: AccuracyRow) -> list[str]:
     scores = list(_of_cell(findings.scores, row))
+    others = {
+        "Accuracy": f"{100 * fmean(score.accuracy for score in scores):.1f}",
+        "Macro-F1": f"{100 * fmean(score.macro_f1 for score in scores):.1f}",
+        "Log loss": f"{fmean(score.log_loss for score in scores):.3f}",
+        "ECE": f"{100 * fmean(score.calibration_error for score in scores):.1f}",
+    }
     return [
         findings.title(row.model),
         size_label(row.size, row.n),
         f"{row.accuracy:.1f}",
         f"{row.accuracy_low:.1f} to {row.accuracy_high:.1f}",
-        f"{100 * fmean(score.macro_f1 for score in scores):.1f}",
-        f"{fmean(score.log_loss for score in scores):.3f}",
-        f"{100 * fmean(score.calibration_error for score in scores):.1f}",
+        *(others[name] for name in OTHERS if name != headline(findings)),
         str(row.seeds),
     ]
 
@@ -72,8 +102,10 @@ def published(findings: Findings) -> Section | None:
 
 
 def _published_cells(findings: Findings, figure: Published) -> list[str]:
-    here = next(_of_cell(findings.accuracies, figure), None)
-    gap_here = next(_of_cell(findings.gaps, figure), None)
+    # What others published is accuracy.
+    alike = findings.recipe.metric[0] == "accuracy"
+    here = next(_of_cell(findings.accuracies if alike else [], figure), None)
+    gap_here = next(_of_cell(findings.gaps if alike else [], figure), None)
     return [
         findings.title(figure.dataset),
         findings.title(figure.model),

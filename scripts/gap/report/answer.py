@@ -36,9 +36,9 @@ def explanation(findings: Findings) -> str:
     return (
         f"Measured on {several(findings.datasets, 'data set')} with {several(models, 'model')}, "
         f"trained with {numbers} labelled examples ({several(sizes, 'size')}), validation examples "
-        f"included. The gap is the accuracy of {findings.reference} minus that of the other model, "
-        "on the same test examples, each a mean over its seeds. A seed decides which training "
-        "examples are drawn, what the first weights are and in which order batches come."
+        f"included. The gap is the {findings.metric} of {findings.reference} minus that of the "
+        "other model, on the same test examples, each a mean over its seeds. A seed decides which "
+        "training examples are drawn, what the first weights are and in which order batches come."
     )
 
 

@@ -9,6 +9,7 @@ from gap.report.answer import answer, explanation, other_comparisons
 from gap.report.background import data, intervals, missing, notice
 from gap.report.gaps import crossings, gaps
 from gap.report.inference import inference
+from gap.report.metrics import metrics
 from gap.report.mistakes import learning, mistakes
 from gap.report.origins import methods_section, origins, references
 from gap.report.sections import Document, Section
@@ -24,6 +25,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     gaps,
     crossings,
     accuracy,
+    metrics,
     published,
     tried,
     inference,

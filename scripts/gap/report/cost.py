@@ -16,6 +16,7 @@ from gap.report.labels import LineEnd, label_layers
 from gap.report.styles import Style, Styles, model_styles
 from gap.results.reading import NamingRecipe
 from gap.results.rows import LatencyRow
+from gap.study.metrics import METRICS
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def cost_chart(latencies: Sequence[LatencyRow], recipe: NamingRecipe) -> alt.Con
         )
         for dataset in datasets
     ]
-    question = "What does accuracy cost at inference?"
+    question = f"What does {METRICS[latencies[0].metric].title} cost at inference?"
     return concatenated(
         panels,
         f"Preliminary: {question}" if recipe.missing else question,
@@ -91,7 +92,7 @@ def cost_panel(rows: Sequence[LatencyRow], styles: Styles, prefix: str, columns:
         base.mark_point(filled=True, size=80, opacity=1).encode(y="value:Q", shape=shape(styles)),
         *label_layers(ends, styles, axes),
     ]
-    return panel(layers, axes, f"{prefix}Accuracy (%) with {rows[0].n:,} labels")
+    return panel(layers, axes, f"{prefix}{METRICS[rows[0].metric].axis} with {rows[0].n:,} labels")
 
 
 def _front(points: Sequence[CostPoint], axes: Axes) -> list[CostPoint]:

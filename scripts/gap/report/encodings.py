@@ -9,15 +9,16 @@ import altair as alt
 
 from gap.report.axes import FONT_SIZE, Axes
 from gap.report.styles import QUIET, SOLID, Styles
+from gap.results.rows import Row
 
 # A row of the data that are drawn.
 Datum = dict[str, str | float | None]
 Panel = alt.LayerChart | alt.FacetChart
 
 
-def data(rows: Sequence[Mapping[str, str | float | None]]) -> alt.InlineData:
+def data(rows: Sequence[Row] | Sequence[Mapping[str, object]]) -> alt.InlineData:
     """Return rows as the data of a chart."""
-    return alt.InlineData(values=[dict(row) for row in rows])
+    return alt.InlineData(values=[vars(row) if isinstance(row, Row) else dict(row) for row in rows])
 
 
 def colour(styles: Styles) -> alt.Color:

@@ -52,7 +52,8 @@ def gap_figures(findings: Findings) -> list[Figure]:
     figures = []
     for dataset in findings.datasets:
         title = _prefix(findings, findings.accuracies, dataset)
-        texts = [f"{title}Accuracy in percent by number of labelled examples, a line per model."]
+        axis = findings.recipe.headline.axis
+        texts = [f"{title}{axis} by number of labelled examples, a line per model."]
         if findings.gaps:
             texts.append(
                 f"{title}Gap to {findings.reference} in points by number of labelled examples."
@@ -69,7 +70,7 @@ def cost_figures(findings: Findings) -> list[Figure]:
         rows = [row for row in findings.latencies if row.dataset == dataset]
         title = _prefix(findings, findings.latencies, dataset)
         chart = cost_panel(rows, styles_of(findings), title, 2)
-        text = f"{title}Accuracy in percent by milliseconds of one text, with the Pareto front."
+        text = f"{title}{findings.recipe.headline.axis} by milliseconds of one text, Pareto front."
         figures.append(_figure(chart, text))
     return figures
 

@@ -72,9 +72,9 @@ def _diverged(findings: Findings) -> list[Part]:
         return []
     count, total = sum(row.diverged for row in cells), sum(row.seeds for row in findings.accuracies)
     text = (
-        f"{count} of {total} seeds {'has' if count == 1 else 'have'} diverged: their accuracy is "
-        "far below that of the other seeds of their cell. All numbers above include them, and "
-        "intervals allow for it. Without them:"
+        f"{count} of {total} seeds {'has' if count == 1 else 'have'} diverged: their "
+        f"{findings.metric} is far below that of the other seeds of their cell. All numbers above "
+        "include them, and intervals allow for it. Without them:"
     )
     lines = [
         f"{findings.title(row.model)} {on_dataset(findings, row.dataset)}with {row.n:,} labels: a "
@@ -90,13 +90,13 @@ def crossings(findings: Findings) -> Section | None:
     if not findings.crossings:
         return None
     text = (
-        f"A curve through the accuracies of each model, beside that of {findings.reference}, says "
-        f"how large the gap is in between and beyond. Closes at: from there on the gap is at most "
-        f"{findings.margin}. Not before: the smallest size at which its {findings.interval} "
-        "allows that. The last columns have the gap at twice and at four times the largest size, "
-        f"with its interval and the chance that it is at most {findings.margin}. Shapes of "
-        "learning curves, and how far forecasts are off, were learned from real ones (LCDB 1.1, "
-        "Yan et al. 2025)."
+        f"A curve through the {findings.metric} of each model by size, beside that of "
+        f"{findings.reference}, says how large the gap is in between and beyond. Closes at: from "
+        f"there on the gap is at most {findings.margin}. Not before: the smallest size at which "
+        f"its {findings.interval} allows that. The last columns have the gap at twice and at four "
+        f"times the largest size, with its interval and the chance that it is at most "
+        f"{findings.margin}. Shapes of learning curves, and how far forecasts are off, were "
+        "learned from real ones (LCDB 1.1, Yan et al. 2025)."
     )
     header = ["Model", "Closes at", "Not before", "Gap at 2x", "Chance", "Gap at 4x", "Chance"]
     lines = [(row.dataset, _crossing_cells(findings, row)) for row in findings.crossings]
@@ -143,9 +143,9 @@ def _warnings(findings: Findings) -> list[Part]:
             for row in falling
         ]
         text = (
-            f"In the comparison with {join_names(names)} an accuracy falls from one size to a "
-            "larger one by more than noise. Curves are meant for accuracies that rise, so do not "
-            "rely on these."
+            f"In the comparison with {join_names(names)} the {findings.metric} of a model falls "
+            "from one size to a larger one by more than noise. Curves are meant for models that "
+            "improve, so do not rely on these."
         )
         parts.append(Paragraph(text))
     return parts

@@ -23,6 +23,7 @@ from gap.results.rows import (
     LabelRow,
     LatencyRow,
     LengthRow,
+    MetricRow,
     Row,
     ScoreRow,
     TrialRow,
@@ -31,17 +32,19 @@ from gap.results.tables import read_rows, study_order
 from gap.run.json import read_json
 
 # By the fields of Findings: what the summary is made of, and what the report needs beside that.
-SUMMARISED = ("scores", "accuracies", "gaps", "trials", "latencies", "crossings", "forecasts")
+SUMMARISED = (
+    *("scores", "accuracies", "gaps", "metrics", "trials", "latencies", "crossings", "forecasts"),
+)
 REPORTED = (
     *SUMMARISED,
     *("curves", "calibration", "labels", "lengths", "agreements", "examples", "histories"),
 )
 KEYS = (
-    "JSON: reference, margin (points), confidence (0..1), and optionally datasets and models, "
-    "lists of names in order, titles {name: text}, compared, the model that the first sentence is "
-    "about, missing, a list of {dataset, model, size, seeds}: the runs that are not done, "
-    "published, a list of {dataset, model, size, accuracy, source, note}, and seeds {model: its "
-    "blocks of seeds}"
+    "JSON: reference, metric (names, the first decides), margin (points), confidence (0..1), and "
+    "optionally datasets and models, lists of names in order, titles {name: text}, compared, the "
+    "model that the first sentence is about, missing, a list of {dataset, model, size, seeds}: the "
+    "runs that are not done, published, a list of {dataset, model, size, accuracy, source, note}, "
+    "and seeds {model: its blocks of seeds}"
 )
 TableRow = TypeVar("TableRow", bound=Row)
 
@@ -65,6 +68,7 @@ def read_summarised(options: argparse.Namespace) -> Findings:
         scores=read_in_order(options.scores, ScoreRow, recipe),
         accuracies=read_in_order(options.accuracies, AccuracyRow, recipe),
         gaps=read_in_order(options.gaps, GapRow, recipe),
+        metrics=read_in_order(options.metrics, MetricRow, recipe),
         trials=read_in_order(options.trials, TrialRow, recipe),
         latencies=read_in_order(options.latencies, LatencyRow, recipe),
         crossings=read_in_order(options.crossings, CrossingRow, recipe),

@@ -86,17 +86,23 @@ def _training(config: Mapping[str, Any], recipe: ReadingRecipe) -> str:
 
 def _estimation(recipe: ReadingRecipe) -> str:
     return (
-        f"Estimation. The gap of a model is the accuracy of {recipe.reference_title} minus its "
-        "own, paired by test text, over all seeds of both, in percentage points, with "
-        f"{recipe.interval}s over seeds and test texts. The variance of seeds in each cell is "
-        "estimated from all cells together (empirical Bayes; Smyth 2004), with chance in single "
-        "test texts as its floor; intervals are never narrower than exact bounds on the shares of "
-        "texts that differ (Clopper and Pearson 1934). A gap counts as clear where it is "
-        f"known to be larger than a margin of {recipe.spelled_margin}, and as none where "
-        "it is known to be smaller, at a "
-        f"false discovery rate of {50 - 50 * recipe.confidence:g} % (Benjamini and Hochberg "
-        "1995)."
+        f"Estimation. The gap of a model is the {recipe.headline.title} of "
+        f"{recipe.reference_title} minus its own, paired by test text, over all seeds of both, in "
+        f"{_points(recipe)}, with {recipe.interval}s over seeds and test texts. The variance of "
+        "seeds in each cell is estimated from all cells together (empirical Bayes; Smyth 2004), "
+        "with chance in single test texts as its floor; intervals are never narrower than exact "
+        "bounds on the shares of texts that differ (Clopper and Pearson 1934). A gap counts as "
+        f"clear where it is known to be larger than a margin of {recipe.spelled_margin}, and as "
+        "none where it is known to be smaller, at a false discovery rate of "
+        f"{50 - 50 * recipe.confidence:g} % (Benjamini and Hochberg 1995)."
     )
+
+
+def _points(recipe: ReadingRecipe) -> str:
+    """Return what points are, and how rows add up to a metric that is no mean over rows."""
+    if recipe.metric[0] == "accuracy":
+        return "percentage points"
+    return "points (hundredths), where each text adds its influence value (Hampel 1974)"
 
 
 def name_machine(hardware: Hardware) -> str:

@@ -15,6 +15,7 @@ from gap.report.styles import INK, QUIET, Styles
 from gap.results.published import Placed
 from gap.results.reading import spell_margin
 from gap.results.rows import AccuracyRow, GapRow
+from gap.study.metrics import METRICS
 
 # Tells x from a model and its n.
 Place = Callable[[str, float], float]
@@ -52,7 +53,7 @@ class PublishedPoint:
 def accuracy_panel(
     rows: Sequence[AccuracyRow], published: Sequence[Placed], styles: Styles, prefix: str
 ) -> Panel:
-    """Return accuracy (%) by n for one data set, and published figures of it."""
+    """Return accuracy, or what stands for it, by n for one data set, and published figures."""
     values = [
         value for row in rows for value in (row.accuracy, row.accuracy_low, row.accuracy_high)
     ]
@@ -66,7 +67,7 @@ def accuracy_panel(
         *_hollow(figures, "accuracy", points, styles, axes),
         *label_layers(_line_ends(points, styles, axes), styles, axes),
     ]
-    return panel(layers, axes, f"{prefix}Accuracy (%)")
+    return panel(layers, axes, f"{prefix}{METRICS[rows[0].metric].axis}")
 
 
 def gap_panel(

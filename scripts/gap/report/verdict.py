@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 
+from gap.report.accuracy import headline
 from gap.report.advice import advice
 from gap.report.sections import Heading, Paragraph, Part, Section, Table
 from gap.report.wording import millions, points, sentence, size_label, span
@@ -14,7 +15,8 @@ from gap.results.findings import Findings
 from gap.results.missing import join_names
 from gap.results.rows import GapRow, LatencyRow
 
-HEADER = ["Labels", "Take", "Because", "Accuracy", "Training, s", "ms a text", "Parameters"]
+HEADER = ["Labels", "Take", "Because"]
+COSTS = ["Training, s", "ms a text", "Parameters"]
 
 
 class Reason(Enum):
@@ -189,7 +191,8 @@ def _table(findings: Findings, dataset: str, chosen: Sequence[Choice]) -> Table:
                 millions(latency.parameters) if latency else "",
             ]
         )
-    return Table(HEADER, rows, frozenset({0, 3, 4, 5, 6}))
+    header = [*HEADER, headline(findings), *COSTS]
+    return Table(header, rows, frozenset({0, 3, 4, 5, 6}))
 
 
 def _decision(findings: Findings, chosen: Sequence[Choice]) -> str:

@@ -23,6 +23,7 @@ from gap.results.rows import (
     LabelRow,
     LatencyRow,
     LengthRow,
+    MetricRow,
     ScoreRow,
     TrialRow,
 )
@@ -39,6 +40,7 @@ class Findings:
     recipe: ReadingRecipe
     accuracies: Sequence[AccuracyRow]
     gaps: Sequence[GapRow] = ()
+    metrics: Sequence[MetricRow] = ()
     scores: Sequence[ScoreRow] = ()
     trials: Sequence[TrialRow] = ()
     latencies: Sequence[LatencyRow] = ()
@@ -63,6 +65,11 @@ class Findings:
     def reference(self) -> str:
         """The reference's name in texts for people."""
         return self.recipe.reference_title
+
+    @property
+    def metric(self) -> str:
+        """What gaps are of, as in a sentence: "accuracy"."""
+        return self.recipe.headline.title
 
     @property
     def margin(self) -> str:

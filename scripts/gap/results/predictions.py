@@ -7,9 +7,11 @@ that memory does not grow with the test set.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +37,7 @@ class Cell:
 Paths = dict[Cell, list[str]]
 # By seed, whether each test row was right, (rows,).
 CorrectRows = dict[int, NDArray[np.bool_]]
+Evaluated = TypeVar("Evaluated")
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def index(paths: Sequence[str]) -> Paths:
 def read_predictions(path: str | Path) -> Iterator[Block]:
     """Yield blocks of at most 65,536 rows, ordered by seed, then by test row.
 
-    Raises UserError for a file without rows.
+    Raises UserError for a file without rows, or with a score that is not a number.
     """
     with pq.ParquetFile(path) as file:
         if file.metadata.num_rows == 0:
@@ -125,11 +128,18 @@ def read_predictions(path: str | Path) -> Iterator[Block]:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=["seed", "label", "scores"])
             scores = table["scores"].combine_chunks()
-            yield Block(
+            block = Block(
                 seed=table["seed"][0].as_py(),
                 labels=table["label"].to_numpy(),
                 scores=scores.flatten().to_numpy().reshape(len(scores), -1),
             )
+            if np.isnan(block.scores).any():
+                raise UserError(
+                    f"{path}: seed {block.seed}: scores that are not numbers (NaN); expected "
+                    "log-probabilities; training probably diverged: lower the model's lr, train "
+                    "again"
+                )
+            yield block
 
 
 def read_correct(paths: Sequence[str | Path]) -> CorrectRows:
@@ -137,18 +147,31 @@ def read_correct(paths: Sequence[str | Path]) -> CorrectRows:
 
     Raises UserError where two files hold the same seed.
     """
-    blocks: dict[int, list[NDArray[np.bool_]]] = {}
+    return read_by_seed(paths, lambda labels, scores: scores.argmax(axis=1) == labels)
+
+
+def read_by_seed(
+    paths: Sequence[str | Path],
+    evaluate: Callable[[NDArray[np.int32], NDArray[np.float32]], Evaluated],
+) -> dict[int, Evaluated]:
+    """Return {seed: what `evaluate` makes of it}, seeds ascending, of files about one cell.
+
+    `evaluate` takes the true labels (rows,) and the scores (rows, labels) of one seed, of which
+    memory holds one at a time. Raises UserError where two files hold the same seed.
+    """
+    evaluated: dict[int, Evaluated] = {}
     for path in paths:
-        file_blocks: dict[int, list[NDArray[np.bool_]]] = {}
-        for block in read_predictions(path):
-            file_blocks.setdefault(block.seed, []).append(block.correct)
-        if both := sorted(file_blocks.keys() & blocks.keys()):
-            raise UserError(
-                f"{path}: seed {both[0]} stands in another file of the same data set, model and "
-                "size too; expected each seed once; name each file once and keep seed blocks apart"
-            )
-        blocks |= file_blocks
-    return {seed: np.concatenate(parts) for seed, parts in sorted(blocks.items())}
+        for seed, blocks in groupby(read_predictions(path), key=lambda block: block.seed):
+            if seed in evaluated:
+                raise UserError(
+                    f"{path}: seed {seed} stands in another file of the same data set, model and "
+                    "size too; expected each seed once; name each file once and keep seed blocks "
+                    "apart"
+                )
+            parts = list(blocks)
+            labels = np.concatenate([part.labels for part in parts])
+            evaluated[seed] = evaluate(labels, np.concatenate([part.scores for part in parts]))
+    return dict(sorted(evaluated.items()))
 
 
 def beside_reference(

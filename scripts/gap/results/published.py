@@ -60,12 +60,15 @@ def published_figures(recipe: ReadingRecipe, accuracies: Sequence[AccuracyRow]) 
 
 
 def placed_figures(recipe: ReadingRecipe, accuracies: Sequence[AccuracyRow]) -> list[Placed]:
-    """Return the published figures that a chart has a place for: of models and sizes there."""
+    """Return the published figures that a chart has a place for: of models and sizes there.
+
+    There is none where the chart is of another metric than theirs, accuracy.
+    """
     models = {row.model for row in accuracies}
     return [
         Placed(**{**vars(figure), "n": figure.n})
         for figure in published_figures(recipe, accuracies)
-        if figure.model in models and figure.n is not None
+        if figure.model in models and figure.n is not None and recipe.metric[0] == "accuracy"
     ]
 
 

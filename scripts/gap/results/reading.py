@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
+from gap.study.metrics import METRICS, Metric, MetricName
 from gap.study.recipes import Block
 
 
@@ -73,15 +74,22 @@ class NamingRecipe(SharedRecipe):
 class ReadingRecipe(NamingRecipe):
     """How results are named and gaps are judged.
 
-    A gap of at most `margin` points counts as none. `compared` is the model of the main comparison;
+    Gaps are of the first `metric` (gap.study.metrics); the report shows the others, too. A
+    gap of at most `margin` points counts as none. `compared` is the model of the main comparison;
     without it, that is the first beside the reference. `seeds` has the blocks of seeds of each
     model, as in the config.
     """
 
+    metric: Annotated[Sequence[MetricName], Field(min_length=1)] = ("accuracy",)
     margin: float
     compared: str | None = None
     published: Sequence[PublishedFigure] = ()
     seeds: Mapping[str, Sequence[str]] = {}
+
+    @property
+    def headline(self) -> Metric:
+        """The metric that gaps are of."""
+        return METRICS[self.metric[0]]
 
     @property
     def spelled_margin(self) -> str:

@@ -9,18 +9,16 @@ is an empty cell of the table where it is. Ends of intervals have `_low` and `_h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
+
+from gap.study.metrics import MetricName
 
 
 @dataclass(frozen=True)
-class Row(Mapping[str, Any]):
-    """What all rows have: they tell of a model on a data set.
-
-    As a mapping a row says its cells as the texts and numbers of the CSV file do: "" for None,
-    "yes" and "no". That is for programs that do not use the fields yet.
-    """
+class Row:
+    """What all rows have: they tell of a model on a data set."""
 
     # Digits after the point with which the table spells fractions.
     decimals: ClassVar[int] = 4
@@ -29,22 +27,6 @@ class Row(Mapping[str, Any]):
 
     dataset: str
     model: str
-
-    def __getitem__(self, key: str) -> Any:
-        if key not in self.__dict__:
-            raise KeyError(key)
-        value = self.__dict__[key]
-        return {None: "", True: "yes", False: "no"}[value] if _is_word(value) else value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.__dict__)
-
-    def __len__(self) -> int:
-        return len(self.__dict__)
-
-
-def _is_word(value: object) -> bool:
-    return value is None or isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -70,9 +52,10 @@ class ScoreRow(Row):
 class AccuracyRow(Row):
     """A model's mean accuracy on the test set over its seeds, in percent, with its interval.
 
-    `seed_error` and `row_error` (points) are the standard errors that seeds and test rows give it.
-    What seeds do is learned from all cells of a data set; None where each has one seed. `diverged`
-    of the seeds have diverged (gap.results.study_errors).
+    Where `metric` is another one, the columns of the accuracy have that, times 100. `seed_error`
+    and `row_error` (points) are the standard errors that seeds and test rows give it. What seeds
+    do is learned from all cells of a data set; None where each has one seed. `diverged` of the
+    seeds have diverged (gap.results.study_errors).
     """
 
     size: str
@@ -85,11 +68,12 @@ class AccuracyRow(Row):
     seeds: int
     seed_list: str
     diverged: int
+    metric: MetricName
 
 
 @dataclass(frozen=True)
 class GapRow(Row):
-    """The reference's accuracy minus the model's, in percentage points, with its interval.
+    """The reference's metric minus the model's, in percentage points, with its interval.
 
     `seed_error` and `row_error` as in AccuracyRow. Of the former, `chance_error` is what chance in
     single test rows gives; `own_seed_error` is what the seeds of the two cells alone would say,
@@ -121,6 +105,29 @@ class GapRow(Row):
     within: float
     behind: float
     difference: Literal["clear", "none", "unclear"]
+    metric: MetricName
+
+
+@dataclass(frozen=True)
+class MetricRow(Row):
+    """A model's mean of another metric than that of the gaps, times 100, and the gap in it.
+
+    The gap is the reference's metric minus the model's, as in GapRow, and None for the reference
+    and where the reference was not run. `difference` is said of the gap among all gaps of the
+    metric.
+    """
+
+    metric: MetricName
+    reference: str
+    size: str
+    n: int
+    value: float
+    value_low: float
+    value_high: float
+    gap: float | None
+    gap_low: float | None
+    gap_high: float | None
+    difference: Literal["clear", "none", "unclear"] | None
 
 
 @dataclass(frozen=True)
@@ -208,13 +215,6 @@ class TrialRow(Row):
     validation_accuracy: float
     seconds: float
     chosen: bool
-
-    def __getitem__(self, key: str) -> Any:
-        return self.settings[key] if key in self.settings else super().__getitem__(key)
-
-    def __iter__(self) -> Iterator[str]:
-        for name in super().__iter__():
-            yield from self.settings if name == "settings" else [name]
 
 
 @dataclass(frozen=True)
@@ -326,8 +326,8 @@ class LatencyRow(Row):
     `tokenisation` is the share (0..1) of it that is spent on reading the text; the throughput is
     of batches of `batch_size`; the speed-ups are against the reference, None where that was not
     measured. `cpu_share` (0..1) and `spread` (of the rounds, relative) tell whether other load
-    `disturbed` the measurement. Accuracies are in percent. `pareto`: no other model is as fast and
-    as accurate, and better in one of both.
+    `disturbed` the measurement. Accuracies are as in AccuracyRow. `pareto`: no other model
+    is as fast and as accurate, and better in one of both.
     """
 
     family: str
@@ -353,6 +353,7 @@ class LatencyRow(Row):
     accuracy_low: float
     accuracy_high: float
     pareto: bool
+    metric: MetricName
 
 
 # The tables of a study, by the names of their files.
@@ -360,6 +361,7 @@ TABLES: dict[str, type[Row]] = {
     "scores": ScoreRow,
     "accuracies": AccuracyRow,
     "gaps": GapRow,
+    "metrics": MetricRow,
     "crossings": CrossingRow,
     "forecasts": ForecastRow,
     "curves": CurveRow,

@@ -10,9 +10,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gap.results.predictions import Cell, CorrectRows, Paths, read_correct
+from gap.results.predictions import Cell, CorrectRows, Paths, read_by_seed
+from gap.results.row_values import ROW_VALUES, RowValues, share_of
 from gap.run.errors import UserError
 from gap.run.progress import progress
+from gap.study.metrics import MetricName
 
 Vector = NDArray[np.float64]
 # Rows of which covariances are computed at a time.
@@ -24,14 +26,16 @@ class RunScores:
     """The runs of a data set, one for each cell and seed.
 
     `cells` and `seeds` (runs,) say which they are, `values` (runs, rows) what each test row adds to
-    a run's metric, in points: the metric is their mean over the rows. `step` is by how many points
-    the value of a row can change.
+    a run's metric, in points: the metric is their mean over the rows, plus the run's entry of
+    `levels` (runs,). Without levels the metric is a share: a row lifts it by `largest` or not at
+    all. A row of a kind that was not seen changes its own value by at most `largest`.
     """
 
     cells: Sequence[Cell]
     seeds: Sequence[int]
     values: NDArray[np.float32]
-    step: float = 100.0
+    levels: Vector | None = None
+    largest: float = 100.0
 
     @property
     def rows(self) -> int:
@@ -41,14 +45,16 @@ class RunScores:
     @cached_property
     def means(self) -> Vector:
         """The metric of each run, in points, (runs,)."""
-        return np.asarray(self.values.mean(axis=1, dtype=np.float64))
+        means = self.values.mean(axis=1, dtype=np.float64)
+        return np.asarray(means if self.levels is None else means + self.levels)
 
     @cached_property
     def covariance(self) -> Vector:
         """The covariances of runs over test rows, in points squared, (runs, runs)."""
         total = np.zeros((len(self.seeds), len(self.seeds)))
+        centres = self.values.mean(axis=1, dtype=np.float64)[:, None]
         for start in range(0, self.rows, BLOCK):
-            block = self.values[:, start : start + BLOCK] - self.means[:, None]
+            block = self.values[:, start : start + BLOCK] - centres
             total += block @ block.T
         return total / max(1, self.rows - 1)
 
@@ -75,23 +81,40 @@ def scores_of(correct: Mapping[Cell, CorrectRows]) -> RunScores:
 
     Raises UserError where the numbers of test rows differ.
     """
-    cells = [cell for cell, by_seed in correct.items() for _ in by_seed]
-    seeds = [seed for by_seed in correct.values() for seed in by_seed]
-    rows = [right for by_seed in correct.values() for right in by_seed.values()]
-    _check_lengths(cells, rows)
-    return RunScores(cells, seeds, np.float32(100) * np.stack(rows))
+    values = {
+        cell: {seed: share_of(right) for seed, right in by_seed.items()}
+        for cell, by_seed in correct.items()
+    }
+    return _joined(values, is_share=True)
 
 
-def read_scores(cells: Paths) -> Iterator[RunScores]:
-    """Yield the scores of each data set in the order given; memory holds one data set at a time."""
+def read_scores(cells: Paths, metric: MetricName) -> Iterator[RunScores]:
+    """Yield the scores of each data set in the order given; memory holds one data set at a time.
+
+    Raises UserError where two files hold the same
+    seed, or the numbers of test rows differ.
+    """
+    evaluate = ROW_VALUES[metric]
     datasets: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         datasets[cell.dataset].append(cell)
     for members in progress(list(datasets.values()), "data sets"):
-        yield scores_of({cell: read_correct(cells[cell]) for cell in members})
+        values = {cell: read_by_seed(cells[cell], evaluate) for cell in members}
+        yield _joined(values, is_share=metric == "accuracy")
 
 
-def _check_lengths(cells: Sequence[Cell], rows: Sequence[NDArray[np.bool_]]) -> None:
+def _joined(values: Mapping[Cell, Mapping[int, RowValues]], is_share: bool) -> RunScores:
+    """Return the scores of all runs; raises UserError where the numbers of test rows differ."""
+    cells = [cell for cell, by_seed in values.items() for _ in by_seed]
+    seeds = [seed for by_seed in values.values() for seed in by_seed]
+    runs = [run for by_seed in values.values() for run in by_seed.values()]
+    _check_lengths(cells, [run.values for run in runs])
+    levels = None if is_share else np.array([run.level for run in runs])
+    largest = max(run.largest for run in runs)
+    return RunScores(cells, seeds, np.stack([run.values for run in runs]), levels, largest)
+
+
+def _check_lengths(cells: Sequence[Cell], rows: Sequence[NDArray[np.float32]]) -> None:
     first = len(rows[0])
     for cell, right in zip(cells, rows, strict=True):
         if len(right) != first:

@@ -202,11 +202,7 @@ class StudyErrors:
         runs = self.runs(cell)
         weights = self._weights(runs)
         row_variance = self._row_variance(weights, self._chance_of(cell, len(runs)))
-        by_row = self.scores.weighted(weights)
-        total = float(by_row.sum(dtype=np.float64))
-        step = float(np.square(by_row, dtype=np.float64).sum()) / total if total > 0 else 0.0
-        step = step or self.scores.step
-        tally = Tally(max(0.0, total / step), None, step, self.scores.rows)
+        tally = self._tally(weights) if self.scores.levels is not None else self._share(weights)
         seeds = self._points(cell) / len(runs) + self._divergence(cell, len(runs))
         return Estimate(float(weights @ self.scores.means), seeds, row_variance, tally)
 
@@ -276,15 +272,23 @@ class StudyErrors:
     def _all_points(self) -> Vector:
         return self.variances.points(POINTS)
 
+    def _share(self, weights: Vector) -> Tally:
+        """Return the tally of a mean that is a share: rows lift it or do not."""
+        by_row = self.scores.weighted(weights).astype(np.float64)
+        total = float(by_row.sum())
+        step = float(np.square(by_row).sum()) / total if total > 0 else self.scores.largest
+        return Tally(max(0.0, total / step), None, step, self.scores.rows)
+
     def _tally(self, weights: Vector) -> Tally:
+        """Return the tally of weighted runs whose rows lift or lower it."""
         by_row = self.scores.weighted(weights).astype(np.float64)
         # What is left of sums that cancel is no difference.
-        by_row[np.abs(by_row) < 1e-6 * self.scores.step] = 0.0
+        by_row[np.abs(by_row) < 1e-6 * self.scores.largest] = 0.0
         sizes = float(np.abs(by_row).sum())
-        step = float(np.square(by_row).sum()) / sizes if sizes > 0 else self.scores.step
+        step = float(np.square(by_row).sum()) / sizes if sizes > 0 else self.scores.largest
         lifting = float(by_row[by_row > 0].sum()) / step
         lowering = max(0.0, sizes / step - lifting)
-        return Tally(lifting, lowering, step, self.scores.rows, self.scores.step)
+        return Tally(lifting, lowering, step, self.scores.rows, self.scores.largest)
 
     def _divergence(self, cell: Cell, seeds: int) -> float:
         """Return the variance that seeds which may diverge give the mean of so many of them.

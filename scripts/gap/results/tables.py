@@ -8,55 +8,39 @@ import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
-
-import pandas as pd
 
 from gap.results.reading import NamingRecipe
 from gap.results.rows import Row
 from gap.run.errors import UserError
 
-RowType = TypeVar("RowType")
 TypedRow = TypeVar("TypedRow", bound=Row)
 # The field of rows whose keys are columns of their own, which differ between studies.
 SETTINGS = "settings"
+# The other fields that rows are ordered by, and what stands for them in rows without.
+ORDER: dict[str, float | str] = {"n": 0, "size": "", "seed": 0}
 EXPECTED = {int: "a whole number", float: "a number", bool: "yes or no"}
 
-TEXTS = {
-    *("dataset", "model", "reference", "size", "seed_list", "difference", "processor"),
-    *("label", "reference_label", "model_label", "text"),
-}
 
-
-def study_order(
-    rows: Iterable[RowType], recipe: NamingRecipe | Mapping[str, Any] | None = None
-) -> list[RowType]:
+def study_order(rows: Iterable[TypedRow], recipe: NamingRecipe | None = None) -> list[TypedRow]:
     """Return the rows by data set and model, then by n and seed.
 
     Data sets and models come as `recipe` lists them, others and without it in order of first
     appearance.
     """
     rows = list(rows)
-    datasets, models = (_field(recipe, name, ()) for name in ("datasets", "models"))
-    datasets = _places([*datasets, *(_field(row, "dataset") for row in rows)])
-    models = _places([*models, *(_field(row, "model") for row in rows)])
+    listed = (recipe.datasets, recipe.models) if recipe else ((), ())
+    datasets = _places([*listed[0], *(row.dataset for row in rows)])
+    models = _places([*listed[1], *(row.model for row in rows)])
     return sorted(
         rows,
         key=lambda row: (
-            datasets[_field(row, "dataset")],
-            models[_field(row, "model")],
-            _field(row, "n"),
-            _field(row, "size", ""),
-            _field(row, "seed", 0),
+            datasets[row.dataset],
+            models[row.model],
+            *(getattr(row, name, default) for name, default in ORDER.items()),
         ),
     )
-
-
-def _field(row: object, name: str, default: Any = None) -> Any:
-    # Rows that have no class yet are mappings.
-    return row.get(name, default) if isinstance(row, Mapping) else getattr(row, name, default)
 
 
 def columns(row_class: type[Row], settings: Iterable[str] = ()) -> list[str]:
@@ -117,18 +101,19 @@ def read_rows(path: str | Path, row_class: type[TypedRow]) -> list[TypedRow]:
                 f"{path}: no column {absent[0]}; expected {', '.join(columns(row_class))}; make "
                 "the table again by running the study's workflow"
             )
-        return [_row(path, lines.line_num, row_class, cells) for cells in lines]
+        kinds = field_types(row_class)
+        return [row_class(**_read_cells(path, lines.line_num, kinds, cells)) for cells in lines]
 
 
-def _row(
-    path: str | Path, line: int, row_class: type[TypedRow], cells: Mapping[str, str]
-) -> TypedRow:
+def _read_cells(
+    path: str | Path, line: int, kinds: Mapping[str, tuple[type, bool]], cells: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the fields of a row; raises UserError for a cell that is not of its column's type."""
     values: dict[str, Any] = {}
-    for name, (kind, optional) in field_types(row_class).items():
+    for name, (kind, optional) in kinds.items():
         if name == SETTINGS:
-            named = columns(row_class)
             # The cell is empty where another model has a setting that this one has not.
-            values[name] = {key: cell for key, cell in cells.items() if key not in named and cell}
+            values[name] = {key: cell for key, cell in cells.items() if key not in kinds and cell}
             continue
         try:
             values[name] = None if optional and not cells[name] else _read(kind, cells[name])
@@ -137,14 +122,13 @@ def _row(
                 f"{path}: line {line}, column {name}: {cells[name]!r}; expected {EXPECTED[kind]}; "
                 "make the table again by running the study's workflow"
             ) from None
-    return row_class(**values)
+    return values
 
 
 def _read(kind: type, cell: str) -> object:
     return {"yes": True, "no": False}[cell] if kind is bool else kind(cell)
 
 
-@cache
 def field_types(row_class: type[Row]) -> dict[str, tuple[type, bool]]:
     """Return by field its type (str, int, float or bool), and whether a cell may be empty."""
     kinds = {}
@@ -156,25 +140,6 @@ def field_types(row_class: type[Row]) -> dict[str, tuple[type, bool]]:
         # A name out of a list of names is a text.
         kinds[name] = (kind if kind in (int, float, bool) else str, type(None) in options)
     return kinds
-
-
-def write_table(
-    path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], decimals: int
-) -> None:
-    """Write the rows as CSV in one step, fractions with a fixed number of decimals."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
-    table = pd.DataFrame([dict(row) for row in rows], columns=list(columns))
-    table.to_csv(partial, index=False, float_format=f"%.{decimals}f", lineterminator="\n")
-    os.replace(partial, target)
-
-
-def read_table(path: str | Path) -> list[dict[str, Any]]:
-    """Return the rows of a study's table: texts, whole numbers and fractions as such."""
-    # A model may be called "10" or "NA": names are texts, whatever they look like.
-    table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False)
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def _places(names: Iterable[str]) -> dict[str, int]:

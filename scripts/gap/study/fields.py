@@ -119,6 +119,30 @@ class Tuned:
         return made
 
 
+class Listed:
+    """Marks a list, each value once, of which a single value may be written without brackets."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return the schema of a list, or of one of its values."""
+        values = handler(source)
+        choices: dict[Hashable, CoreSchema] = {
+            "value": values["items_schema"],
+            "values": core_schema.no_info_before_validator_function(each_once, values),
+        }
+        either = core_schema.tagged_union_schema(choices, _value_or_values)
+        return core_schema.no_info_after_validator_function(_spell_list, either)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema, in which the list is described."""
+        made = handler(schema)
+        made["oneOf"][1] |= {"uniqueItems": True, "description": "Several, each once."}
+        return made
+
+
 def _value_or_values(given: object) -> str:
     return "values" if isinstance(given, list) else "value"
 
@@ -127,6 +151,10 @@ def _spell_values(given: object) -> object:
     if not isinstance(given, list):
         return given
     return sorted(given) if len(given) > 1 else given[0]
+
+
+def _spell_list(given: object) -> object:
+    return given if isinstance(given, list) else [given]
 
 
 class Completed:

@@ -14,6 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 from gap.study.fields import (
     Block,
     Labels,
+    Listed,
     Name,
     Omittable,
     SeedBlocks,
@@ -22,6 +23,7 @@ from gap.study.fields import (
     Tuned,
     Unit,
 )
+from gap.study.metrics import MetricName
 from gap.study.sources import Source
 
 # ---------------------------------------------------------------- models
@@ -320,10 +322,18 @@ class Gap(Block):
     """How gaps are judged."""
 
     example: ClassVar[str] = """\
+metric: [macro_f1, accuracy]
 margin: 0.5
 confidence: 0.9
 """
 
+    metric: Annotated[list[MetricName], Field(min_length=1), Listed()] = Field(
+        ["accuracy"],
+        description=(
+            "What gaps, charts, verdict and forecasts are of, times 100 (log_loss with a minus, so "
+            "that more is better). Of several, the first decides, and the report shows the others."
+        ),
+    )
     margin: Annotated[float, Unit("percentage points")] = Field(
         1.0,
         gt=0,
