@@ -125,7 +125,9 @@ def reference_checkpoint(config: dict[str, Any], results: Path) -> Path:
     return checkpoint_folder(reference_manifest(config, results))
 
 
-def prepare_texts(config: dict[str, Any], results: Path, folder: Path, test: int) -> list[str]:
+def prepare_texts(
+    config: dict[str, Any], results: Path, folder: Path, test: int, words: int = LONGEST
+) -> list[str]:
     """Write pool.parquet and test.parquet of the study's first data set, and return its labels."""
     import prepare
     from gap.run.json import read_json
@@ -133,9 +135,9 @@ def prepare_texts(config: dict[str, Any], results: Path, folder: Path, test: int
     name = config["datasets"][0]
     dataset = config["dataset_zoo"][name]
     source = source_manifest(results, "dataset", name, dataset["source"])
-    elsewhere = ("source", "max_tokens", "published")
+    elsewhere = ("source", "max_tokens", "max_unknown", "published")
     spec = {key: value for key, value in dataset.items() if key not in elsewhere}
-    spec |= {"name": name, "words": LONGEST, "test": str(test)}
+    spec |= {"name": name, "words": words, "test": str(test)}
     options = {"recipe": json.dumps(spec), "source": str(source), "provenance": "{}"}
     for part in ("pool", "test"):
         options[part] = str(folder / f"{part}.parquet")

@@ -112,11 +112,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     name = config["datasets"][0]
     dataset = config["dataset_zoo"][name]
     manifest = source_manifest(given.results, "dataset", name, dataset["source"])
-    sentences = real_sentences(manifest, dataset["text"], dataset["label"])
+    (text,) = dataset["text"]
+    sentences = real_sentences(manifest, text, dataset["label"])
     if not sentences:
         raise UserError(f"{manifest}: no reviews")
     given.corpus.parent.mkdir(parents=True, exist_ok=True)
-    columns = dataset["text"], dataset["label"]
+    columns = text, dataset["label"]
     write_corpus(given.corpus, sentences, given.rows, given.seed, columns)
 
 

@@ -137,7 +137,8 @@ def theirs(given: argparse.Namespace, corpus: Path, folder: Path, cores: int) ->
     checkpoint = reference_checkpoint(config, given.results)
     options = {"corpus": corpus, "folder": folder, "checkpoint": checkpoint, "cores": cores}
     options |= {"words": given.words, "tokens": given.tokens, "test": given.test}
-    options |= {"text": dataset["text"], "label": dataset["label"]}
+    (text,) = dataset["text"]
+    options |= {"text": text, "label": dataset["label"]}
     return [sys.executable, str(PEER), *(f"--{key}={value}" for key, value in options.items())]
 
 

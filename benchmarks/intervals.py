@@ -15,8 +15,8 @@ from gap.results.statistics import Claim, differences
 from gap.results.study_errors import StudyErrors
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
-from scipy.stats import false_discovery_control
 from student_intervals import Estimate as SingleGap
+from student_intervals import claims
 from student_intervals import gap as single_gap
 
 CONFIDENCE, MARGIN = 0.95, 1.0
@@ -179,10 +179,10 @@ def run(setting: Setting, options: argparse.Namespace) -> tuple[Tally, Tally]:
         values = np.array([gap.value for gap in gaps])
         ends = np.array([gap.interval(CONFIDENCE) for gap in gaps])
         project.add(ends, truth, values, differences(gaps, MARGIN, CONFIDENCE))
-        peer_gaps = _by_peer(errors)
+        peer_gaps = gaps_alone(errors)
         values = np.array([gap.value for gap in peer_gaps])
         ends = np.array([gap.interval(CONFIDENCE) for gap in peer_gaps])
-        peer.add(ends, truth, values, _claims_of_peer(peer_gaps))
+        peer.add(ends, truth, values, claims(peer_gaps, MARGIN, CONFIDENCE))
     return project, peer
 
 
@@ -191,23 +191,14 @@ def _gap(accuracies: Vector, cell: Cell) -> float:
     return float(accuracies[0, size] - accuracies[int(cell.model.split()[1]), size])
 
 
-def _by_peer(errors: StudyErrors) -> list[SingleGap]:
+def gaps_alone(errors: StudyErrors) -> list[SingleGap]:
+    """Return the peer's gap of each cell that is compared."""
     scores = errors.scores
     right = {
         cell: {scores.seeds[run]: scores.values[run] > 0 for run in errors.runs(cell)}
         for cell in errors.cells
     }
     return [single_gap(right[errors.reference_of(cell)], right[cell]) for cell in errors.compared]
-
-
-def _claims_of_peer(gaps: Sequence[SingleGap]) -> list[Claim]:
-    chances = [gap.chance(float(np.copysign(MARGIN, gap.value))) for gap in gaps]
-    adjusted = false_discovery_control(chances, method="bh")
-    claims: list[Claim] = ["none" if abs(gap.value) <= MARGIN else "clear" for gap in gaps]
-    return [
-        claim if chance <= 1 - CONFIDENCE else "unclear"
-        for claim, chance in zip(claims, adjusted, strict=True)
-    ]
 
 
 def report(results: dict[Setting, tuple[Tally, Tally]], options: argparse.Namespace) -> str:
@@ -225,8 +216,8 @@ def report(results: dict[Setting, tuple[Tally, Tally]], options: argparse.Namesp
     ]
     for setting, (project, peer) in results.items():
         both = project, peer
-        decided = " | ".join(f"{_share(tally.claims, tally.gaps):.0f} %" for tally in both)
-        wrong = " | ".join(f"{_share(tally.wrong, tally.claims):.1f} %" for tally in both)
+        decided = " | ".join(f"{share(tally.claims, tally.gaps):.0f} %" for tally in both)
+        wrong = " | ".join(f"{share(tally.wrong, tally.claims):.1f} %" for tally in both)
         lines.append(
             f"| {setting.name} | {project.coverage:.1f} % ({project.worst:.1f}) | "
             f"{project.width:.1f} | {peer.coverage:.1f} % | {peer.width:.1f} | "
@@ -235,7 +226,8 @@ def report(results: dict[Setting, tuple[Tally, Tally]], options: argparse.Namesp
     return "\n".join([*lines, "", *_goals(results), "", f"Machine: {machine(threads=None)}."])
 
 
-def _share(part: int, whole: int) -> float:
+def share(part: int, whole: int) -> float:
+    """Return a part of a whole in percent; 0 of nothing."""
     return 100 * part / whole if whole else 0.0
 
 
@@ -248,8 +240,8 @@ def _goals(results: dict[Setting, tuple[Tally, Tally]]) -> list[str]:
     held = [project.coverage for project, _ in usual.values()]
     ratios = {name: project.width / peer.width for name, (project, peer) in usual.items()}
     wide = [name for name, ratio in ratios.items() if ratio > NARROWER]
-    wrong = [_share(project.wrong, project.claims) for project, _ in results.values()]
-    whole = _share(
+    wrong = [share(project.wrong, project.claims) for project, _ in results.values()]
+    whole = share(
         sum(project.wrong for project, _ in results.values()),
         sum(project.claims for project, _ in results.values()),
     )

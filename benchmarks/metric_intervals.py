@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from common import machine, simulation_arguments, verdict, write_section
 from gap.results.predictions import Cell
-from gap.results.row_values import ROW_VALUES, RowValues
-from gap.results.run_scores import RunScores
+from gap.results.row_values import ROW_VALUES
+from gap.results.run_scores import RunScores, join_runs
 from gap.results.statistics import differences
 from gap.results.study_errors import StudyErrors
 from gap.study.metrics import METRICS, MetricName
@@ -44,19 +44,14 @@ def predictions(signal: float, labels: NDArray[np.int32], noise: Vector) -> NDAr
     return np.asarray(log_softmax(logits, axis=1), dtype=np.float32)
 
 
-def value_of(values: RowValues) -> float:
-    """Return the metric of a run, in points."""
-    return values.level + float(values.values.mean(dtype=np.float64))
-
-
 def curves(rng: np.random.Generator) -> dict[MetricName, Vector]:
     """Return each metric at the signals of the grid, on so many rows that chance is small."""
     labels = rng.choice(len(SHARES), MANY, p=SHARES).astype(np.int32)
     noise = rng.normal(0, np.sqrt(1 + FOR_ALL**2 + FOR_ONE**2), (MANY, len(SHARES)))
     runs = [predictions(signal, labels, noise) for signal in GRID]
     return {
-        name: np.array([value_of(ROW_VALUES[name](labels, run)) for run in runs])
-        for name in METRICS
+        name: np.array([evaluate(labels, run).metric for run in runs])
+        for name, evaluate in ROW_VALUES.items()
     }
 
 
@@ -80,27 +75,24 @@ def simulate(rng: np.random.Generator, truth: Truth, rows: int) -> dict[MetricNa
     labels = rng.choice(len(SHARES), rows, p=SHARES).astype(np.int32)
     shape = rows, len(SHARES)
     for_all = rng.normal(0, FOR_ALL, shape)
-    runs: list[tuple[Cell, int, NDArray[np.float32]]] = []
+    runs: dict[Cell, dict[int, NDArray[np.float32]]] = {}
     for model, count in enumerate(SEEDS):
         for_one = for_all + rng.normal(0, FOR_ONE, shape)
         for size, n in enumerate(SIZES):
-            cell = Cell("films", f"model {model}", str(n), n)
+            by_seed = runs.setdefault(Cell("films", f"model {model}", str(n), n), {})
             for seed in range(count):
                 signal = rng.normal(SIGNALS[model, size], truth.spreads[model, size])
                 noise = for_one + rng.standard_normal(shape)
-                runs.append((cell, seed, predictions(signal, labels, noise)))
-    cells, seeds, scores = zip(*runs, strict=True)
-    made = {}
-    for name, evaluate in ROW_VALUES.items():
-        values = [evaluate(labels, run) for run in scores]
-        made[name] = RunScores(
-            cells,
-            seeds,
-            np.stack([each.values for each in values]),
-            None if name == "accuracy" else np.array([each.level for each in values]),
-            max(each.largest for each in values),
+                by_seed[seed] = predictions(signal, labels, noise)
+    return {
+        name: join_runs(
+            {
+                cell: {seed: evaluate(labels, run) for seed, run in by_seed.items()}
+                for cell, by_seed in runs.items()
+            }
         )
-    return made
+        for name, evaluate in ROW_VALUES.items()
+    }
 
 
 def run(options: argparse.Namespace) -> dict[MetricName, Tally]:

@@ -1,16 +1,28 @@
-"""Intervals of single gaps by Student's t: what the workflow did before, for comparison."""
+"""Intervals of single gaps by Student's t: what the workflow did before, for comparison.
+
+As a program it writes a table of the gaps in files of predictions.
+"""
 
 from __future__ import annotations
 
+import argparse
+import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import common  # noqa: F401  (finds gap)
 import numpy as np
+from gap.results.predictions import Cell, beside_reference, index
+from gap.results.reading import ReadingRecipe
+from gap.results.statistics import Claim
 from gap.run.errors import UserError
+from gap.run.program import run
 from numpy.typing import NDArray
 from scipy.optimize import brentq
+from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
 Correct = Mapping[int, NDArray[np.bool_]]
@@ -126,3 +138,48 @@ def estimate(values: NDArray[np.integer[Any] | np.bool_], seeds: Sequence[int]) 
             Component(scale * max(0.0, row_square), row_freedom),
         ),
     )
+
+
+def claims(gaps: Sequence[Estimate], margin: float, confidence: float) -> list[Claim]:
+    """Return what can be said of each gap, as gap.results.statistics.differences has it."""
+    chances = [gap.chance(math.copysign(margin, gap.value)) for gap in gaps]
+    adjusted = false_discovery_control(chances, method="bh")
+    said: list[Claim] = ["none" if abs(gap.value) <= margin else "clear" for gap in gaps]
+    return [
+        claim if chance <= 1 - confidence else "unclear"
+        for claim, chance in zip(said, adjusted, strict=True)
+    ]
+
+
+def gaps_of(predictions: Sequence[str], reference: str) -> dict[Cell, Estimate]:
+    """Return the gap of each cell that has a reference; memory holds two cells at a time."""
+    return {
+        cell: gap(reference_correct, correct)
+        for cell, correct, reference_cell, reference_correct in beside_reference(
+            index(predictions), reference
+        )
+        if reference_cell not in (None, cell)
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
+    recipe = "JSON: reference, margin (points), confidence (0..1)"
+    parser.add_argument("--recipe", required=True, type=ReadingRecipe.from_json, help=recipe)
+    parser.add_argument("--alone", required=True, type=Path, help="CSV file to write")
+    parser.add_argument("predictions", nargs="+", help="Parquet files, or @FILE that lists them")
+    options = parser.parse_args(argv)
+    recipe = options.recipe
+    gaps = gaps_of(options.predictions, recipe.reference)
+    said = claims(list(gaps.values()), recipe.margin, recipe.confidence)
+    with options.alone.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["dataset", "model", "n", "gap", "gap_low", "gap_high", "difference"])
+        for (cell, estimated), claim in zip(gaps.items(), said, strict=True):
+            ends = estimated.interval(recipe.confidence)
+            table.writerow([cell.dataset, cell.model, cell.n, estimated.value, *ends, claim])
+
+
+if __name__ == "__main__":
+    run(main)

@@ -187,14 +187,16 @@ def is_there(cell):
     return paths.located(paths.PREDICTIONS, RESULTS, **cell.wildcards).exists()
 
 
-MISSING = [cell for cell in STUDY.cells if STUDY.partial and not is_there(cell)]
-if MISSING == STUDY.cells:
+# The cells that results are made of, in their order, and the others.
+PRESENT = dict.fromkeys(cell for cell in STUDY.cells if not STUDY.partial or is_there(cell))
+MISSING = [cell for cell in STUDY.cells if cell not in PRESENT]
+if not PRESENT:
     stop("config: partial: no run of the study is finished yet; call snakemake without it")
 
 
 def for_each_cell(pattern):
     """The files of a pattern with wildcards dataset, model, size and seeds, for the whole study."""
-    return [pattern.format(**cell.wildcards) for cell in STUDY.cells if cell not in MISSING]
+    return [pattern.format(**cell.wildcards) for cell in PRESENT]
 
 
 def pick(mapping, *keys):
@@ -272,22 +274,44 @@ def subsample_recipe(wildcards):
 def encode_recipe(wildcards):
     """Which part of a text gets ids."""
     dataset = dataset_of(wildcards)
-    return EncodeRecipe(keep=dataset.keep, max_tokens=dataset.max_tokens)
+    return EncodeRecipe(
+        keep=dataset.keep, max_tokens=dataset.max_tokens, max_unknown=dataset.max_unknown
+    )
+
+
+def ids_of(model, names):
+    """The paths of the ids that a run of these names reads; None where its model reads texts."""
+    recipe = STUDY.model_zoo[model]
+    pretrained, fitted = recipe.name_in("checkpoint_zoo"), recipe.name_in("vocabulary_zoo")
+    if not (pretrained or fitted):
+        return None
+    ids = paths.CHECKPOINT_IDS if pretrained else paths.VOCABULARY_IDS
+    names = names | {"checkpoint": pretrained, "vocabulary": fitted}
+    return paths.Ids(*(path.format(**names) for path in ids))
 
 
 def text_inputs(wildcards, part):
     """The texts of "pool" or "test" in the form that the model reads, with their manifest."""
-    pretrained, fitted = checkpoint_of(wildcards), vocabulary_of(wildcards)
-    names = dict(wildcards.items()) | {"checkpoint": pretrained, "vocabulary": fitted}
-    if pretrained or fitted:
-        ids = paths.CHECKPOINT_IDS if pretrained else paths.VOCABULARY_IDS
+    names = dict(wildcards.items())
+    if ids := ids_of(wildcards.model, names):
         manifest = {"pool": ids.pool, "test": ids.test}[part]
-        files = {"ids": ancient(ids.texts.format(**names))}
-    else:
-        manifest = {"pool": paths.POOL_MANIFEST, "test": paths.TEST_MANIFEST}[part]
-        texts = {"pool": paths.POOL, "test": paths.TEST}[part]
-        files = {"texts": ancient(texts.format(**names))}
-    return {"texts_manifest": manifest.format(**names)} | files
+        return {"texts_manifest": manifest, "ids": ancient(ids.texts)}
+    manifest = {"pool": paths.POOL_MANIFEST, "test": paths.TEST_MANIFEST}[part]
+    texts = {"pool": paths.POOL, "test": paths.TEST}[part]
+    return {
+        "texts_manifest": manifest.format(**names),
+        "texts": ancient(texts.format(**names)),
+    }
+
+
+def encoded_tests():
+    """The manifests of encoded test sets, and the data set and model that each is for."""
+    files = {
+        (cell.dataset, cell.model, ids.test): None
+        for cell in PRESENT
+        if (ids := ids_of(cell.model, cell.wildcards))
+    }
+    return list(files)
 
 
 def checkpoint_inputs(wildcards):
@@ -317,7 +341,7 @@ def descents(wildcards):
     return recipe.trials if recipe.by_gradient_descent else 1
 
 
-TIMED = [cell for cell in timed_cells(STUDY.cells) if cell not in MISSING]
+TIMED = [cell for cell in timed_cells(STUDY.cells) if cell in PRESENT]
 
 
 def timed_of(dataset):
@@ -473,12 +497,18 @@ def check_files():
 
 
 def print_answer():
-    """Say where to look, and the answer."""
+    """Say where to look, the answer, and what a person should know of the data."""
     summary = paths.located(paths.SUMMARY, RESULTS)
     if summary.exists():
         take_all_letters(sys.stdout)
         print(f"\nThe chart is {RESULTS}/gap.html, the tables are in {summary}.\n")
         print(summary.read_text(encoding="utf-8").partition("\n\n")[0])
+    for name in STUDY.datasets:
+        card = paths.located(paths.CARD, RESULTS, dataset=name)
+        # --touch leaves empty files.
+        written = card.exists() and card.stat().st_size
+        for warning in read_json(card).get("warnings", []) if written else []:
+            print(f"warning: {name}: {warning}")
 
 
 def print_failures():

@@ -9,6 +9,11 @@ REPORTED = SUMMARISED | {
 }
 
 
+# What models read, see gap.report.reading.
+ENCODED = encoded_tests()
+ENCODED_FOR = shlex.join(brief([f"{dataset}/{model}" for dataset, model, _ in ENCODED]))
+
+
 # The template of the report, and the works that its methods section names.
 PAGE = {
     "template": ROOT / "report" / "report.html",
@@ -81,6 +86,7 @@ rule write_summary:
     input:
         **SUMMARISED,
         cards=expand(paths.CARD, dataset=STUDY.datasets),
+        encoded=[path for _, _, path in ENCODED],
     output:
         summary=report(
             paths.SUMMARY,
@@ -95,6 +101,8 @@ rule write_summary:
         "../envs/summary.yaml"
     params:
         cards=listed("cards"),
+        encoded=listed("encoded"),
+        encoded_for=ENCODED_FOR,
         recipe=spell(verdict_recipe()),
         tables=lambda wildcards, input: options({name: input[name] for name in SUMMARISED}),
         program=program("write_summary.py"),
@@ -103,6 +111,7 @@ rule write_summary:
         "Writing the answer"
     shell:
         "{params.program} --recipe {params.recipe:q} {params.tables} --cards {params.cards}"
+        " --encoded {params.encoded} --encoded-for {params.encoded_for}"
         " --summary {output.summary} > {log} 2>&1"
 
 
@@ -147,6 +156,7 @@ rule write_report:
         **REPORTED,
         provenance=paths.PROVENANCE,
         cards=expand(paths.CARD, dataset=STUDY.datasets),
+        encoded=[path for _, _, path in ENCODED],
     output:
         report=report(
             paths.REPORT,
@@ -162,6 +172,8 @@ rule write_report:
     params:
         **{name: sha256_file(file) for name, file in PAGE.items()},
         cards=listed("cards"),
+        encoded=listed("encoded"),
+        encoded_for=ENCODED_FOR,
         recipe=spell(verdict_recipe()),
         # Beside the repository's programs, wherever it lies: digests tell of a change.
         page=lambda wildcards, input: options(PAGE),
@@ -172,7 +184,9 @@ rule write_report:
         "Writing the report"
     shell:
         "{params.program} --recipe {params.recipe:q} --provenance {input.provenance}"
-        " {params.tables} --cards {params.cards} {params.page} --report {output.report}"
+        " {params.tables} --cards {params.cards}"
+        " --encoded {params.encoded} --encoded-for {params.encoded_for}"
+        " {params.page} --report {output.report}"
         " > {log} 2>&1"
 
 

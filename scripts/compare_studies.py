@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from math import hypot
 from pathlib import Path
+from statistics import NormalDist
 from typing import TypeVar
 
 from compare_provenance import Record, read_record
@@ -25,13 +26,15 @@ from gap.run.errors import UserError
 from gap.run.json import canonical_json
 from gap.run.program import run
 from gap.study.sizes import parse_seeds
+from scipy.stats import false_discovery_control
 
 # What estimate_gap writes and a comparison reads.
 TableRow = TypeVar("TableRow", AccuracyRow, GapRow)
 UNPAIRED = (
     "The studies are not paired: the interval of a difference adds the half-widths of both gaps in "
     "squares (Zou and Donner 2008). Where the studies share test rows, that interval is rather too "
-    "wide than too narrow. Each interval holds for its own difference alone."
+    "wide than too narrow. Each interval holds for its own difference alone; what is told, larger "
+    "or smaller, is held to a false discovery rate over all rows of a table."
 )
 
 
@@ -242,28 +245,54 @@ def compare(first: FinishedStudy, second: FinishedStudy) -> str:
     """Return a table of the gaps that stand in both studies; empty where there is none.
 
     Gaps are matched by data set, model and number of labels. Studies of different confidence have
-    no interval of the difference.
+    no interval of the difference, and nothing is told of it.
     """
     alike = first.recipe.confidence == second.recipe.confidence
     counterparts = {_cell(row): row for row in second.gaps}
-    rows = [
-        [row.dataset, first.recipe.title(row.model), f"{row.n:,}", *_against(row, other, alike)]
-        for row in first.gaps
-        if (other := counterparts.get(_cell(row)))
+    pairs = [
+        (row, other) for row in first.gaps if (other := counterparts.get(_cell(row))) is not None
     ]
-    header = ["Data set", "Model", "Labels", first.name, second.name, "Difference", "Intervals"]
+    told = claims(pairs, first.recipe.confidence) if alike else [""] * len(pairs)
+    rows = [
+        [
+            row.dataset,
+            first.recipe.title(row.model),
+            f"{row.n:,}",
+            *_against(row, other, alike),
+            word,
+        ]
+        for (row, other), word in zip(pairs, told, strict=True)
+    ]
+    header = ["Data set", "Model", "Labels", first.name, second.name, "Difference", "Told"]
     return markdown_table(header, rows, right=frozenset({2, 3, 4, 5})) if rows else ""
 
 
+def claims(pairs: Sequence[tuple[GapRow, GapRow]], confidence: float) -> list[str]:
+    """Return what can be told of each pair: the first gap is "larger", "smaller", or "unclear".
+
+    All pairs are held to one false discovery rate, as gap.results.statistics.differences holds the
+    gaps of a study.
+    """
+    quantile = NormalDist().inv_cdf((1 + confidence) / 2)
+    chances = []
+    for value, low, high in (difference(*pair) for pair in pairs):
+        # The half of the interval that lies towards no difference decides.
+        half = value - low if value > 0 else high - value
+        chances.append(2 * NormalDist().cdf(-quantile * abs(value) / half) if half else 1.0)
+    adjusted = false_discovery_control(chances, method="bh") if chances else []
+    return [
+        "unclear" if chance > 1 - confidence else "larger" if first.gap > second.gap else "smaller"
+        for (first, second), chance in zip(pairs, adjusted, strict=True)
+    ]
+
+
 def _against(first: GapRow, second: GapRow, alike: bool) -> list[str]:
-    """Return two gaps, their difference, and whether their intervals are apart."""
-    apart = first.gap_low > second.gap_high or second.gap_low > first.gap_high
+    """Return two gaps and their difference."""
     value, low, high = difference(first, second)
     return [
         with_interval(first.gap, first.gap_low, first.gap_high),
         with_interval(second.gap, second.gap_low, second.gap_high),
         with_interval(value, low, high) if alike else points(value),
-        "apart" if apart else "overlap",
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -18,6 +19,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from gap.data.checkpoints import (
+    is_pickled,
+    refuse_adapter,
+    require_weights,
+    tuned_for,
+    weights_among,
+)
 from gap.data.excerpts import visible
 from gap.data.http import CHUNK, fetch, is_safe
 from gap.data.hub import PRETRAINED_FILES, commit_of, fetch_hub
@@ -168,7 +176,7 @@ def use_file(spec: Spec, role: str, folder: Path) -> list[Path]:
     if role != "checkpoint":
         files = list_data_files(spec["path"])
     else:
-        files = list_pretrained_files(Path(spec["path"]))
+        files = use_checkpoint(Path(spec["path"]), folder)
     expected = spec.get("sha256")
     if expected is not None:
         if len(files) > 1:
@@ -188,10 +196,18 @@ def list_pretrained_files(path: Path) -> list[Path]:
     if not path.is_dir():
         raise UserError(f"{path}: no such folder; `path` must be one with config and weights")
     files = sorted(file for file in path.iterdir() if file.is_file())
-    kept = [file for file in files if any(file.match(kind) for kind in PRETRAINED_FILES)]
-    if not any(file.suffix == ".safetensors" for file in kept):
-        raise UserError(f"{path}: no .safetensors file; save the model with save_pretrained()")
-    return kept
+    weights = require_weights((file.name for file in files), str(path))
+    kinds = (*PRETRAINED_FILES, *weights)
+    return [file for file in files if any(file.match(kind) for kind in kinds)]
+
+
+def use_checkpoint(path: Path, folder: Path) -> list[Path]:
+    """Return a person's own checkpoint: where it is, or, with pickled weights, a copy of it."""
+    files = list_pretrained_files(path)
+    if not any(is_pickled(file.name) for file in files):
+        return files
+    # What is made of the weights has to lie beside the config.
+    return [Path(shutil.copyfile(file, folder / file.name)) for file in files]
 
 
 # ---------------------------------------------------------------- url
@@ -218,10 +234,66 @@ def fetch_url(spec: Spec, role: str, folder: Path) -> list[Path]:
     return [target]
 
 
+# ---------------------------------------------------------------- weights
+
+
+def unpickle(files: Iterable[Path]) -> list[Path]:
+    """Write a checkpoint's pickled weights as safetensors beside them; return what was written.
+
+    Nothing is written where there are safetensors already. Nothing of a pickle is run. Raises
+    UserError where it holds more than tensors.
+    """
+    weights = [Path(name) for name in weights_among(map(str, files))]
+    if weights[0].suffix == ".safetensors":
+        return []
+    from safetensors.torch import save_file
+
+    # Tensors may share their memory, which safetensors do not.
+    tensors = {
+        name: tensor.detach().contiguous().clone()
+        for path in weights
+        for name, tensor in read_pickled(path).items()
+    }
+    target = weights[0].with_name("model.safetensors")
+    partial = target.with_name(target.name + ".partial")
+    save_file(tensors, partial, metadata={"format": "pt"})
+    os.replace(partial, target)
+    print(f"{target.name}: made of {', '.join(path.name for path in weights)}", file=sys.stderr)
+    return [target]
+
+
+def read_pickled(path: Path) -> dict[str, Any]:
+    """Return the tensors, by name, of a file as torch pickles them; nothing of it is run."""
+    advice = "save the model as safetensors, with save_pretrained()"
+    try:
+        # The environment that Snakemake makes for this rule does without it.
+        torch = importlib.import_module("torch")
+    except ImportError:
+        raise UserError(
+            f"{path}: reading it needs torch, which this environment lacks; {advice}"
+        ) from None
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    # A damaged file can fail in any way.
+    except Exception as error:
+        line = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise UserError(
+            f"{path}: not read, as it is damaged or holds more than tensors ({line}); {advice}"
+        ) from None
+    if not isinstance(tensors, dict) or not all(map(torch.is_tensor, tensors.values())):
+        raise UserError(f"{path}: expected tensors by name, found something around them; {advice}")
+    return tensors
+
+
 def check_weights(files: Iterable[Path]) -> None:
-    """Raise UserError for weights that are damaged or are no safetensors."""
+    """Raise UserError for weights that are damaged, are no safetensors, or an adapter's only."""
     from safetensors import SafetensorError, safe_open
 
+    files = list(files)
+    names = list(map(str, files))
+    folder = min((file.parent for file in files), key=lambda folder: len(folder.parts))
+    refuse_adapter(names, str(folder))
+    require_weights(names, str(folder))
     for file in files:
         if file.suffix == ".safetensors":
             try:
@@ -285,14 +357,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     store = args.files.with_name(".state") / "download"
     store.mkdir(parents=True, exist_ok=True)
     fetched = FETCHERS[spec["kind"]](spec, args.role, store)
+    made = []
     if args.role == "checkpoint":
         check_weights(fetched)
-    remove_others(store, fetched)
+        made = unpickle(fetched)
+    remove_others(store, [*fetched, *made])
     link(store, args.files)
     inside = {file: file.is_relative_to(store) for file in fetched}
     files = [args.files / file.relative_to(store) if inside[file] else file for file in fetched]
     write_json(args.manifest, describe_files(spec, files, args.files))
     origin = {"spec": spec} | ({"commit": commit_of(store)} if spec["kind"] == "hub" else {})
+    if args.role == "checkpoint" and (task := tuned_for(files)):
+        origin["tuned_for"] = task
+        print(f"its body was fine-tuned before, for {task}; its head is not used", file=sys.stderr)
     write_json(args.origin, origin)
     size = sum(file.stat().st_size for file in files)
     print(f"{len(files)} files, {size / 1e6:,.1f} MB, verified: {args.manifest}", file=sys.stderr)

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 from gap.data.checkpoints import checkpoint_folder
 from gap.data.encoding import Encoder, encode_piece, join_pieces
-from gap.data.manifests import IdsManifest
+from gap.data.manifests import NOTEWORTHY, IdsManifest
 from gap.data.prepared import count_texts, iterate_arrays
 from gap.data.sampling import Rows, read_subsamples
 from gap.data.vocabulary import FittedVocabulary, PretrainedVocabulary, Vocabulary
+from gap.run.errors import UserError
 from gap.run.json import write_json
 from gap.run.program import run
 from gap.run.progress import progress
@@ -79,13 +80,33 @@ def encode_file(
         f"{stem}: {manifest['rows']:,} texts, {manifest['tokens']:,} tokens, "
         f"{manifest['shortened']:,} cut"
     )
+    check_understood(manifest, stem, recipe)
     return manifest
+
+
+def check_understood(manifest: IdsManifest, stem: Path, recipe: EncodeRecipe) -> None:
+    """Warn of a tokenizer that does not know the texts; raise UserError beyond `max_unknown`."""
+    shares = manifest["unknown_share"], manifest["collapsed_share"]
+    message = (
+        f"{stem}: {shares[0]:.0%} of the tokens are unknown to the tokenizer, and "
+        f"{shares[1]:.0%} of different texts become the same tokens as an earlier one"
+    )
+    if max(shares) > recipe.max_unknown:
+        raise UserError(
+            f"{message}; `max_unknown` allows {recipe.max_unknown:.0%}: choose a checkpoint or a "
+            "vocabulary for the texts' script, or raise `max_unknown`"
+        )
+    if max(shares) > NOTEWORTHY:
+        print(f"warning: {message}; what it cannot tell apart, no model on it can", flush=True)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument(
-        "--recipe", required=True, type=EncodeRecipe.from_json, help="JSON: max_tokens, keep"
+        "--recipe",
+        required=True,
+        type=EncodeRecipe.from_json,
+        help="JSON: max_tokens, keep, max_unknown",
     )
     parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--pool", type=Path, required=True, help="pool.parquet")

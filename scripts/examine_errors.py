@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from gap.data.cards import Card, read_card
+from gap.data.cards import read_card
+from gap.data.manifests import Card
 from gap.results.predictions import (
     Cell,
     CorrectRows,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gap.data.checkpoints import checkpoint_folder
-from gap.data.prepared import load_labels
+from gap.data.prepared import load_groups, load_labels
 from gap.models.family import Job, family_of, load_recipe
 from gap.results.predictions import write_predictions
 from gap.run.digests import sha256_file
@@ -55,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for seed in training["seeds"]
     }
     cell = arguments.cell | {"n": training["n"]}
-    write_predictions(arguments.predictions, cell, scores, load_labels(arguments.test))
+    test = load_labels(arguments.test), load_groups(arguments.test)
+    write_predictions(arguments.predictions, cell, scores, *test)
     digest = sha256_file(arguments.predictions)
     write_json(arguments.predictions_manifest, {"seeds": sorted(scores), "sha256": digest})
     keep(state, outputs)

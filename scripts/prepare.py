@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from gap.data.excerpts import shorten
 from gap.data.manifests import Card, SourceManifest, TextsManifest
 from gap.data.preparing.card import describe
 from gap.data.preparing.labels import Labels
 from gap.data.preparing.rejects import Rejects
-from gap.data.preparing.roles import assign_roles, check_labels
+from gap.data.preparing.roles import assign_roles, check_classes, check_labels
 from gap.data.preparing.source import Reader
 from gap.data.preparing.store import Store, take_batch
 from gap.data.preparing.writing import write_rows
@@ -25,6 +26,9 @@ from gap.run.runstate import keep, restore, state_folder
 from gap.run.workers import Workers
 from gap.study.recipes import PrepareRecipe
 
+# A loss of more pool rows than that to the test set is told, and fewer groups in it.
+DROPPED_SHARE, FEW_GROUPS = 0.1, 20
+
 
 def prepare(arguments: argparse.Namespace, folder: Path) -> None:
     """Make pool, test, rejects and card, with scratch files in `folder`."""
@@ -34,15 +38,18 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
     test_source: SourceManifest | None = None
     if arguments.test_source:
         test_source = read_json(arguments.test_source)
-    store, labels = Store(folder, arguments.memory, arguments.threads), Labels(recipe.labels)
+    grouped, labels = recipe.group is not None, Labels(recipe.labels)
+    store = Store(folder, arguments.memory, arguments.threads, grouped)
     reader = Reader(recipe, store, labels, Rejects(arguments.rejects))
-    with Workers(partial(take_batch, recipe.words, recipe.keep), arguments.threads) as workers:
+    work = partial(take_batch, recipe.words, recipe.keep, grouped)
+    with Workers(work, arguments.threads) as workers:
         reader.take(source, workers, in_test=False)
+        check_classes(store, recipe, labels)
         if test_source:
             reader.take(test_source, workers, in_test=True)
     assign_roles(store, recipe, labels, has_test=test_source is not None)
     check_labels(store, recipe, labels)
-    write_rows(store, labels, arguments.pool, arguments.test)
+    groups = write_rows(store, labels, arguments.pool, arguments.test)
     reader.rejects.close(arguments.rejects)
     card: Card = {
         **describe(store, recipe, labels, arguments.pool, arguments.test),
@@ -51,7 +58,10 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
         "test_source_sha256": test_source["sha256"] if test_source else None,
         "rows_read": reader.rows_read,
         "rejected": dict(reader.rejects.counts),
+        "test_groups": groups if grouped else None,
+        "warnings": [*reader.warnings, *labels.warnings()],
     }
+    card["warnings"] += split_warnings(card)
     write_json(arguments.pool_manifest, manifest_of(card, "pool"))
     write_json(arguments.test_manifest, manifest_of(card, "test"))
     write_json(arguments.card, card)
@@ -65,7 +75,7 @@ def manifest_of(card: Card, side: Literal["pool", "test"]) -> TextsManifest:
 
 
 def tell(card: Card, seconds: float) -> None:
-    """Print what became of the rows, and a warning where labels look alike."""
+    """Print what became of the rows, and what a person should know of them."""
     rows = card["rows_read"]["pool"] + card["rows_read"]["test"]
     print(
         f"{card['dataset']}: {rows:,} rows read; pool {card['pool']['rows']:,}, "
@@ -74,9 +84,29 @@ def tell(card: Card, seconds: float) -> None:
         f"{seconds:.1f} s",
         file=sys.stderr,
     )
-    if card["labels_that_look_alike"]:
-        alike = "; ".join(ascii(group) for group in card["labels_that_look_alike"][:5])
-        print(f"warning: labels that look alike are different labels: {alike}", file=sys.stderr)
+    for warning in card["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def split_warnings(card: Card) -> list[str]:
+    """Return a sentence about each thing that is odd in what is pool and what is test."""
+    warnings = []
+    dropped, rows, groups = card["dropped_in_test"], card["pool"]["rows"], card["test_groups"]
+    if dropped > rows * DROPPED_SHARE:
+        shared = "texts stand" if groups is None else "texts or groups stand"
+        warnings.append(
+            f"{dropped:,} of {dropped + rows:,} pool rows were dropped, because their {shared} in "
+            "the test set, too"
+        )
+    if groups is not None and groups < FEW_GROUPS:
+        warnings.append(
+            f"the test set has {groups:,} groups only, and intervals over so few say little; "
+            "choose a larger `test`"
+        )
+    if absent := [label for label, count in card["test"]["label_counts"].items() if not count]:
+        named = ", ".join(map(shorten, absent[:5]))
+        warnings.append(f"{len(absent):,} labels have no row in the test set ({named})")
+    return warnings
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import typing
 from typing import Any, TypeVar
 
-from gap.data.cards import Card, Side
+from gap.data.manifests import Card, Side
 from gap.results.rows import Row
 
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -33,9 +33,12 @@ def card_of(dataset: str, pool: int, test: int, **values: Any) -> Card:
     """Return the card of a data set with so many rows; what else it says are `values`."""
     card: Any = {
         "dataset": dataset,
+        "test_source_sha256": None,
         "labels": [],
         "origin": None,
         "rejected": {},
+        "warnings": [],
+        "test_groups": None,
         "pool": side_of(pool),
         "test": side_of(test),
         "text_budget": {"words": 100, "keep": "head"},

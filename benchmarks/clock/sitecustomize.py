@@ -1,7 +1,7 @@
 """Python runs this at its start where this folder is on PYTHONPATH; see study_overhead.py.
 
-It notes in a file of the folder $STUDY_CLOCK what CPU time the process spends, and how much of
-that on starting and importing. Imports inside functions and lazy ones count as imports, too.
+It notes in a file of the folder $STUDY_CLOCK what CPU time the process spends, how much of that on
+starting and importing, and its peak memory. Imports inside functions and lazy ones count, too.
 """
 
 import atexit
@@ -42,6 +42,13 @@ class ImportClock:
         return counted
 
 
+def peak_memory() -> float:
+    """Return the most MiB that this process has had in memory; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+
+
 def write_record(folder: Path, clock: ImportClock) -> None:
     """Write what this process has spent so far."""
     record = {
@@ -51,6 +58,7 @@ def write_record(folder: Path, clock: ImportClock) -> None:
         "end": time.time(),
         "imports": clock.seconds,
         "cpu": time.process_time(),
+        "memory": peak_memory(),
     }
     path = folder / f"{os.getpid()}-{time.time_ns()}.json"
     path.write_text(json.dumps(record), encoding="utf-8")

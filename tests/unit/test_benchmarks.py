@@ -17,6 +17,7 @@ from gap.models.dropout import dropout
 from gap.models.encoder_shape import EncoderShape
 from gap.models.family import load_recipe
 from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
+from gap.results import predictions
 from gap.run.errors import UserError
 from gap.study.recipes import GradientDescent
 from torch.nn import functional
@@ -28,10 +29,14 @@ data_path = importlib.import_module("data_path")
 fine_tuning = importlib.import_module("fine_tuning")
 lstm_training = importlib.import_module("lstm_training")
 real_curves = importlib.import_module("real_curves")
+real_seeds = importlib.import_module("real_seeds")
 intervals = importlib.import_module("intervals")
 metric_intervals = importlib.import_module("metric_intervals")
 planning = importlib.import_module("planning")
+statistics_speed = importlib.import_module("statistics_speed")
 study_overhead = importlib.import_module("study_overhead")
+student_intervals = importlib.import_module("student_intervals")
+study_claims = importlib.import_module("study_claims")
 throughput = importlib.import_module("throughput")
 Timing = common.Timing
 
@@ -371,7 +376,7 @@ def test_true_metrics_are_those_of_many_rows():
     signals = rng.normal(metric_intervals.SIGNALS[1, 0], truth.spreads[1, 0], 30)
     runs = [metric_intervals.predictions(signal, labels, noise) for signal in signals]
     for name, evaluate in metric_intervals.ROW_VALUES.items():
-        mean = np.mean([metric_intervals.value_of(evaluate(labels, run)) for run in runs])
+        mean = np.mean([evaluate(labels, run).metric for run in runs])
         assert mean == pytest.approx(truth.values(name)[1, 0], abs=2.5), name
 
 
@@ -387,6 +392,144 @@ def test_a_tally_counts_what_is_wrong():
     tally.add(ends, truth, intervals.np.array([1.0, 2.0, 2.0]), ["none", "clear", "unclear"])
     assert (tally.claims, tally.wrong, tally.none_wrong) == (2, 2, 1)
     assert tally.coverage == pytest.approx(200 / 3)
+
+
+def test_all_statistics_are_timed_beside_gaps_of_the_same_files(tmp_path, monkeypatch):
+    tables = {}
+
+    def measure(command):
+        importlib.import_module(Path(command[1]).stem).main(command[2:])
+        for path in (Path(word.partition("=")[2]) for word in command if word.endswith(".csv")):
+            tables[path.stem] = list(csv.DictReader(path.open()))
+        return statistics_speed.Cost(2.0, 1.5, 0.5, 100.0)
+
+    monkeypatch.setattr(statistics_speed, "measure", measure)
+    shape = statistics_speed.Shape(3, 3, 2, 2, 80, seconds=1.5, memory=90)
+    page = tmp_path / "page.md"
+    statistics_speed.main(["--rounds=2", f"--page={page}", f"--scratch={tmp_path}"], [shape])
+    project, peer = (
+        {(row["dataset"], row["model"], row["n"]): float(row["gap"]) for row in tables[name]}
+        for name in ("gaps", "alone")
+    )
+    assert len(peer) == 2 * 2 * 3
+    assert project == pytest.approx(peer)
+    assert len(tables["crossings"]) == 2 * 2
+    assert "2.00 CPU s of all statistics, start-up left out; goal ≤ 1.5: **missed**" in (
+        page.read_text()
+    )
+    assert "- peak memory 100 MiB; goal ≤ 90: **missed**" in page.read_text()
+    (whole,) = rows_of(page, "all statistics")
+    assert whole[-1] == "2.00 / 2.00 / 2.00"
+    assert os.listdir(tmp_path) == ["page.md"]
+
+
+def test_a_program_is_timed_with_its_imports_and_its_memory(tmp_path):
+    (tmp_path / "slow.py").write_text(BURN.format(0.2))
+    program = tmp_path / "program.py"
+    program.write_text("import slow\nheld = bytearray(60_000_000)\n")
+    cost = statistics_speed.measure([sys.executable, str(program)])
+    assert 0.2 < cost.imports <= cost.cpu
+    assert cost.work == cost.cpu - cost.imports
+    assert cost.memory > 60
+    program.write_text("raise SystemExit(3)")
+    with pytest.raises(UserError, match="exit status 3"):
+        statistics_speed.measure([sys.executable, str(program)])
+
+
+def write_predictions(folder, rng, seeds=6, rows=600):
+    """Predictions of two models at two sizes, right as often as a draw for each seed says."""
+    labels = rng.integers(0, 2, rows).astype(np.int32)
+    right = {}
+    for model, level in [("tfidf", 0.8), ("words", 0.7)]:
+        for n in (100, 200):
+            shares = level + rng.normal(0, 0.02, seeds)
+            right[model, n] = rng.random((seeds, rows)) < shares[:, None]
+            chosen = np.where(right[model, n], labels, 1 - labels)
+            logs = np.log(np.where(chosen[:, :, None] == np.arange(2), 0.9, 0.1))
+            cell = {"dataset": "films", "model": model, "size": str(n), "n": n}
+            path = folder / model / str(n) / "1-6" / "predictions.parquet"
+            scores = dict(enumerate(logs.astype(np.float32), 1))
+            predictions.write_predictions(path, cell, scores, labels)
+    return right
+
+
+@pytest.fixture
+def six_seeds(tmp_path):
+    """The runs of two models at two sizes, and which rows they have right."""
+    right = write_predictions(tmp_path / "runs", np.random.default_rng(1))
+    real_seeds.write_runs(tmp_path / "runs.parquet", tmp_path / "runs")
+    return real_seeds.read_runs(tmp_path / "runs.parquet"), right
+
+
+def test_runs_are_kept_as_bits(six_seeds):
+    runs, right = six_seeds
+    assert (runs.rows, set(runs.seeds)) == (600, set(range(6)))
+    for (model, n), rows in right.items():
+        places = [
+            place for place, cell in enumerate(runs.cells) if (cell.model, cell.n) == (model, n)
+        ]
+        assert np.array_equal(runs.values[places] > 0, rows)
+
+
+def test_a_draw_is_held_against_the_gaps_of_all_seeds(six_seeds):
+    runs, right = six_seeds
+    drawn = real_seeds.draw(runs, np.random.default_rng(2), 2, 600)
+    truth = [100 * (right["tfidf", n].mean() - right["words", n].mean()) for n in (100, 200)]
+    assert drawn.whole == pytest.approx(truth)
+    assert drawn.same == pytest.approx(truth)
+    fewer = real_seeds.draw(runs, np.random.default_rng(2), 2, 300)
+    assert fewer.whole == pytest.approx(truth)
+    assert fewer.same != pytest.approx(truth)
+    assert (fewer.errors.scores.rows, len(set(fewer.errors.scores.seeds))) == (300, 2)
+
+
+def test_a_draw_of_all_seeds_and_rows_is_off_by_nothing(six_seeds):
+    runs, _ = six_seeds
+    drawn = real_seeds.draw(runs, np.random.default_rng(2), 6, 600)
+    project, peer = real_seeds.Counts(), real_seeds.Counts()
+    real_seeds.count_project(project, drawn)
+    real_seeds.count_peer(peer, drawn)
+    assert np.allclose(drawn.whole, drawn.same)
+    # Nothing is left that a draw could be off by.
+    assert project.rest.width == project.seeds.width == peer.rest.width == peer.seeds.width == 0
+    assert project.given.width > 1
+
+
+def test_intervals_of_draws_are_counted_beside_the_gaps_of_all_seeds(tmp_path):
+    write_predictions(tmp_path / "runs", np.random.default_rng(1))
+    given = [f"--predictions={tmp_path / 'runs'}", f"--runs={tmp_path / 'runs.parquet'}"]
+    page = tmp_path / "page.md"
+    real_seeds.main([*given, "--draws=30", "--rows=200", "--seeds", "3", f"--page={page}"])
+    (row,) = rows_of(page, "3")
+    held, rest, seeds_alone = (float(cell.split()[0]) for cell in row[1:4])
+    assert 80 <= seeds_alone <= 100
+    assert held >= rest >= 80
+
+
+def test_claims_of_a_study_stand_beside_those_of_each_gap_alone(tmp_path):
+    right = write_predictions(tmp_path, np.random.default_rng(1))
+    given = [f"--results={tmp_path}", "--reference=tfidf", f"--page={tmp_path / 'page.md'}"]
+    study_claims.main([*given, "--seeds=3", "--name=films"])
+    page = tmp_path / "page.md"
+    assert "## Claims of the films" in page.read_text()
+    for (_, _, n, *numbers), size in zip(rows_of(page, "films"), (100, 200), strict=True):
+        alone = student_intervals.gap(
+            *(dict(enumerate(right[model, size][:3])) for model in ("tfidf", "words"))
+        )
+        assert n == str(size)
+        assert numbers[0] == numbers[3] == f"{alone.value:.1f}"
+        assert numbers[4] == f"{alone.half_width(0.95):.1f}"
+        assert float(numbers[1]) > 0
+    assert "- of 2 gaps: " in page.read_text()
+
+
+def test_claims_need_a_study_with_the_reference(tmp_path):
+    write_predictions(tmp_path / "runs", np.random.default_rng(1))
+    with pytest.raises(UserError, match=r"no size at which minilm meets another model"):
+        study_claims.main([f"--results={tmp_path}", f"--page={tmp_path / 'page.md'}"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no predictions\.parquet"):
+        study_claims.main([f"--results={tmp_path / 'empty'}"])
 
 
 # ---------------------------------------------------------------- the data path

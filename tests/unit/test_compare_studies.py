@@ -10,7 +10,7 @@ from pathlib import Path
 
 import compare_studies
 import pytest
-from compare_studies import compare, difference, name_studies, notes, read_study, report
+from compare_studies import claims, compare, difference, name_studies, notes, read_study, report
 from gap.report.gap_charts import comparison_chart
 from gap.report.styles import INK
 from gap.results.rows import AccuracyRow, GapRow
@@ -182,19 +182,32 @@ def test_gaps_of_both_studies_are_compared(two):
     first, *rows = [
         [cell.strip() for cell in line.split("|")[1:-1]] for line in compare(*two).splitlines()
     ]
-    assert first[3:] == ["laptop", "cluster", "Difference", "Intervals"]
+    assert first[3:] == ["laptop", "cluster", "Difference", "Told"]
     expected = ["films", "LSTM", "250", "6.0 (3.0 to 9.0)", "10.0 (7.0 to 13.0)"]
     # 3 and 3 in squares are 4.2.
-    assert rows[1] == [*expected, "-4.0 (-8.2 to 0.2)", "overlap"]
+    assert rows[1] == [*expected, "-4.0 (-8.2 to 0.2)", "unclear"]
     assert len(rows) == 1 + 2 * 2
     assert "The studies are not paired" in report(two)
 
 
-def test_intervals_that_are_apart_are_told(tmp_path):
+def test_which_gap_is_larger_is_told(tmp_path):
     first, second = (read_study(write_study(tmp_path / str(lag), lag=lag), "a") for lag in (1, 9))
-    for one, other in ((first, second), (second, first)):
+    for one, other, word in ((first, second, "smaller"), (second, first, "larger")):
         rows = compare(one, other).splitlines()[2:]
-        assert [line.split("|")[-2].strip() for line in rows] == ["apart"] * 4
+        assert [line.split("|")[-2].strip() for line in rows] == [word] * 4
+
+
+def test_of_many_differences_fewer_are_told():
+    def pair(gap):
+        ends = {"gap_low": gap - 1.0, "gap_high": gap + 1.0}
+        return row_of(GapRow, gap=gap, **ends), row_of(GapRow, gap=0.0, gap_low=-1, gap_high=1)
+
+    # The interval of a difference of 1.5 is 0.1 to 2.9: enough alone, not among many.
+    assert claims([pair(1.5)], 0.95) == ["larger"]
+    assert claims([pair(-1.5)], 0.95) == ["smaller"]
+    assert claims([pair(1.5), *[pair(0.2)] * 9], 0.95) == ["unclear"] * 10
+    assert claims([pair(1.4)], 0.95) == ["unclear"]
+    assert claims([], 0.95) == []
 
 
 def test_sizes_are_matched_by_their_number_of_labels(tmp_path):

@@ -14,8 +14,9 @@ from pathlib import Path
 import download
 import pytest
 from gap.data import http as transfer
+from gap.run.digests import sha256_file
 from gap.run.errors import UserError
-from gap.run.json import read_json
+from gap.run.json import read_json, write_json
 
 CONTENT = b"text,label\n" + b"".join(b"text %d,%d\n" % (i, i % 2) for i in range(20_000))
 # Safetensors: the length of the header, and the header.
@@ -181,14 +182,71 @@ def test_a_folder_of_a_pretrained_model(tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
     spec = {"kind": "file", "path": str(folder)}
-    (folder / "pytorch_model.bin").write_bytes(b"pickle")
     (folder / "config.json").write_text("{}")
     with pytest.raises(UserError, match=r"no \.safetensors file"):
+        run(tmp_path, spec, role="checkpoint")
+    (folder / "pytorch_model.bin").write_bytes(b"pickle")
+    with pytest.raises(UserError, match=r"pytorch_model.bin: not read, as it is damaged"):
         run(tmp_path, spec, role="checkpoint")
     (folder / "model.safetensors").write_bytes(WEIGHTS)
     manifest, _ = run(tmp_path, spec, role="checkpoint")
     names = [Path(entry["path"]).name for entry in manifest["files"]]
     assert names == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("config", "task"),
+    [
+        ({"architectures": ["BertForSequenceClassification"]}, "classifying texts"),
+        ({"architectures": ["BertForMaskedLM"]}, None),
+        ({"architectures": None}, None),
+        ({}, None),
+        ([], None),
+    ],
+)
+def test_the_origin_says_what_a_checkpoint_was_fine_tuned_for(tmp_path, config, task):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").write_bytes(WEIGHTS)
+    run(tmp_path, {"kind": "file", "path": str(folder)}, role="checkpoint")
+    assert read_json(tmp_path / "source" / "origin.json").get("tuned_for") == task
+
+
+def test_pickled_weights_become_safetensors_beside_the_config(tmp_path):
+    import torch
+    from gap.data.checkpoints import checkpoint_folder
+    from safetensors.torch import load_file
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    table = torch.arange(6.0).reshape(2, 3)
+    # Two names for one tensor, and one that is a part of it, as tied weights are saved.
+    first = {"table": table, "tied": table, "part": table[1]}
+    torch.save(first, folder / "pytorch_model-00001-of-00002.bin")
+    torch.save({"scale": table.T}, folder / "pytorch_model-00002-of-00002.bin")
+    for _ in range(2):
+        manifest, _ = run(tmp_path, {"kind": "file", "path": str(folder)}, role="checkpoint")
+    # What was fetched is described, and it is that which steps after it depend on.
+    digests = {Path(entry["path"]).name: entry["sha256"] for entry in manifest["files"]}
+    assert digests == {path.name: sha256_file(path) for path in folder.iterdir()}
+    write_json(tmp_path / "manifest.json", manifest)
+    made = load_file(checkpoint_folder(tmp_path / "manifest.json") / "model.safetensors")
+    assert made.keys() == {"table", "tied", "part", "scale"}
+    assert torch.equal(made["scale"], table.T)
+    assert not (folder / "model.safetensors").exists()
+
+
+def test_pickled_weights_with_something_around_them_are_refused(tmp_path):
+    import torch
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    torch.save({"epoch": 3, "state_dict": {"a": torch.ones(1)}}, folder / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"pytorch_model.bin: expected tensors by name, found some"):
+        run(tmp_path, {"kind": "file", "path": str(folder)}, role="checkpoint")
 
 
 @pytest.mark.parametrize(

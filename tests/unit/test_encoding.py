@@ -196,6 +196,7 @@ def cut(ids, room, keep):
 )
 def test_texts_are_completed_as_one_by_one(rows, before, behind, room, keep):
     class Given:
+        unknown_id: int | None = None
         size, pad_id, prefix, suffix = 100, 7, before, behind
 
         def encode(self, texts):

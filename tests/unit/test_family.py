@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from gap.models.family import family_class, family_names, family_of, load_recipe
 from gap.models.workload import Workload
+from gap.study.tuning import largest
 
 ROOT = Path(__file__).parents[2]
 # One entry of each family; a new family has one here, too.
@@ -32,7 +33,10 @@ def test_it_answers_without_anything_heavy(name):
         "    sys.modules[heavy] = None\n"
         "from gap.models.family import family_of, load_recipe\n"
         "from gap.models.workload import Workload\n"
-        f"family = family_of(load_recipe({ENTRIES[name]!r}))\n"
+        "from gap.study.tuning import largest\n"
+        f"recipe = load_recipe({ENTRIES[name]!r})\n"
+        "print(family_of(recipe).describe())\n"
+        "family = family_of(largest(recipe))\n"
         "work = Workload(tokens=40, rows=1000, validation=100)\n"
         "print(family.describe(), family.speed_claim(), family.assumption())\n"
         "print(family.trial_operations(work), family.training_memory(work, gpus=1))\n"
@@ -45,7 +49,7 @@ def test_it_answers_without_anything_heavy(name):
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_its_estimates_grow_with_the_work(name):
-    family = family_of(load_recipe(ENTRIES[name]))
+    family = family_of(largest(load_recipe(ENTRIES[name])))
     few, many = (Workload(tokens=40, rows=rows, validation=10) for rows in (5_000, 50_000))
     for estimate in (family.trial_operations, family.prediction_operations):
         assert 0 < estimate(few) < estimate(many)

@@ -136,7 +136,9 @@ def test_a_model(fetcher, hub):
     kept = [path for path in source.rglob("*") if path.is_file()]
     assert len(kept) == 2 * len(files) + 3
     hub.push("models/me/pickled", {"config.json": b"{}", "pytorch_model.bin": b"pickle"})
-    assert "has no .safetensors file" in fetcher.error("checkpoint", id="me/pickled")
+    assert "pytorch_model.bin: not read" in fetcher.error("checkpoint", id="me/pickled")
+    hub.push("models/me/none", {"config.json": b"{}", "flax_model.msgpack": b"pickle"})
+    assert "has no .safetensors file" in fetcher.error("checkpoint", id="me/none")
 
 
 def test_a_branch_is_looked_up_and_a_commit_stays(fetcher, hub):

@@ -93,7 +93,8 @@ def test_parameters_are_counted_with_those_that_were_trained(trained):
     assert counts["fine-tuned"][0] == counts["fine-tuned"][1]
     assert counts["frozen"][1] == (32 + 1) * 2
     assert counts["frozen"][0] == counts["fine-tuned"][0]
-    phrases = len(read_json(trained / "tfidf" / "weights" / "2" / "terms.json"))
+    counted = read_json(trained / "tfidf" / "weights" / "2" / "terms.json").values()
+    phrases = sum(len(kind["terms"]) for kind in counted)
     assert counts["tfidf"] == (3 * phrases + 2, 2 * phrases + 2)
 
 

@@ -34,7 +34,7 @@ ALL_WORDS = 2**31 - 1
 OUTPUTS = {"pool": "pool.parquet", "pool-manifest": "pool.json"}
 OUTPUTS |= {"test": "test.parquet", "test-manifest": "test.json"}
 OUTPUTS |= {"rejects": "rejects.csv", "card": "card.json"}
-COLUMNS = sources.Columns("text", "label")
+COLUMNS = sources.Columns(("text",), "label")
 # Another provenance for each call: otherwise a second one would find what the first one made.
 CALLS = itertools.count()
 
@@ -341,7 +341,7 @@ def test_an_open_quotation_mark_loses_no_row_silently(tmp_path):
     lines[50] = '"' + lines[50]
     path.write_text("\n".join(["text,label", *lines]))
     with pytest.raises(UserError, match=r"50 of 100 rows .*row 51, line 52: quotation marks"):
-        run(tmp_path, [path], max_rejected=0.05)
+        run(tmp_path, [path], max_rejected=0.05, quoting="double")
 
 
 def test_damaged_json_lines(tmp_path):
@@ -475,7 +475,7 @@ def test_mistakes_are_named(tmp_path, rows, changes, message):
 def test_a_delimiter_is_one_character(tmp_path):
     path = write_csv(tmp_path / "a.csv", many(20))
     with pytest.raises(UserError, match="must be a single character"):
-        list(sources.read_records(path, sources.Columns("text", "label", "\\t")))
+        list(sources.read_records(path, sources.Columns(("text",), "label", delimiter="\\t")))
 
 
 def test_a_file_that_is_not_utf8(tmp_path):
@@ -491,7 +491,7 @@ def test_a_file_that_is_not_utf8(tmp_path):
 
 def test_a_header_that_is_not_utf8(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_bytes("text,label\na,x\n".encode("utf-16"))
+    path.write_bytes("t\u00eaxt,label\na,x\n".encode("latin-1"))
     with pytest.raises(UserError, match="header line is not UTF-8"):
         run(tmp_path, [path])
 
@@ -525,7 +525,7 @@ def test_too_many_labels(tmp_path, monkeypatch):
         ),
         ("a.csv.gz", b"text,label\n", "damaged gzip"),
         ("a.parquet", b"text,label\n", "not a readable Parquet"),
-        ("a.json", b'[{"text": "a", "label": "x"}, {"text":', "not a JSON array"),
+        ("a.json", b'[{"text": "a", "label": "x"}, {"text":', "not the JSON that was expected"),
         ("a.csv", b"", "its columns: none"),
     ],
 )
@@ -573,7 +573,7 @@ def test_a_quick_look_at_a_local_source(tmp_path, monkeypatch):
     path = write_csv(tmp_path / "a.csv", many(7))
     assert sources.describe_local_source(str(path), COLUMNS) == 7
     with pytest.raises(UserError, match="no column 'review'"):
-        sources.describe_local_source(str(path), sources.Columns("review", "label"))
+        sources.describe_local_source(str(path), sources.Columns(("review",), "label"))
     with pytest.raises(UserError, match="no such file"):
         sources.describe_local_source(str(tmp_path / "b.csv"), COLUMNS)
     monkeypatch.setattr(sources, "QUICK_BYTES", 10)

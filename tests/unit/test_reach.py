@@ -182,7 +182,10 @@ def test_moved_definitions_do_not_move_the_digest(copy, edits, program):
     functions = [
         (definition.module, definition.name, definition.node)
         for definition in reached.pieces
-        if isinstance(definition.node, ast.FunctionDef) and definition.module.name != program
+        if isinstance(definition.node, ast.FunctionDef)
+        and definition.module.name != program
+        # Where a program looks columns up by name, it takes all that files of families define.
+        and not definition.module.name.startswith("gap.models.families.")
     ]
     for module, name, node in generator.sample(functions, 2):
         names = ", ".join(bound for bound in module.bindings if bound not in (name, "annotations"))

@@ -207,6 +207,7 @@ def test_the_report_has_all_that_it_should(report: Path) -> None:
         *("The verdict", "The other comparisons"),
         *(
             "Gap to Encoder, fine-tuned, in percentage points",
+            *("How small a gap this study can tell", "All data sets together"),
             "At which size the gap closes",
         ),
         *("Accuracy on the test set", "Other metrics"),
@@ -339,6 +340,19 @@ def test_methods_say_what_was_done(report: Path) -> None:
         "Snakemake with torch 2.13.0; trained on a CPU in fp32",
     ):
         assert expected in text
+
+
+def test_methods_say_what_a_body_had_been_fine_tuned_for(report: Path) -> None:
+    provenance = read_json(report.with_name("provenance.json"))
+    recipe = ReadingRecipe(reference="encoder", margin=1.0, confidence=0.9, titles=TITLES)
+    before = "\n".join(methods(provenance, [], recipe))
+    assert "before it came here" not in before
+    source = {"spec": {}, "files": {}, "tuned_for": "classifying texts"}
+    provenance["sources"]["checkpoint-small"] = source
+    assert (
+        "The body of small had been fine-tuned for classifying texts before it came here; its head "
+        "was not taken over."
+    ) in methods(provenance, [], recipe)[1]
 
 
 def test_methods_say_which_words_of_a_text_are_read(report: Path) -> None:

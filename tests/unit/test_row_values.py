@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gap.results.predictions import Cell
 from gap.results.row_values import ROW_VALUES
-from gap.results.run_scores import RunScores
+from gap.results.run_scores import join_runs
 from gap.results.study_errors import StudyErrors
 from gap.study.metrics import METRICS
 from sklearn.metrics import (
@@ -50,8 +50,7 @@ def by_scikit_learn(name, truth, scores):
 
 
 def value_of(name, truth, scores):
-    values = ROW_VALUES[name](truth, scores)
-    return values.level + float(values.values.mean(dtype=np.float64))
+    return ROW_VALUES[name](truth, scores).metric
 
 
 @pytest.mark.parametrize("labels", SHARES)
@@ -88,17 +87,11 @@ def test_the_variance_of_a_mean_over_rows_is_that_of_the_metric(name):
 def study(name, **scores):
     """Return the errors of a study of one run of each model on the same test rows."""
     truth = scores.pop("truth")
-    runs = {model: ROW_VALUES[name](truth, of_model) for model, of_model in scores.items()}
-    return StudyErrors(
-        RunScores(
-            [Cell("films", model, "100", 100) for model in runs],
-            [1] * len(runs),
-            np.stack([run.values for run in runs.values()]),
-            None if name == "accuracy" else np.array([run.level for run in runs.values()]),
-            max(run.largest for run in runs.values()),
-        ),
-        "big",
-    )
+    runs = {
+        Cell("films", model, "100", 100): {1: ROW_VALUES[name](truth, of_model)}
+        for model, of_model in scores.items()
+    }
+    return StudyErrors(join_runs(runs), "big")
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -11,9 +11,9 @@ import estimate_gap
 import numpy as np
 import pytest
 import scipy.stats
-from gap.results.predictions import Cell, write_predictions
-from gap.results.run_scores import RunScores, scores_of
-from gap.results.statistics import Estimate, Outlook, Tally, differences
+from gap.results.predictions import Cell, read_groups, write_predictions
+from gap.results.run_scores import RunScores, read_scores, scores_of
+from gap.results.statistics import Estimate, Tally, differences
 from gap.results.study_errors import CORRELATION, StudyErrors
 from gap.run.errors import UserError
 from hypothesis import given, settings
@@ -242,6 +242,58 @@ def test_groups_of_rows_count_as_one() -> None:
     assert ratio == pytest.approx(10, rel=0.25)
 
 
+def test_groups_of_many_sizes_leave_the_mean_and_widen_its_interval() -> None:
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(60), rng.integers(1, 40, 60))
+    cells = [Cell("films", "big", "250", 250)] * 400
+
+    def means(alike: float) -> tuple[float, float]:
+        """Return the spread of a mean over draws, and the standard error that groups give it."""
+        easy = rng.random((400, 60)) < 0.8
+        right = np.where(
+            rng.random((400, len(groups))) < alike,
+            easy[:, groups],
+            rng.random((400, len(groups))) < 0.8,
+        )
+        scores = RunScores(cells, list(range(400)), np.float32(100) * right).grouped(groups)
+        assert scores.means == pytest.approx(100 * right.mean(axis=1), abs=1e-3)
+        errors = np.sqrt(np.diag(scores.covariance) / scores.rows)
+        return float(scores.means.std(ddof=1)), float(errors.mean())
+
+    for alike in (0.0, 0.9):
+        spread, error = means(alike)
+        # 400 draws tell a standard deviation to 3.5 %.
+        assert error == pytest.approx(spread, rel=0.12)
+
+
+def test_groups_that_never_disagree_are_as_few_as_they_are() -> None:
+    right = np.ones(80, dtype=bool)
+    cells = {Cell("films", name, "250", 250): {1: right} for name in ("big", "small")}
+    errors = StudyErrors(scores_of(cells).grouped(np.repeat(np.arange(8), 10)), "big")
+    low, high = errors.gap(cell(errors, "small")).interval(0.95)
+    # 0 of 8 is a share of at most 36.9 %; 0 of 80 is one of at most 4.5 %.
+    assert -low == pytest.approx(high) and 36.9 < high < 50
+
+
+def test_groups_come_from_the_predictions(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    labels, groups = np.zeros(200, dtype=np.int32), np.repeat(np.arange(50), 4)
+    right = {name: np.repeat(rng.random(50) < 0.7, 4) for name in ("big", "small")}
+    paths = {}
+    for name, correct in right.items():
+        logs = np.log(np.where(correct[:, None], [0.9, 0.1], [0.1, 0.9])).astype(np.float32)
+        cell = Cell("films", name, "250", 250)
+        paths[cell] = [str(tmp_path / name)]
+        write_predictions(tmp_path / name, vars(cell), {1: logs, 2: logs}, labels, groups)
+    (scores,) = read_scores(paths, "accuracy")
+    assert scores.rows == 50
+    assert scores.levels is not None
+    values = scores.values[0] + scores.levels[0]
+    assert values == pytest.approx(100.0 * right["big"][::4], abs=1e-3)
+    write_predictions(tmp_path / "big", vars(cell), {1: np.log([[0.9, 0.1]] * 200)}, labels)
+    assert read_groups(tmp_path / "big") is None
+
+
 def test_covariances_are_those_of_all_rows_at_once() -> None:
     rng = np.random.default_rng(0)
     values = rng.random((4, 20_000)).astype(np.float32)
@@ -304,32 +356,6 @@ def test_of_many_gaps_none_is_clear_by_chance() -> None:
     # Where most are far from chance, one that is near it need not be doubted.
     assert differences([barely, *[far] * 9], 1.0, 0.95)[0] == "clear"
     assert differences([], 1.0, 0.95) == []
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.floats(0.05, 3), st.floats(0.05, 0.6), st.floats(2, 6), st.floats(0.2, 8))
-def test_seeds_are_the_fewest_that_are_expected_to_tell(
-    of_seeds: float, of_rows: float, seeds: float, distance: float
-) -> None:
-    outlook = Outlook(of_seeds, of_rows, seeds, 2000, 2.0)
-    assert outlook.half_width(seeds) == pytest.approx(2 * np.hypot(of_seeds, of_rows))
-    number = outlook.seeds_to_tell(distance, 20)
-    if number is None:
-        assert outlook.half_width(20) >= distance
-        return
-    assert outlook.half_width(number) < distance
-    if number - 1 > seeds:
-        assert outlook.half_width(number - 1) >= distance
-    # What seeds cannot do needs more rows than there are.
-    assert outlook.rows_to_tell(distance) < 2000
-
-
-def test_rows_are_as_many_as_end_an_interval_at_the_margin() -> None:
-    outlook = Outlook(0.5, 1.5, 3, 2000, 2.0)
-    rows = outlook.rows_to_tell(1.0)
-    assert rows == pytest.approx(2000 * 9)
-    assert outlook.seeds_to_tell(1.0, 20) is None
-    assert outlook.rows_to_tell(0.0) == np.inf
 
 
 def write_cell(

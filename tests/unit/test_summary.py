@@ -173,6 +173,14 @@ def inference(*rows: LatencyRow, **recipe: object) -> str:
     return " ".join(section.partition("\n## ")[0].split())
 
 
+def test_what_is_odd_in_the_data_is_told() -> None:
+    study = make(gaps((250, 9, 7, 11)))
+    warned = replace(study, cards=[{**study.cards[0], "warnings": ["8 labels look like 2"]}])
+    section = summary(warned).partition("## Data\n\n")[2].partition("\n## ")[0]
+    assert f"{study.title(study.cards[0]['dataset'])}: 8 labels look like 2." in section
+    assert "look like" not in summary(study)
+
+
 def test_what_inference_costs_is_told_beside_the_papers_claim() -> None:
     text = inference(BIG, timed("lstm"))
     assert "on 1 thread of a CPU (AVX2), in fp32." in text
@@ -301,8 +309,10 @@ def test_several_data_sets_share_the_first_line() -> None:
     first = text.splitlines()[0]
     assert first.startswith("On films with 250 labels MiniLM is 9.0 points")
     assert "; on rentals with 250 labels MiniLM is 5.0 points" in first
-    assert text.count("### rentals") == 3
-    assert sum(line.startswith("| the LSTM |") for line in text.splitlines()) == 4
+    assert text.count("### rentals") == 4
+    assert sum(line.startswith("| the LSTM |") for line in text.splitlines()) == 5
+    assert "## All data sets together" in text and "| the LSTM |    250 |         2 |" in text
+    assert "All data sets together" not in summary(make(gaps((250, 9, 7, 11))))
 
 
 def test_a_partial_study_is_told_as_preliminary() -> None:

@@ -48,7 +48,8 @@ def test_a_grid_is_the_product_of_its_lists_the_models_own_turning_slowest():
 
 
 def test_without_lists_there_is_one_trial_the_recipe_itself():
-    single = load_recipe({"family": "linear", "optimisation": {"inverse_regularisation": 0.5}})
+    entry = {"family": "linear", "analyser": "words"}
+    single = load_recipe(entry | {"optimisation": {"inverse_regularisation": 0.5}})
     (only,) = trials_of(single, seed=3)
     assert (only.number, only.settings, only.recipe) == (1, {}, single)
 

@@ -12,21 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 from gap.report import verdict as verdicts
-from gap.report.advice import (
-    MOST_SEEDS,
-    advice,
-    further_sizes,
-    most_urgent,
-    outlook_of,
-    remedies,
-    size_to_measure,
-)
+from gap.report.advice import advice, open_gaps
 from gap.report.markdown import part_as_markdown
+from gap.report.steps import further_sizes, outlook_of, size_to_measure, steps
 from gap.report.verdict import choices, equals
 from gap.results.findings import Findings
 from gap.results.reading import MissingRuns, ReadingRecipe
 from gap.results.rows import AccuracyRow, CrossingRow, GapRow, LatencyRow, ScoreRow, TrialRow
-from gap.results.statistics import Estimate, Tally, confidence_to_tell, differences
+from gap.results.statistics import Estimate, Tally, differences
 from gap.results.tables import read_rows, write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -114,7 +107,9 @@ def cell(model: str, n: int, seeds: int) -> dict[str, Any]:
 
 def crossing(ends: Sequence[float]) -> CrossingRow:
     n, low, high = ends
-    return row_of(CrossingRow, dataset="films", model="lstm", n=n, n_low=low, n_high=high)
+    row = row_of(CrossingRow, dataset="films", model="lstm", n=n, n_low=low, n_high=high)
+    row = replace(row, largest=4000, gap_2x=1.2, gap_2x_low=-2.0, gap_2x_high=4.0)
+    return replace(row, gap_4x=0.2, gap_4x_low=-3.5, gap_4x_high=3.5)
 
 
 def told_by(study: Findings, **recipe: Any) -> Findings:
@@ -229,13 +224,17 @@ def test_gaps_too_noisy_to_tell() -> None:
 At every measured size nothing is decided: MiniLM is the safe choice, but the LSTM may be as good;
 with 4,000 labels its gap is 2.4 (95 % interval -2.0 to 6.8).
 
-What to run next: it is not known whether the LSTM is within 1 point of MiniLM with 250 labels (gap
-9.0, 95 % interval 1.9 to 16.1, which would be enough for one gap alone, but not among 6 gaps). By
-how much seeds differ in this study, 3 seeds should be enough: `seeds: [1-2, 3]` under `big` and
-`lstm`, about 7 minutes of training at all sizes. Seeds needed at other sizes: 11 with 1,000 labels,
-more than 20 with 4,000 labels. The curve through the gaps to the LSTM falls to 1 point at about
-9,100 labels, which is more than was measured: `sizes: [250, 1000, 4000, 9100]`, by estimate 25
-minutes of training.
+What to run next: it is not known whether the LSTM is within 1 point of MiniLM with 250, 1,000 and
+4,000 labels. With 250 the interval would be enough for one gap alone, but not among 6 gaps. The
+curve through the gaps to the LSTM falls to 1 point at about 9,100 labels, which is more than was
+measured. Steps, cheapest first, with their training at all sizes:
+
+| Step                                        | Chance to decide, by labels         |   Training |
+| ------------------------------------------- | ----------------------------------- | ---------: |
+| `seeds: [1-2, 3]` under `big` and `lstm`    | 250: 53 %; 1,000: 5 %; 4,000: 0 %   |  7 minutes |
+| `seeds: [1-2, 3-5]` under `big` and `lstm`  | 250: 75 %; 1,000: 26 %; 4,000: 8 %  | 21 minutes |
+| `seeds: [1-2, 3-10]` under `big` and `lstm` | 250: 87 %; 1,000: 49 %; 4,000: 24 % | 56 minutes |
+| `seeds: [1-2, 3-20]` under `big` and `lstm` | 250: 92 %; 1,000: 62 %; 4,000: 37 % |  2.1 hours |
 """
     assert verdict(study) == HOW + expected.strip()
 
@@ -255,7 +254,7 @@ covers test rows alone: how much results vary between seeds is not known.
 What to run next: the gap to the LSTM rests on one seed. Its interval covers test rows only, and it
 is not known how much results vary between seeds. Begin with 3 seeds: `seeds: [1, 2-3]` under `big`
 and `lstm`, about 3.3 minutes of training at all sizes. The curve that tells where the gap closes
-needs 3 sizes: `sizes: [250, 1000, 4000]`, by estimate 5.3 minutes of training.
+needs 3 sizes: `sizes: [250, 1000, 4000]`, about 5.3 minutes of training at all sizes.
 """
     assert verdict(study) == HOW + expected.strip()
 
@@ -360,32 +359,34 @@ def test_none_is_taken_that_is_worse_than_the_best_by_more_than_the_margin() -> 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.floats(-6, 6), st.floats(0.1, 1.5)), min_size=1, max_size=5))
-def test_an_interval_clear_of_the_margin_is_told_among_all_gaps(values: Any) -> None:
+def test_a_gap_is_told_as_far_from_the_margin_as_the_outlook_says(values: Any) -> None:
     cells: Sequence[Told] = [(250, gap, error, 0.2) for gap, error in values]
     study = make(3, lstm=cells)
-    confidence = confidence_to_tell([row.difference for row in study.gaps], 0.95)
     for place, row in enumerate(study.gaps):
-        outlook = outlook_of(row, 0.95, confidence)
-        distance = abs(row.gap - math.copysign(1.0, row.gap))
-        seeds = outlook.seeds_to_tell(distance, MOST_SEEDS)
-        if row.difference == "unclear" and seeds:
-            assert seeds > 3
-            error = cells[place][2] * math.sqrt(3 / seeds)
-            more = [*cells[:place], (250, row.gap, error, 0.2), *cells[place + 1 :]]
-            assert make(3, lstm=more).gaps[place].difference != "unclear"
+        if row.difference != "unclear":
+            continue
+        outlook = outlook_of(study, row)
+        half = outlook.reach * outlook.error(3, ROWS)
+        for further, difference in ((1.001, "clear"), (0.999, "unclear")):
+            moved: Told = (250, 1.0 + half * further, *cells[place][2:])
+            others = [*cells[:place], moved, *cells[place + 1 :]]
+            assert make(3, lstm=others).gaps[place].difference == difference
 
 
 def test_the_main_comparison_goes_first_then_the_least_training() -> None:
     def first(study: Findings) -> str:
-        remedy = most_urgent(remedies(study, "films"), study)
-        return str(remedy.gap.model) if remedy else ""
+        rows = open_gaps(study, "films")
+        return rows[0].model if rows else ""
 
     study = noisy()
     assert first(study) == "lstm"
+    assert [row.n for row in open_gaps(study, "films")] == [250, 1000, 4000]
     assert first(told_by(study, compared="tfidf")) == "tfidf"
     # TF-IDF takes least, but none of its gaps is open.
-    told = [row if row.model == "lstm" else replace(row, difference="clear") for row in study.gaps]
-    assert first(replace(study, gaps=told)) == "lstm"
+    decided = [
+        row if row.model == "lstm" else replace(row, difference="clear") for row in study.gaps
+    ]
+    assert first(replace(study, gaps=decided)) == "lstm"
     # The main comparison is told; of the others the one of least training.
     third = [replace(row, model="slow") for row in study.gaps if row.model == "lstm"]
     others = [row for row in study.gaps if row.model == "tfidf"]
@@ -404,32 +405,73 @@ def test_the_main_comparison_goes_first_then_the_least_training() -> None:
     assert first(study) == "tfidf"
 
 
-def test_which_model_is_ahead_makes_no_difference_to_the_seeds() -> None:
-    ahead, behind = (remedies(make(lstm=[(250, gap, 1.5, 0.3)]), "films")[0] for gap in (-3.0, 3.0))
-    assert ahead.seeds == behind.seeds == 8
+def chances(study: Findings) -> list[tuple[str, dict[int, int]]]:
+    """Return the steps of a study and their chances in percent."""
+    possible = steps(study, open_gaps(study, "films"), "films")
+    return [
+        (step.change, {n: round(100 * chance) for n, chance in step.chances.items()})
+        for step in possible
+    ]
 
 
-def told(study: Findings) -> str:
-    return " ".join(advice(study, "films").split())
+def test_which_model_is_ahead_makes_no_difference_to_the_steps() -> None:
+    ahead, behind = (chances(make(lstm=[(250, gap, 1.5, 0.3)])) for gap in (-3.0, 3.0))
+    assert ahead == behind
+    assert ahead[0][0] == "`seeds: [1-3, 4-5]` under `big` and `lstm`"
+
+
+def advised(study: Findings) -> str:
+    return " ".join(" ".join(map(part_as_markdown, advice(study, "films"))).split())
 
 
 def test_seeds_that_one_of_both_has_are_not_trained_again() -> None:
     study = noisy()
-    text = told(told_by(study, seeds={**study.recipe.seeds, "lstm": ["1-2", "7"]}))
-    assert "`seeds: [1-2, 7]` under `big`, about 5.2 minutes of training at all sizes." in text
+    text = advised(told_by(study, seeds={**study.recipe.seeds, "lstm": ["1-2", "7"]}))
+    assert "| `seeds: [1-2, 7]` under `big` |" in text and "| 5.2 minutes |" in text
     # A config that is not known: each seed was a job of its own.
-    assert "`seeds: [1, 2, 3]` under `big` and `lstm`" in told(told_by(study, seeds={}))
+    assert "`seeds: [1, 2, 3]` under `big` and `lstm`" in advised(told_by(study, seeds={}))
 
 
 def test_what_seeds_cannot_tell_takes_test_rows() -> None:
+    assert chances(make(lstm=[(250, 2.0, 0.1, 0.9)])) == [("`test: 8000` under `films`", {250: 55})]
+    # Where seeds differ much, seeds are the step, and where both do, both together are best.
+    spread = chances(make(lstm=[(250, 2.0, 4.0, 0.1)]))
+    assert spread and all(change.startswith("`seeds") for change, _ in spread)
+    both = chances(make(lstm=[(250, 3.0, 1.2, 1.2)]))
+    best = max(both, key=lambda step: step[1][250])
+    assert best[0] == "`seeds: [1-3, 4-20]` under `big` and `lstm` and `test: 8000` under `films`"
+    assert [step[1][250] for step in both] == sorted(step[1][250] for step in both)
+
+
+def test_test_rows_are_as_many_as_the_data_set_can_give() -> None:
     study = make(lstm=[(250, 2.0, 0.1, 0.9)])
-    assert "because 2,000 test rows are too few: at least about 6,500 are needed." in told(study)
-    assert "`test: 6500` under `films`" in told(study)
-    near = told(make(lstm=[(250, 1.1, 0.1, 0.9)]))
-    assert "even if all rows of the data set were test rows." in near
-    spread = told(make(lstm=[(250, 2.0, 4.0, 0.1)]))
-    assert "seeds differ so much that even 20 of them would hardly be enough." in spread
-    assert "`seeds" not in near + spread
+    few = replace(study, cards=[card_of("films", pool=3000, test=ROWS)])
+    assert chances(few)[0][0] == "`test: 4800` under `films`"
+    none = replace(study, cards=[card_of("films", pool=1000, test=ROWS)])
+    assert "No step is likely to decide it: not 20 seeds" in advised(none)
+    given = replace(study, cards=[card_of("films", 1000, ROWS, test_source_sha256="0" * 64)])
+    assert chances(given) == [("a test set of 8,000 rows for `films`", {250: 55})]
+    possible = steps(given, open_gaps(given, "films"), "films")
+    assert possible[0].seconds == 0.0
+
+
+def test_a_size_beyond_the_crossing_is_a_step_where_it_may_decide() -> None:
+    study = make(3, (5200.0, 4100.0, INF), lstm=[(n, 3.0, 0.2, 0.1) for n in (250, 1000, 4000)])
+    sure = replace(
+        study.crossings[0],
+        gap_2x=0.3,
+        gap_2x_low=-0.2,
+        gap_2x_high=0.8,
+        gap_4x=0.0,
+        gap_4x_low=-0.4,
+    )
+    study = replace(study, crossings=[replace(sure, gap_4x_high=0.4)])
+    sizes = chances(study)
+    assert [change for change, _ in sizes] == [
+        "`sizes: [250, 1000, 4000, 6000]`",
+        "`sizes: [250, 1000, 4000, 12000]`",
+    ]
+    assert sizes[0][1][6000] < sizes[1][1][12000] > 40
 
 
 @pytest.mark.parametrize(
@@ -455,10 +497,8 @@ def test_no_size_is_advised_beyond_the_pool() -> None:
     small = replace(study, cards=[card_of("films", pool=9000, test=ROWS)])
     assert (
         "labels, which is more than the 9,000 rows of the pool: only more labels can tell."
-        in told(small)
+        in advised(small)
     )
-    just = replace(study, cards=[card_of("films", pool=9120, test=ROWS)])
-    assert "`sizes: [250, 1000, 4000, 9100]`" in told(just)
 
 
 @pytest.mark.parametrize(
@@ -476,10 +516,10 @@ def test_a_curve_takes_three_sizes(sizes: list[int], pool: int, expected: list[i
 
 
 def test_shares_stay_as_they_are_written() -> None:
-    study = noisy()
-    accuracies = [replace(row, size="10%") if row.n == 4000 else row for row in study.accuracies]
+    study = make(lstm=[(250, 8.2, 0.1, 0.3), (1000, 4.2, 0.1, 0.3)])
+    accuracies = [replace(row, size="10%") if row.n == 1000 else row for row in study.accuracies]
     study = replace(study, accuracies=accuracies, trials=[])
-    assert told(study).endswith("`sizes: [250, 1000, 10%, 9100]`.")
+    assert advised(study).endswith("`sizes: [250, 10%, 4000]`.")
 
 
 def test_each_data_set_has_its_own_verdict() -> None:
@@ -494,7 +534,7 @@ def test_each_data_set_has_its_own_verdict() -> None:
     both = replace(one, cards=[*one.cards, {**one.cards[0], "dataset": "rentals"}], **tables)
     text = verdict(both)
     assert text.count("### films\n\n| Labels") == text.count("### rentals\n\n| Labels") == 1
-    assert "of training at all sizes and data sets." in " ".join(text.split())
+    assert "with their training at all sizes and data sets:" in " ".join(text.split())
     films = [row for row in both.gaps if row.dataset == "films"]
     assert "### rentals\n\nNone yet." in verdict(replace(both, gaps=films))
 
@@ -505,4 +545,4 @@ def test_gaps_that_rest_on_one_seed_are_read_beside_others(tmp_path: Path) -> No
     write_rows(tmp_path / "gaps.csv", GapRow, gaps)
     read = read_rows(tmp_path / "gaps.csv", GapRow)
     assert [row.seed_error is None for row in read] == [row.seed_error is None for row in gaps]
-    assert "rests on one seed" in told(replace(study, gaps=read))
+    assert "rests on one seed" in advised(replace(study, gaps=read))

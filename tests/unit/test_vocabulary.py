@@ -1,5 +1,9 @@
 """Texts become ids and come back from the file as they were; vocabularies adapt to few texts."""
 
+import io
+import json
+from typing import Any
+
 import encode
 import numpy as np
 import pyarrow as pa
@@ -7,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from gap.data.encoding import Encoder, encode_piece, flatten, join_pieces
 from gap.data.vocabulary import EncodedTexts, FittedVocabulary, PretrainedVocabulary, fit_vocabulary
+from gap.run.errors import UserError
 from gap.study.recipes import EncodeRecipe, VocabularyRecipe
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +42,7 @@ def test_cutting_keeps_head_and_tail(ids, room):
 class Letters:
     """A vocabulary of letters, with a mark before and after each text."""
 
+    unknown_id: int | None = None
     size, pad_id, prefix, suffix = 200, 0, [1], [2]
 
     def encode(self, texts):
@@ -131,6 +137,24 @@ def test_a_vocabulary_fits_texts_too_few_for_its_size(tmp_path, algorithm):
     assert vocabulary.pad_id not in ids[0]
 
 
+@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+def test_a_word_without_end_among_the_texts(tmp_path, algorithm):
+    recipe = RECIPE.model_copy(update={"algorithm": algorithm, "size": 300})
+    letters = np.random.default_rng(1).choice(list("abcdefghijKLMNOP0123456789+/"), 200_000)
+    texts = [*TEXTS, "".join(letters)]
+    fit_vocabulary(iter(texts), recipe, seed=1, path=tmp_path / "model")
+    (ids,) = FittedVocabulary(tmp_path / "model").encode(["a good film"])
+    assert not {0, 1} & set(ids)
+
+
+@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+def test_more_characters_than_pieces(tmp_path, algorithm):
+    texts = ["".join(map(chr, range(start, start + 50))) for start in range(0x4E00, 0x5000, 50)]
+    recipe = RECIPE.model_copy(update={"algorithm": algorithm})
+    with pytest.raises(UserError, match=r"more characters, 55\d .*set a larger `size`, or a `char"):
+        fit_vocabulary(iter(texts), recipe, seed=1, path=tmp_path / "model")
+
+
 def test_fitting_twice_gives_the_same_vocabulary(tmp_path):
     for name in ("first", "second"):
         fit_vocabulary(iter(TEXTS), RECIPE, seed=1, path=tmp_path / name)
@@ -144,3 +168,35 @@ def test_a_pretrained_vocabulary_puts_its_special_tokens_around(tiny_bert):
     assert vocabulary.suffix == [3]
     assert not {0, 2, 3} & set(ids)
     assert vocabulary.pad_id == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "marks", "around"),
+    [
+        ("t5", "spiece.model", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}, (0, 1)),
+        ("xlm-roberta", "sentencepiece.bpe.model", {}, (1, 1)),
+        ("deberta-v2", "spm.model", {"control_symbols": ["[CLS]", "[SEP]", "[PAD]"]}, (1, 1)),
+        ("xlnet", "spiece.model", {"control_symbols": ["<cls>", "<sep>", "<pad>"]}, (0, 2)),
+    ],
+)
+def test_a_sentencepiece_model_alone_is_a_tokenizer(tmp_path, kind, name, marks, around):
+    import sentencepiece
+
+    words = ["a", "good", "film", "and", "a", "poor", "plot"]
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([" ".join(words[turn:] + words[:turn]) for turn in range(7)] * 20),
+        model_writer=model,
+        vocab_size=40,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        **marks,
+    )
+    (tmp_path / name).write_bytes(model.getvalue())
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+    vocabulary = PretrainedVocabulary(tmp_path)
+    assert (len(vocabulary.prefix), len(vocabulary.suffix)) == around
+    (ids,) = vocabulary.encode(["a good film"])
+    parts: Any = vocabulary.parts()
+    pieces = [parts["model"]["vocab"][number][0] for number in ids]
+    assert "".join(pieces).replace("\u2581", " ").strip() == "a good film"

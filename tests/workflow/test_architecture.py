@@ -62,7 +62,7 @@ def test_a_new_family_is_in_all_that_a_study_ends_in(study):
     assert call.rc == 0, call.output
     results = study.folder / "results"
     report = (results / "report.html").read_text(encoding="utf-8")
-    assert "sequences of up to one of 2, 3 characters" in report
+    assert "sequences of up to one of 2, 3 characters" in " ".join(report.split())
     for table in ("gaps.csv", "latency.csv", "trials.csv"):
         assert "characters," in (results / table).read_text(encoding="utf-8"), table
     assert "Characters" in (results / "summary.md").read_text(encoding="utf-8")

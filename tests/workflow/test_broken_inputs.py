@@ -182,6 +182,8 @@ def test_not_utf8_in_many_rows(study, tickets, config):
     body, label = read_rows(tickets)[0]
     excerpt = f"{label} {body} {body}"[:80] + "..."
     rows = [f"{body} {body} schön,{label}" for body, label in read_rows(tickets)]
+    place = rows[0].index("ö")
+    sample = rows[0][place - 20 : place + 20].strip()
     tickets.write_text("\n".join(["body,queue", *rows]), encoding="latin-1")
     call = study.snakemake("--cores", "1", PREPARED, config=config)
     assert_says(
@@ -189,15 +191,20 @@ def test_not_utf8_in_many_rows(study, tickets, config):
         "error: tickets: 400 of 400 rows cannot be used (400 not UTF-8), and `max_rejected` "
         f"allows 5.0%; first: tickets.csv, row 1, line 2: not UTF-8: {excerpt!r}; "
         "all of them: results/tickets/datasets/tickets/rejects.failed.csv; "
-        "convert the file (for instance: iconv -f WINDOWS-1252 -t UTF-8), or raise `max_rejected`",
+        f"cp1252 fits best, by which tickets.csv has {sample!r}: if that is right, set "
+        "`encoding: cp1252`, or convert the file (iconv -f cp1252 -t UTF-8), or raise "
+        "`max_rejected`",
     )
 
 
 def test_not_utf8_from_the_header_on(study, tickets, config):
-    tickets.write_text(tickets.read_text(encoding="utf-8"), encoding="utf-16")
+    text = tickets.read_text(encoding="utf-8").replace("body,", "schöner body,")
+    tickets.write_text(text, encoding="cp1252")
+    config["dataset_zoo"]["tickets"]["text"] = "schöner body"
     call = study.snakemake("-n", config=config)
     assert_says(
         call,
         "error: config: dataset_zoo.tickets.source: tickets.csv: the header line is not UTF-8; "
-        "convert the file, for instance with: iconv -f WINDOWS-1252 -t UTF-8 (or -f UTF-16)",
+        "cp1252 fits best, by which tickets.csv has 'schöner body,queue': if that is right, set "
+        "`encoding: cp1252`, or convert the file (iconv -f cp1252 -t UTF-8)",
     )

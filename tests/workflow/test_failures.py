@@ -38,7 +38,7 @@ def test_one_failing_run_stops_no_other_and_is_told_at_the_end(study, tickets, c
     assert int(done[1]) == int(told[1]) == int(done[0]) + 1 + int(told[2])
     summary = call.output[told.start() :].splitlines()
     assert summary[2] == "Training rare on 40 of tickets, seeds 1-2"
-    assert summary[3].startswith("    error: TF-IDF found no word to count in the training texts")
+    assert summary[3].startswith("    error: seed 1: TF-IDF has nothing to count: of 20 training")
     assert summary[4].endswith("logs/train/tickets/rare/40/1-2.log")
     assert "the same command goes on:" in summary[6]
     assert summary[7].endswith("snakemake --cores 2 --configfile study.yaml")

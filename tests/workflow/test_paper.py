@@ -168,5 +168,5 @@ def test_the_commits_of_the_hub_are_recorded(paper, hub):
 def test_labels_are_the_five_stars(paper):
     for dataset in ("yelp", "sports"):
         card = read_json(paper / "datasets" / dataset / "card.json")
-        assert card["labels"] == ["1.0", "2.0", "3.0", "4.0", "5.0"]
+        assert card["labels"] == ["1", "2", "3", "4", "5"]
         assert card["pool"]["rows"] == 160

@@ -409,7 +409,7 @@ def the_environments(study):
 
 @change(NOTHING)
 def the_words_of_the_schema(study):
-    study.edit("scripts/gap/study/recipes.py", "A published figure; no", "A figure; no")
+    study.edit("scripts/gap/study/published.py", "A published figure; no", "A figure; no")
 
 
 @change({**trainings(4, "tfidf"), **RECORD})

@@ -84,7 +84,7 @@ def test_each_run_goes_on_with_its_best_trial_and_all_are_told(finished):
         runs.setdefault(cell, []).append(row)
     assert len(runs) == 2 * 3 * 2 * 2
     for (_, model, _, _), trials in runs.items():
-        assert len(trials) == (4 if model == "tfidf" else 2)
+        assert len(trials) == (8 if model == "tfidf" else 2)
         chosen = [row for row in trials if row["chosen"] == "yes"]
         assert chosen == [min(trials, key=lambda row: float(row["validation_loss"]))]
     # The same draw for all sizes of a seed.
@@ -94,8 +94,8 @@ def test_each_run_goes_on_with_its_best_trial_and_all_are_told(finished):
     summary = (results / "summary.md").read_text(encoding="utf-8")
     table = summary.partition("## What was tried")[2].partition("\n## ")[0]
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
-    assert ["Model", "Labels", "Trials", "1", "2", "4"] in cells
-    assert [row[2] for row in cells if len(row) > 2 and row[2].isdigit()] == ["2", "2", "4"] * 2
+    assert ["Model", "Labels", "Trials", "1", "2", "4", "8"] in cells
+    assert [row[2] for row in cells if len(row) > 2 and row[2].isdigit()] == ["2", "2", "8"] * 2
 
 
 def test_every_model_is_timed_at_the_largest_size(finished):
@@ -168,7 +168,7 @@ def test_a_finished_study_is_exported_and_compared(finished):
     assert export.rc == 0, export.output
     assert "1 of 1 steps (100%) done" in export.output
     tables = {path.name for path in (study.folder / "results" / "tables").iterdir()}
-    assert len(tables) == 14 + 4
+    assert len(tables) == 15 + 4
     assert {"scores.parquet", "gaps.parquet", "gaps.tex"} <= tables
     again = study.snakemake("--cores", "1", "export", config=config)
     assert "Nothing to be done" in again.output
@@ -183,7 +183,7 @@ def test_a_finished_study_is_exported_and_compared(finished):
     assert call.returncode == 0, call.stderr
     assert all((study.folder / "both" / f"gap.{end}").exists() for end in CHART)
     # A difference of two gaps that are the same.
-    assert len(re.findall(r"\| +0\.0 \(-\d+\.\d to \d+\.\d\) \| overlap", call.stdout)) == 2 * 2 * 2
+    assert len(re.findall(r"\| +0\.0 \(-\d+\.\d to \d+\.\d\) \| unclear", call.stdout)) == 2 * 2 * 2
 
 
 def test_a_larger_size_than_the_pool_is_told_with_its_rows(finished):

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from gap.config.explain import explain, suggest
 from gap.config.study import Study
+from gap.data.checkpoints import refuse_adapter, weights_among
 from gap.data.readers import (
     EXTENSIONS,
     AbsentError,
@@ -23,7 +24,8 @@ from gap.data.readers import (
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from gap.study import paths
-from gap.study.recipes import Dataset, Folders, ModelRecipe, PublishedFigure, Validation
+from gap.study.published import PublishedFigure
+from gap.study.recipes import Dataset, Folders, ModelRecipe, Validation
 from gap.study.sizes import count_rows, parse_seeds
 from gap.study.sources import Checkpoint, DataFile, DataUrl, Folder, Source, Wheel, WheelFolder
 from gap.study.tuning import grid_size
@@ -104,18 +106,22 @@ def _check_checkpoint(name: str, source: Checkpoint) -> None:
         check_name(source.path)
     except UserError as error:
         raise UserError(f"checkpoint_zoo.{name}.path: {error}") from None
-    if not _holds_weights(Path(source.path)):
+    where = f"checkpoint_zoo.{name}.path: {source.path}"
+    names = _names_in(Path(source.path))
+    if not weights_among(names):
         raise UserError(
-            f"checkpoint_zoo.{name}.path: {source.path} is no folder with a .safetensors file; "
-            "expected one such as save_pretrained writes, with config.json and tokenizer"
+            f"{where} is no folder with a .safetensors file; expected one such as "
+            "save_pretrained writes, with config.json and tokenizer"
         )
+    refuse_adapter(names, where)
 
 
-def _holds_weights(folder: Path) -> bool:
+def _names_in(folder: Path) -> list[str]:
+    """Return the names of a folder's files; none where it cannot be read."""
     try:
-        return folder.is_dir() and any(folder.glob("*.safetensors"))
+        return sorted(path.name for path in folder.iterdir() if path.is_file())
     except OSError:
-        return False
+        return []
 
 
 def _check_seeds(study: Study, name: str) -> None:
@@ -212,8 +218,9 @@ def _check_split(size: str, n: int, validation: Validation) -> None:
 def _check_dataset(study: Study, name: str, results: Path) -> list[str]:
     """Return a line for each file that is not there."""
     dataset, where = study.dataset_zoo[name], f"dataset_zoo.{name}"
-    if dataset.text == dataset.label:
-        raise UserError(f"{where}: text and label are both {dataset.text!r}; name two columns")
+    for key, column in (("label", dataset.label), ("group", dataset.group)):
+        if column in dataset.text:
+            raise UserError(f"{where}: text and {key} are both {column!r}; name two columns")
     _check_published(f"{where}.published", dataset.published, study.model_zoo)
     rows, absent = None, []
     for key in ("source", "test"):
@@ -260,9 +267,8 @@ def _check_source(where: str, source: Source, dataset: Dataset) -> int | None:
         raise UserError(f"{where}: {file} must end in one of {', '.join(EXTENSIONS)}")
     if not isinstance(source, DataFile):
         return None
-    columns = Columns(dataset.text, dataset.label, dataset.delimiter)
     try:
-        return describe_local_source(source.path, columns)
+        return describe_local_source(source.path, Columns.of(dataset))
     except UserError as error:
         raise type(error)(f"{where}: {error}") from None
     except OSError as error:

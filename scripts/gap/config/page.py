@@ -13,11 +13,11 @@ from pydantic.json_schema import JsonSchemaValue
 from gap.config.schema import config_schema
 from gap.config.study import FAMILIES, Study
 from gap.study.fields import WRITTEN, Block
+from gap.study.metrics import Gap
+from gap.study.published import PublishedFigure
 from gap.study.recipes import (
     Dataset,
     Folders,
-    Gap,
-    PublishedFigure,
     Tuning,
     Validation,
     VocabularyRecipe,

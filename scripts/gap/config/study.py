@@ -11,18 +11,19 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gap.models.family import family_names, recipe_class
 from gap.study.cells import Cell, cells_of
-from gap.study.fields import UNKNOWN_KEY, Name, Names, SeedBlocks, Sizes, Unit
+from gap.study.fields import UNKNOWN_KEY, Unit
+from gap.study.metrics import Gap
 from gap.study.recipes import (
     Block,
     Dataset,
     Folders,
-    Gap,
     ModelRecipe,
     Tuning,
     Validation,
     VocabularyRecipe,
 )
 from gap.study.sources import Checkpoint
+from gap.study.spellings import Name, Names, SeedBlocks, Sizes
 
 FAMILIES = {name: recipe_class(name) for name in family_names()}
 

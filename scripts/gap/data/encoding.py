@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from gap.run.durable import replace
 from gap.run.json import write_json
 
 Ids = npt.NDArray[np.uint32]
+Hashes = npt.NDArray[np.uint64]
 Lengths = npt.NDArray[np.int64]
 
 # Texts that are encoded at a time where they are encoded whole.
@@ -252,23 +254,71 @@ class Encoder:
         return self.max_tokens - len(self.vocabulary.prefix) - len(self.vocabulary.suffix)
 
 
-def encode_piece(batches: Iterable[pa.Array], encoder: Encoder, path: Path) -> None:
-    """Encode texts into one .npz file: ids (tokens,), lengths (texts,), shortened.
+def hash_texts(texts: pa.Array) -> Hashes:
+    """Return a 64-bit hash of each text, (texts,)."""
+    digests = (blake2b(text.encode(), digest_size=8).digest() for text in texts.to_pylist())
+    return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
+
+def hash_ids(ids: Ids, lengths: Lengths) -> Hashes:
+    """Return a 64-bit hash of the ids of each text, one or more, (texts,).
+
+    It is the sum of the ids' products with random odd numbers, one for each place in a text
+    (multilinear hashing; Lemire and Kaser 2014, The Computer Journal 57:1624-1638).
+    """
+    if not len(lengths):
+        return np.empty(0, dtype=np.uint64)
+    starts = np.cumsum(lengths) - lengths
+    factors = np.random.default_rng(0).integers(0, 2**64, int(lengths.max()), np.uint64) | 1
+    places = ranges(np.zeros_like(lengths), lengths)
+    # High bits of the sum depend on all bits of the ids, so an id is not to be 0.
+    products = (ids.astype(np.uint64) + np.uint64(1)) * factors[places]
+    sums: Hashes = np.add.reduceat(products, starts)
+    return sums
+
+
+def collapsed_share(hashes: Hashes) -> float:
+    """Return the share of different texts whose ids are those of an earlier one.
+
+    `hashes`, (2, texts), are those of texts and of their ids.
+    """
+    _, first = np.unique(hashes[0], return_index=True)
+    return 1 - len(np.unique(hashes[1][first])) / len(first) if len(first) else 0.0
+
+
+def encode_piece(batches: Iterable[pa.Array], encoder: Encoder, path: Path) -> None:
+    """Encode texts into one .npz file: ids (tokens,), lengths (texts,), and what is counted.
+
+    These are the `shortened` texts, the `whole` tokens before cutting and the `unknown` ones among
+    them; and `texts` and `encodings`, hashes that differ where texts and their ids do, (texts,).
     Memory holds the ids of all texts.
     """
     dtype = np.uint16 if encoder.vocabulary.size <= 1 << 16 else np.uint32
     ids: list[npt.NDArray[np.uint16 | np.uint32]] = [np.empty(0, dtype=dtype)]
     lengths: list[Lengths] = [np.empty(0, dtype=np.int64)]
-    shortened = 0
+    hashes: list[Hashes] = [np.empty((2, 0), dtype=np.uint64)]
+    shortened = tokens = unknown = 0
+    unknown_id = encoder.vocabulary.unknown_id
     for texts in batches:
         encoded, counts = encoder.encode(texts)
         shortened += int((counts > encoder.room).sum())
+        tokens += len(encoded)
+        if unknown_id is not None:
+            unknown += int((encoded == unknown_id).sum())
         whole, completed = encoder.complete(encoded, counts)
+        hashes.append(np.stack([hash_texts(texts), hash_ids(whole, completed)]))
         ids.append(whole.astype(dtype))
         lengths.append(completed)
     partial = path.with_name(f"{path.stem}.partial.npz")
-    np.savez(partial, ids=np.concatenate(ids), lengths=np.concatenate(lengths), shortened=shortened)
+    np.savez(
+        partial,
+        ids=np.concatenate(ids),
+        lengths=np.concatenate(lengths),
+        hashes=np.concatenate(hashes, axis=1),
+        shortened=shortened,
+        whole=tokens,
+        unknown=unknown,
+    )
     replace(partial, path)
 
 
@@ -297,11 +347,22 @@ def join_pieces(
     np.save(f"{stem}.offsets.npy", offsets)
     if rows is not None:
         np.save(f"{stem}.rows.npy", rows)
+    counted = {
+        name: sum(int(np.load(piece)[name]) for piece in pieces)
+        for name in ("shortened", "whole", "unknown")
+    }
+    kept = int(offsets[-1]) - (len(offsets) - 1) * len([*vocabulary.prefix, *vocabulary.suffix])
     manifest: IdsManifest = {
         "partial": rows is not None,
         "rows": len(offsets) - 1,
         "tokens": int(offsets[-1]),
-        "shortened": sum(int(np.load(piece)["shortened"]) for piece in pieces),
+        "shortened": counted["shortened"],
+        "cut_tokens": max(counted["whole"] - kept, 0),
+        "unknown_share": round(counted["unknown"] / max(counted["whole"], 1), 4),
+        "collapsed_share": round(
+            collapsed_share(np.concatenate([np.load(piece)["hashes"] for piece in pieces], axis=1)),
+            4,
+        ),
         "pad_id": vocabulary.pad_id,
         "vocabulary_size": vocabulary.size,
         "sha256": sha256_file(f"{stem}.ids.npy"),

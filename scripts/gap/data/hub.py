@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from gap.data.checkpoints import refuse_adapter, weights_among
 from gap.data.http import Answer, fetch, is_safe
 from gap.data.readers.files import EXTENSIONS, extension
 from gap.run.digests import sha256_file
@@ -26,7 +27,8 @@ from gap.run.folders import link
 from gap.run.json import read_json, write_json
 
 Spec = Mapping[str, Any]
-# Configuration, vocabulary and weights as safetensors; no pickle and no code.
+# Configuration, vocabulary and weights as safetensors; no code. Pickled weights are for those that
+# have no others.
 PRETRAINED_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # The card of a data set says which files make which split.
@@ -165,12 +167,16 @@ def _look_into_cache(repository: Repository, revision: str) -> tuple[str, Listin
 
 def _model_files(repository: Repository, listing: Iterable[str]) -> list[str]:
     names = sorted(name for name in listing if is_model_file(name))
-    if not any(name.endswith(".safetensors") for name in names):
+    pickled = weights_among(name for name in listing if "/" not in name)
+    refuse_adapter(names, str(repository))
+    if any(name.endswith(".safetensors") for name in names):
+        return names
+    if not pickled:
         raise UserError(
-            f"{repository} has no .safetensors file, and weights are read from no other kind; "
-            "choose another revision or model"
+            f"{repository} has no .safetensors file and no pytorch_model.bin, and weights are read "
+            "from no other kind; choose another revision or model"
         )
-    return names
+    return sorted([*names, *pickled])
 
 
 def is_model_file(name: str) -> bool:

@@ -21,10 +21,14 @@ class SourceManifest(TypedDict):
 
 
 class Origin(TypedDict):
-    """Where `download` fetched it: the source's entry, and the commit of a hub's repository."""
+    """Where `download` fetched it: the source's entry, and the commit of a hub's repository.
+
+    `tuned_for` says what a checkpoint had been fine-tuned for before.
+    """
 
     spec: dict[str, object]
     commit: NotRequired[str]
+    tuned_for: NotRequired[str]
 
 
 class TextsManifest(TypedDict):
@@ -87,13 +91,19 @@ class CardOfRows(TypedDict):
 
 
 class Card(CardOfRows):
-    """The data card of `prepare`; `rejected` counts rows by the reason why they are of no use."""
+    """The data card of `prepare`.
+
+    `rejected` counts rows by the reason why they are of no use; `warnings` are sentences that a
+    person should read; `test_groups` counts the groups of the test set, None without groups.
+    """
 
     origin: str | None
     source_sha256: str
     test_source_sha256: str | None
     rows_read: RowsRead
     rejected: dict[str, int]
+    warnings: list[str]
+    test_groups: int | None
 
 
 class SubsampleManifest(TypedDict):
@@ -111,13 +121,25 @@ class VocabularyManifest(TypedDict):
     sha256: str
 
 
+# The share of unknown tokens, or of texts that are told apart no more, from which on it is told.
+NOTEWORTHY = 0.05
+
+
 class IdsManifest(TypedDict):
-    """A file of ids of `encode`; `partial` says that it holds some rows of the data set only."""
+    """A file of ids of `encode`; `partial` says that it holds some rows of the data set only.
+
+    `shortened` texts were longer than `max_tokens`, which cut `cut_tokens` off. `unknown_share` is
+    the share of tokens, before cutting, that stand for what the tokenizer does not know;
+    `collapsed_share` that of different texts whose ids are those of an earlier one.
+    """
 
     partial: bool
     rows: int
     tokens: int
     shortened: int
+    cut_tokens: int
+    unknown_share: float
+    collapsed_share: float
     pad_id: int
     vocabulary_size: int
     sha256: str

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+Number = TypeVar("Number", np.int32, np.int64)
 
 
 def count_texts(path: str | Path) -> int:
@@ -18,13 +21,23 @@ def count_texts(path: str | Path) -> int:
 
 def load_labels(path: str | Path) -> NDArray[np.int32]:
     """Return the label column of a pool or test file, shape (rows,), 4 bytes per row."""
+    return _load_numbers(path, "label", np.int32)
+
+
+def load_groups(path: str | Path) -> NDArray[np.int64] | None:
+    """Return the number of each row's group in a test file, (rows,); None without groups."""
+    grouped = "group" in pq.read_schema(path).names
+    return _load_numbers(path, "group", np.int64) if grouped else None
+
+
+def _load_numbers(path: str | Path, name: str, kind: type[Number]) -> NDArray[Number]:
     with pq.ParquetFile(path) as file:
-        labels = np.empty(file.metadata.num_rows, dtype=np.int32)
+        numbers = np.empty(file.metadata.num_rows, dtype=kind)
         start = 0
-        for batch in file.iter_batches(columns=["label"]):
-            labels[start : start + len(batch)] = batch.column(0).to_numpy()
+        for batch in file.iter_batches(columns=[name]):
+            numbers[start : start + len(batch)] = batch.column(0).to_numpy()
             start += len(batch)
-    return labels
+    return numbers
 
 
 def iterate_texts(

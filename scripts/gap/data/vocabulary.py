@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +16,21 @@ from gap.run.errors import UserError
 from gap.run.json import read_json
 from gap.study.recipes import VocabularyRecipe
 
+# A run of signs without space of this length is no word, and SentencePiece cannot score it.
+LONGEST_WORD = 4096
+ENDLESS_WORD = re.compile(rf"\S{{{LONGEST_WORD}}}")
+
 
 class Vocabulary(Protocol):
     """What turns texts into token ids.
 
-    `prefix` and `suffix` are the special ids put around each text, `size` the number of ids.
+    `prefix` and `suffix` are the special ids put around each text, `size` the number of ids,
+    `unknown_id` stands for what it does not know; None where it knows all.
     """
 
     size: int
     pad_id: int
+    unknown_id: int | None
     prefix: list[int]
     suffix: list[int]
 
@@ -82,15 +89,12 @@ class PretrainedVocabulary:
             raise UserError(
                 f"{folder}: its tokenizer has no fast version; choose another checkpoint"
             )
-        if tokenizer.pad_token_id is None:
-            raise UserError(
-                f"{folder}: its tokenizer has no padding token; choose another checkpoint"
-            )
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
         self.size = len(tokenizer)
-        self.pad_id = int(tokenizer.pad_token_id)
+        self.pad_id = _padding_id(folder, tokenizer)
+        self.unknown_id: int | None = tokenizer.unk_token_id
         probe = self._backend.encode("a")
         text_positions = [i for i, special in enumerate(probe.special_tokens_mask) if not special]
         if not text_positions:
@@ -134,10 +138,34 @@ def _load_tokenizer(folder: str | Path) -> Any:
     return tokenizer
 
 
+def _padding_id(folder: str | Path, tokenizer: Any) -> int:
+    """Return the id that pads texts: the model's, or the tokenizer's, or the end of a text.
+
+    The model's comes first: some count positions, or look for the last token, by it. Decoders often
+    have none, and end texts with what may pad them as well.
+    """
+    from transformers import AutoConfig
+
+    try:
+        of_model = AutoConfig.from_pretrained(folder, trust_remote_code=False).pad_token_id
+    except Exception:
+        # What is wrong with a config is told where its model is loaded.
+        of_model = None
+    for number in (of_model, tokenizer.pad_token_id, tokenizer.eos_token_id):
+        # Llama's first configs have -1 for none.
+        if number is not None and 0 <= int(number) < len(tokenizer):
+            return int(number)
+    raise UserError(
+        f"{folder}: neither its config.json nor its tokenizer has a padding token, or one that "
+        "ends texts; choose another checkpoint"
+    )
+
+
 class FittedVocabulary:
     """A SentencePiece model; id 0 pads, id 1 stands for what it does not know."""
 
     pad_id = 0
+    unknown_id: int | None = 1
     prefix: list[int] = []
     suffix: list[int] = []
 
@@ -150,6 +178,23 @@ class FittedVocabulary:
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Return the ids of each text; an empty list for a text without a known character."""
         return self._processor.encode(texts, num_threads=1)
+
+
+def split_endless_words(text: str) -> str:
+    """Return a text with a space in words such as base64, which are too long for SentencePiece."""
+    return ENDLESS_WORD.sub(r"\g<0> ", text) if len(text) > LONGEST_WORD else text
+
+
+def _explain(recipe: VocabularyRecipe, error: str) -> str:
+    """Return what SentencePiece's error means, and what to do."""
+    what = f"SentencePiece could not fit a {recipe.algorithm} vocabulary of {recipe.size:,} pieces"
+    if match := re.search(r"smaller than required_chars\. \d+ vs (\d+)", error):
+        return (
+            f"{what}: the texts have more characters, {int(match[1]):,} different ones with all "
+            f"that belongs to them; set a larger `size`, or a `character_coverage` under "
+            f"{recipe.character_coverage}"
+        )
+    return f"{what}: {error}; try a smaller vocabulary or larger sizes"
 
 
 def fit_vocabulary(texts: Iterator[str], recipe: VocabularyRecipe, seed: int, path: Path) -> int:
@@ -167,7 +212,7 @@ def fit_vocabulary(texts: Iterator[str], recipe: VocabularyRecipe, seed: int, pa
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=texts,
+            sentence_iterator=map(split_endless_words, texts),
             model_writer=model,
             model_type=recipe.algorithm,
             vocab_size=recipe.size,
@@ -184,10 +229,7 @@ def fit_vocabulary(texts: Iterator[str], recipe: VocabularyRecipe, seed: int, pa
             minloglevel=1,
         )
     except RuntimeError as error:
-        raise UserError(
-            f"SentencePiece could not fit a {recipe.algorithm} vocabulary of {recipe.size:,} "
-            f"pieces: {error}; try a smaller vocabulary or larger sizes"
-        ) from None
+        raise UserError(_explain(recipe, str(error))) from None
     path.write_bytes(model.getvalue())
     return FittedVocabulary(path).size
 

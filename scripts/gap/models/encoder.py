@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -17,68 +16,137 @@ from transformers import (
 
 import gap.models.quiet  # noqa: F401
 from gap.data.vocabulary import EncodedTexts
-from gap.models.hardware import attention
+from gap.models.weights import has_decoder, load_pretrained, load_trained
 from gap.run.errors import UserError
 
-if TYPE_CHECKING:
-    from transformers.models.auto.auto_factory import _BaseAutoModelClass
+# A config may ask for other outputs, which would only take memory, or for bare tuples.
+OUTPUTS = {"return_dict": True, "output_attentions": False, "output_hidden_states": False}
 
 
 def load_classifier(folder: str | Path, labels: list[str]) -> PreTrainedModel:
-    """Return the checkpoint with a new classification head; random: the head's weights."""
+    """Return the checkpoint with a new classification head; random: the head's weights.
+
+    Whatever it was fine-tuned for before, it tells these labels apart, one for each text.
+    """
     names = dict(enumerate(labels))
-    return _load(
-        AutoModelForSequenceClassification,
-        folder,
-        id2label=names,
-        label2id={label: index for index, label in names.items()},
-    )
+    with _explained(folder):
+        config = AutoConfig.from_pretrained(
+            folder,
+            trust_remote_code=False,
+            id2label=names,
+            label2id={label: index for index, label in names.items()},
+            problem_type="single_label_classification",
+            **OUTPUTS,
+        )
+        if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
+            # T5's decoder starts with its padding, which older configs leave unsaid.
+            config.decoder_start_token_id = config.pad_token_id
+        return _ready(load_pretrained(AutoModelForSequenceClassification, folder, config))
+
+
+def load_trained_classifier(folder: Path) -> PreTrainedModel:
+    """Return a classifier that a training wrote, with the head that was trained."""
+    with _explained(folder):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        with torch.device("meta"):
+            empty = AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
+        return _ready(load_trained(type(empty), folder, config))
 
 
 def load_encoder(folder: str | Path) -> PreTrainedModel:
-    """Return the checkpoint without any head."""
-    return _load(AutoModel, folder)
+    """Return the checkpoint without any head; of one with a decoder as well, its encoder."""
+    with _explained(folder):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **OUTPUTS)
+        model = load_pretrained(AutoModel, folder, config, encoder_only=True)
+        encoder = model.get_encoder() if has_decoder(model) else model
+        assert isinstance(encoder, PreTrainedModel)
+        return encoder
 
 
 def token_embeddings(folder: str | Path) -> torch.Tensor:
     """Return the checkpoint's table of token embeddings, (vocabulary, width)."""
-    table = load_encoder(folder).get_input_embeddings()
-    assert isinstance(table.weight, torch.Tensor)
-    return table.weight.detach().clone()
+    return _table(load_encoder(folder)).detach().clone()
 
 
-def check_lengths(folder: str | Path, texts: EncodedTexts) -> None:
-    """Raise UserError if a text has more tokens than the checkpoint has positions for."""
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    limit = getattr(config, "max_position_embeddings", None)
-    if limit is None:
+def _table(model: PreTrainedModel) -> torch.Tensor:
+    table = model.get_input_embeddings().weight
+    assert isinstance(table, torch.Tensor)
+    return table
+
+
+def fit_to_vocabulary(model: PreTrainedModel, pad_id: int, size: int) -> None:
+    """Let a model take ids below `size`, and batches padded with `pad_id`, which may be its first.
+
+    Tokens that were added to the tokenizer, but not to the model, get the mean of the embeddings
+    that are there, and a line says so. (Hewitt 2021, Initializing New Word Embeddings for
+    Pretrained Language Models.)
+    """
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = pad_id
+    rows = len(_table(model))
+    if size <= rows:
         return
-    # RoBERTa's kind counts positions from its padding id + 1 on, so some of its table is unused.
-    if config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
-        limit -= config.pad_token_id + 1
+    print(f"embeddings for {size - rows} tokens that were added to the tokenizer only: their mean")
+    model.resize_token_embeddings(size, mean_resizing=False)
+    with torch.no_grad():
+        table = _table(model)
+        table[rows:] = table[:rows].mean(0)
+
+
+def check_lengths(model: PreTrainedModel, texts: EncodedTexts) -> None:
+    """Raise UserError if a text has more tokens than the model has positions for."""
+    limit = most_tokens(model)
     longest = int(texts.lengths.max())
-    if longest > limit:
+    if limit is not None and longest > limit:
         raise UserError(
-            f"max_tokens: a text has {longest} tokens, but {folder} reads at most {limit}; "
-            f"set max_tokens of the data set to {limit} or less"
+            f"max_tokens: a text has {longest} tokens, but {model.config.model_type} with these "
+            f"weights reads at most {limit}; set max_tokens of the data set to {limit} or less"
         )
 
 
-def _load(
-    auto_class: type[_BaseAutoModelClass],
-    folder: str | Path,
-    **options: Mapping[int, str] | Mapping[str, int],
-) -> PreTrainedModel:
-    """Load safetensors weights only: a pickle could run code."""
+def most_tokens(model: PreTrainedModel) -> int | None:
+    """Return how many tokens a model has positions for; None where there is no end to them."""
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if not isinstance(limit, int) or limit < 1:
+        return None
+    for name, table in model.named_modules():
+        # RoBERTa's kind counts positions from its padding id + 1 on: some of its table is unused.
+        if name.endswith("position_embeddings") and getattr(table, "padding_idx", None) is not None:
+            return limit - int(table.padding_idx) - 1
+    return limit
+
+
+def _ready(model: PreTrainedModel) -> PreTrainedModel:
+    """Return the classifier, made to read padding on the left if its head reads the last position.
+
+    That is XLNet's; other heads look at the mask or at the padding id.
+    """
+    if getattr(model.config, "summary_type", None) == "last":
+        model.register_forward_pre_hook(_padding_to_the_left, with_kwargs=True)
+    return model
+
+
+def _padding_to_the_left(
+    model: torch.nn.Module, arguments: tuple[()], options: dict[str, torch.Tensor]
+) -> tuple[tuple[()], dict[str, torch.Tensor]]:
+    """Return a batch's inputs, each text rotated so that it ends at the last position."""
+    mask = options["attention_mask"]
+    tokens = mask.shape[1]
+    positions = torch.arange(tokens, device=mask.device) + mask.sum(1, keepdim=True)
+    moved = {
+        name: options[name].gather(1, positions % tokens)
+        for name in ("input_ids", "attention_mask")
+    }
+    return arguments, options | moved
+
+
+@contextmanager
+def _explained(folder: str | Path) -> Iterator[None]:
+    """Turn what loading a checkpoint raises into a UserError: a damaged one can fail in any way."""
     try:
-        return auto_class.from_pretrained(
-            folder,
-            use_safetensors=True,
-            trust_remote_code=False,
-            attn_implementation=attention(),
-            dtype=torch.float32,
-            **options,
-        )
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{folder}: cannot be loaded as a pretrained model: {reason}") from None
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{folder}: cannot be loaded as a pretrained model: {reason}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import TypedDict, TypeVar, Unpack
+from typing import NamedTuple, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import torch
@@ -74,6 +74,17 @@ class GroupedTrainer(Trainer):
     def floating_point_ops(self, inputs: object) -> int:
         """Return 0: nothing reads it, and counting goes through all of the model at each step."""
         return 0
+
+    def _issue_warnings_after_load(self, load_result: NamedTuple) -> None:
+        """Raise RuntimeError unless a saved state had all weights; the Trainer would only warn."""
+        missing, unexpected = load_result
+        assert isinstance(self.model, PreTrainedModel)
+        missing = sorted(set(missing) - self.model.all_tied_weights_keys.keys())
+        if missing or unexpected:
+            raise RuntimeError(
+                f"a saved state does not fit the model: missing {missing[:1]}, "
+                f"unexpected {unexpected[:1]}"
+            )
 
     def evaluate(self, *_: object, **__: object) -> dict[str, float]:
         """Return loss and accuracy on the validation examples, the same on each process.

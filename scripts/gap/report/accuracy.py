@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from statistics import fmean
 from typing import TypeVar
 
-from gap.data.cards import Card
+from gap.data.manifests import Card
 from gap.report.figures import gap_figures
 from gap.report.sections import Figures, Items, Paragraph, Part, Section, Table
 from gap.report.tables import by_dataset

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections import defaultdict
 
-from gap.data.cards import Card
-from gap.report.sections import Paragraph, Part, Section, Table
+from gap.data.manifests import Card
+from gap.report.sections import Items, Paragraph, Part, Section, Table
 from gap.results.findings import Findings
 from gap.results.missing import count_missing, name_unpaired, spell_size
 
@@ -44,7 +44,7 @@ def missing(findings: Findings) -> Section | None:
 
 
 def data(findings: Findings) -> Section | None:
-    """Return how many rows each data set has, and whose they are."""
+    """Return how many rows each data set has, what is odd in them, and whose they are."""
     if not findings.cards:
         return None
     header = ["Data set", "Rows to train on", "Rows to test on", "Set aside", "Words read"]
@@ -55,7 +55,13 @@ def data(findings: Findings) -> Section | None:
         if card["origin"]
     ]
     table = Table([*header, "Labels"], rows, frozenset({1, 2, 3, 4}))
-    return Section("data", "Data", [table, *origins])
+    warnings = [
+        f"{findings.title(card['dataset'])}: {warning}."
+        for card in findings.cards
+        for warning in card.get("warnings", [])
+    ]
+    told: list[Part] = [Items(warnings)] if warnings else []
+    return Section("data", "Data", [table, *told, *origins])
 
 
 def _card_cells(findings: Findings, card: Card) -> list[str]:
@@ -71,7 +77,6 @@ def _card_cells(findings: Findings, card: Card) -> list[str]:
 
 def intervals(findings: Findings) -> Section:
     """Return how the intervals were made, and when a difference is said to be clear."""
-    wrong = f"{50 - 50 * findings.recipe.confidence:g} %"
     texts = [
         "Seeds and test examples are both treated as random draws. A few seeds say little about "
         "how much results vary between seeds. So the variance of each cell is estimated from all "
@@ -83,9 +88,9 @@ def intervals(findings: Findings) -> Section:
         "often as they say; in the cell that varies most they hold less often.",
         f'A difference is called "clear" where the gap is known to be larger than '
         f'{findings.margin}, and "none" where it is known to be smaller, whichever model is ahead; '
-        f'otherwise it is "unclear". At most {wrong} of the differences that are called clear or '
-        "none are expected to be wrong (false discovery rate, Benjamini and Hochberg 1995; with "
-        "the side that is named, Benjamini and Yekutieli 2005). An "
+        f'otherwise it is "unclear". At most {findings.recipe.wrong_claims} of the differences '
+        "that are called clear or none are expected to be wrong (false discovery rate, Benjamini "
+        "and Hochberg 1995; with the side that is named, Benjamini and Yekutieli 2005). An "
         "interval holds for its own gap only, not for all gaps together.",
     ]
     return Section("intervals", "How the intervals were made", list(map(Paragraph, texts)))

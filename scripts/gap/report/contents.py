@@ -9,9 +9,12 @@ from gap.report.answer import answer, explanation, other_comparisons
 from gap.report.background import data, intervals, missing, notice
 from gap.report.gaps import crossings, gaps
 from gap.report.inference import inference
+from gap.report.joint import joint
 from gap.report.metrics import metrics
 from gap.report.mistakes import learning, mistakes
 from gap.report.origins import methods_section, origins, references
+from gap.report.power import power
+from gap.report.reading import reading
 from gap.report.sections import Document, Section
 from gap.report.tried import tried
 from gap.report.verdict import verdict
@@ -21,8 +24,11 @@ from gap.results.findings import Findings
 # its inputs: the summary reads less than the report.
 SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     verdict,
+    reading,
     other_comparisons,
     gaps,
+    power,
+    joint,
     crossings,
     accuracy,
     metrics,

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from gap.results.findings import Findings
+from gap.data.manifests import IdsManifest
+from gap.results.findings import Encoding, Findings
 from gap.results.reading import NamingRecipe, ReadingRecipe
 from gap.results.rows import (
     AccuracyRow,
@@ -55,6 +56,9 @@ def add_options(parser: argparse.ArgumentParser, tables: Sequence[str]) -> None:
     for name in tables:
         parser.add_argument(f"--{name}", required=True, help="CSV table of the study")
     parser.add_argument("--cards", required=True, nargs="+", help="JSON cards of prepare.py")
+    parser.add_argument("--encoded", nargs="*", default=[], help="JSON of encode.py, of test sets")
+    names = "DATASET/MODEL of each of these, in their order"
+    parser.add_argument("--encoded-for", nargs="*", default=[], help=names)
 
 
 def read_summarised(options: argparse.Namespace) -> Findings:
@@ -74,7 +78,30 @@ def read_summarised(options: argparse.Namespace) -> Findings:
         crossings=read_in_order(options.crossings, CrossingRow, recipe),
         forecasts=read_in_order(options.forecasts, ForecastRow, recipe),
         cards=[read_json(path) for path in options.cards],
+        encodings=read_encodings(options.encoded_for, options.encoded),
     )
+
+
+def read_encodings(names: Sequence[str], files: Sequence[str]) -> list[Encoding]:
+    """Return what each model could not read, the largest shares of all of its files.
+
+    `names` are DATASET/MODEL, one for each of `files`; a file is a manifest, or one for each seed.
+    """
+    manifests: dict[str, list[IdsManifest]] = {}
+    for name, path in zip(names, files, strict=True):
+        content = read_json(path)
+        several = [content] if "rows" in content else list(content.values())
+        manifests.setdefault(name, []).extend(several)
+    return [
+        Encoding(
+            name.partition("/")[0],
+            name.partition("/")[2],
+            max(manifest["unknown_share"] for manifest in each),
+            max(manifest["collapsed_share"] for manifest in each),
+            max(manifest["shortened"] / manifest["rows"] for manifest in each),
+        )
+        for name, each in manifests.items()
+    ]
 
 
 def read_reported(options: argparse.Namespace) -> Findings:

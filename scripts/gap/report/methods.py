@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gap.data.cards import Card
+from gap.data.manifests import Card
 from gap.models.family import family_of, load_recipe
 from gap.results.missing import spell_size
 from gap.results.reading import ReadingRecipe
@@ -21,7 +21,7 @@ def methods(record: StudyRecord, cards: Sequence[Card], recipe: ReadingRecipe) -
     config = record["config"]
     return [
         _data(config, cards, recipe),
-        _models(config, recipe),
+        _models(record, recipe),
         _training(config, recipe),
         _estimation(recipe),
         _software(record),
@@ -57,13 +57,20 @@ def _kept(keep: str, words: int) -> str:
     return f"the first {words:,} words"
 
 
-def _models(config: Mapping[str, Any], recipe: ReadingRecipe) -> str:
+def _models(record: StudyRecord, recipe: ReadingRecipe) -> str:
+    config = record["config"]
     zoo = config["model_zoo"]
     phrases = [
         f"{recipe.title(name)}: {family_of(load_recipe(zoo[name])).describe()}"
         for name in config["models"]
     ]
-    return f"Models. {'; '.join(phrases)}."
+    tuned = [
+        f" The body of {name.removeprefix('checkpoint-')} had been fine-tuned for "
+        f"{source['tuned_for']} before it came here; its head was not taken over."
+        for name, source in record["sources"].items()
+        if "tuned_for" in source
+    ]
+    return f"Models. {'; '.join(phrases)}.{''.join(tuned)}"
 
 
 def _training(config: Mapping[str, Any], recipe: ReadingRecipe) -> str:
@@ -94,7 +101,7 @@ def _estimation(recipe: ReadingRecipe) -> str:
         "bounds on the shares of texts that differ (Clopper and Pearson 1934). A gap counts as "
         f"clear where it is known to be larger than a margin of {recipe.spelled_margin}, and as "
         "none where it is known to be smaller, at a false discovery rate of "
-        f"{50 - 50 * recipe.confidence:g} % (Benjamini and Hochberg 1995)."
+        f"{recipe.wrong_claims} (Benjamini and Hochberg 1995)."
     )
 
 

@@ -16,7 +16,7 @@ def metrics(findings: Findings) -> Section | None:
     text = (
         f"Each metric is told times 100, and so that more is better. The gap is that of "
         f"{findings.reference} minus that of the model; of each metric's gaps together at most "
-        f"{50 - 50 * findings.recipe.confidence:g} % of what is called clear or none is expected "
+        f"{findings.recipe.wrong_claims} of what is called clear or none is expected "
         "to be wrong. The verdict does not use them."
     )
     header = ["Metric", "Model", "Labels", "Mean", "Gap", "Difference"]

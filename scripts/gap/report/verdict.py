@@ -100,7 +100,7 @@ def verdict(findings: Findings) -> Section | None:
         if chosen := choices(findings, dataset):
             parts.append(_table(findings, dataset, chosen))
             parts.append(Paragraph(_decision(findings, chosen)))
-            parts.append(Paragraph(advice(findings, dataset)))
+            parts += advice(findings, dataset)
         else:
             parts.append(Paragraph("None yet."))
     return Section("verdict", "The verdict", parts)

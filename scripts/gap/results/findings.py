@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gap.data.cards import Card
+from gap.data.manifests import Card
 from gap.results.published import Published, published_figures
 from gap.results.reading import ReadingRecipe
 from gap.results.records import StudyRecord
@@ -27,6 +27,17 @@ from gap.results.rows import (
     ScoreRow,
     TrialRow,
 )
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What a model could not read of a test set: shares (0 to 1), see `IdsManifest`."""
+
+    dataset: str
+    model: str
+    unknown_share: float
+    collapsed_share: float
+    shortened_share: float
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ class Findings:
     examples: Sequence[ExampleRow] = ()
     histories: Sequence[HistoryRow] = ()
     cards: Sequence[Card] = ()
+    encodings: Sequence[Encoding] = ()
     record: StudyRecord | None = None
     references: str = ""
 

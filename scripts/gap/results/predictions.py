@@ -54,7 +54,12 @@ class Block:
     @property
     def correct(self) -> NDArray[np.bool_]:
         """Whether the top score is the true label's, shape (rows,)."""
-        return np.asarray(self.scores.argmax(axis=1) == self.labels)
+        return is_right(self.labels, self.scores)
+
+
+def is_right(labels: NDArray[np.int32], scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return whether the top score (rows, labels) is that of the true label, (rows,)."""
+    return np.asarray(scores.argmax(axis=1) == labels)
 
 
 def write_predictions(
@@ -62,12 +67,14 @@ def write_predictions(
     cell: Mapping[str, object],
     scores: Mapping[int, NDArray[np.float32]] | Iterable[tuple[int, NDArray[np.float32]]],
     labels: NDArray[np.int32],
+    groups: NDArray[np.int64] | None = None,
 ) -> None:
     """Write the predictions of all seeds of a job, seeds ascending.
 
     `cell` has the keys dataset, model, size and n. `scores` gives per seed the natural-log
     probabilities, shape (test rows, labels); pairs in ascending order of seed, for example from a
-    generator, keep one seed in memory at a time. `labels` (test rows,) are the true label indices.
+    generator, keep one seed in memory at a time. `labels` (test rows,) are the true label indices,
+    `groups` (test rows,) the numbers of the groups that rows belong to, where there are any.
     Raises ValueError where shapes disagree or a row is no log-probability distribution.
     """
     pairs = sorted(scores.items()) if isinstance(scores, Mapping) else scores
@@ -79,9 +86,11 @@ def write_predictions(
         values = np.ascontiguousarray(seed_scores, dtype=np.float32)
         _check(seed, values, labels)
         schema = _schema(cell, values.shape[1])
+        if groups is not None:
+            schema = schema.append(pa.field("group", pa.int64()))
         writer = writer or pq.ParquetWriter(partial, schema, compression="zstd")
         for start in range(0, len(labels), BLOCK_ROWS):
-            writer.write_table(_table(schema, seed, start, values, labels))
+            writer.write_table(_table(schema, seed, start, values, labels, groups))
     if writer is None:
         raise ValueError("no seed to write")
     writer.close()
@@ -147,7 +156,7 @@ def read_correct(paths: Sequence[str | Path]) -> CorrectRows:
 
     Raises UserError where two files hold the same seed.
     """
-    return read_by_seed(paths, lambda labels, scores: scores.argmax(axis=1) == labels)
+    return read_by_seed(paths, is_right)
 
 
 def read_by_seed(
@@ -172,6 +181,24 @@ def read_by_seed(
             labels = np.concatenate([part.labels for part in parts])
             evaluated[seed] = evaluate(labels, np.concatenate([part.scores for part in parts]))
     return dict(sorted(evaluated.items()))
+
+
+def read_groups(path: str | Path) -> NDArray[np.int64] | None:
+    """Return the group of each test row, shape (rows,); None where rows have no groups."""
+    parts: list[NDArray[np.int64]] = []
+    with pq.ParquetFile(path) as file:
+        if "group" not in file.schema_arrow.names:
+            return None
+        first = None
+        for place in range(file.num_row_groups):
+            table = file.read_row_group(place, columns=["seed", "group"])
+            seed = table["seed"][0].as_py()
+            first = seed if first is None else first
+            # The rows of each seed are the same.
+            if seed != first:
+                break
+            parts.append(table["group"].to_numpy())
+    return np.concatenate(parts)
 
 
 def beside_reference(
@@ -208,7 +235,12 @@ def _schema(cell: Mapping[str, object], labels: int) -> pa.Schema:
 
 
 def _table(
-    schema: pa.Schema, seed: int, start: int, scores: NDArray[np.float32], labels: NDArray[np.int32]
+    schema: pa.Schema,
+    seed: int,
+    start: int,
+    scores: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    groups: NDArray[np.int64] | None,
 ) -> pa.Table:
     part = scores[start : start + BLOCK_ROWS]
     columns = [
@@ -217,6 +249,8 @@ def _table(
         pa.array(labels[start : start + BLOCK_ROWS].astype(np.int32)),
         pa.FixedSizeListArray.from_arrays(pa.array(part.ravel()), part.shape[1]),
     ]
+    if groups is not None:
+        columns.append(pa.array(groups[start : start + BLOCK_ROWS]))
     return pa.Table.from_arrays(columns, schema=schema)
 
 

@@ -66,6 +66,11 @@ class NamingRecipe(SharedRecipe):
         return f"{100 * self.confidence:g} %"
 
     @property
+    def wrong_claims(self) -> str:
+        """How many claims are expected to be wrong at most: "2.5 %"; each names a side."""
+        return f"{50 - 50 * self.confidence:g} %"
+
+    @property
     def interval(self) -> str:
         """What intervals are called: "95 % interval"."""
         return f"{self.percent} interval"

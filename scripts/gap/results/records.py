@@ -121,10 +121,14 @@ class RunScores(Scores):
 
 
 class SourceRecord(TypedDict):
-    """A source as the config has it, a hub's commit, and the sha256 of its files by name."""
+    """A source as the config has it, a hub's commit, and the sha256 of its files by name.
+
+    `tuned_for` says what a checkpoint had been fine-tuned for before.
+    """
 
     spec: dict[str, str]
     commit: NotRequired[str]
+    tuned_for: NotRequired[str]
     files: dict[str, str]
 
 

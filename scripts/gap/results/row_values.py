@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from gap.results.predictions import is_right
 from gap.study.metrics import MetricName
 
 Vector = NDArray[np.float64]
@@ -32,22 +33,28 @@ LOWEST_LOG_PROBABILITY = float(np.log(np.finfo(np.float32).tiny))
 class RowValues:
     """A run's metric: `level` plus the mean of `values` (rows,), in points.
 
-    A row of another kind than those that were seen changes its own value by at most `largest`.
+    Without a level the metric is a share: a row adds `largest` or nothing. A row of another kind
+    than those that were seen changes its own value by at most `largest`.
     """
 
     values: NDArray[np.float32]
-    level: float
+    level: float | None
     largest: float
+
+    @property
+    def metric(self) -> float:
+        """The metric, in points."""
+        return (self.level or 0.0) + float(self.values.mean(dtype=np.float64))
 
 
 def share_of(right: NDArray[np.bool_]) -> RowValues:
     """Return the values of rows of which some are right: 100 points or none."""
-    return RowValues(np.float32(100) * right, 0.0, 100.0)
+    return RowValues(np.float32(100) * right, None, 100.0)
 
 
 def accuracy(labels: Labels, scores: LogProbabilities) -> RowValues:
     """Return which rows are right: 100 points or none."""
-    return share_of(scores.argmax(axis=1) == labels)
+    return share_of(is_right(labels, scores))
 
 
 def log_loss(labels: Labels, scores: LogProbabilities) -> RowValues:

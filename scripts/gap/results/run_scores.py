@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gap.results.predictions import Cell, CorrectRows, Paths, read_by_seed
+from gap.results.predictions import Cell, CorrectRows, Paths, read_by_seed, read_groups
 from gap.results.row_values import ROW_VALUES, RowValues, share_of
 from gap.run.errors import UserError
 from gap.run.progress import progress
@@ -45,16 +45,19 @@ class RunScores:
     @cached_property
     def means(self) -> Vector:
         """The metric of each run, in points, (runs,)."""
-        means = self.values.mean(axis=1, dtype=np.float64)
-        return np.asarray(means if self.levels is None else means + self.levels)
+        return self._centres if self.levels is None else self._centres + self.levels
+
+    @cached_property
+    def _centres(self) -> Vector:
+        """The mean of each run's values, (runs,)."""
+        return np.asarray(self.values.mean(axis=1, dtype=np.float64))
 
     @cached_property
     def covariance(self) -> Vector:
         """The covariances of runs over test rows, in points squared, (runs, runs)."""
         total = np.zeros((len(self.seeds), len(self.seeds)))
-        centres = self.values.mean(axis=1, dtype=np.float64)[:, None]
         for start in range(0, self.rows, BLOCK):
-            block = self.values[:, start : start + BLOCK] - centres
+            block = self.values[:, start : start + BLOCK] - self._centres[:, None]
             total += block @ block.T
         return total / max(1, self.rows - 1)
 
@@ -67,13 +70,17 @@ class RunScores:
         """Return the same with one value for each group of rows that belong together.
 
         `groups` (rows,) numbers the groups. Rows of a group count as one observation, so that
-        intervals are over groups; the mean stays what it is.
+        intervals are over groups; the metric stays what it is, a mean over rows. A group's value is
+        how far its rows are from that mean, in all (Cochran 1977, Sampling Techniques, ch. 9).
         """
-        count = int(groups.max()) + 1
-        sums = np.zeros((len(self.seeds), count))
-        for run, values in enumerate(self.values):
-            sums[run] = np.bincount(groups, weights=values, minlength=count)
-        return replace(self, values=(sums * count / self.rows).astype(np.float32))
+        sizes = np.bincount(groups)
+        scale = len(sizes) / self.rows
+        values = np.empty((len(self.seeds), len(sizes)), dtype=np.float32)
+        for run, (by_row, centre) in enumerate(zip(self.values, self._centres, strict=True)):
+            values[run] = scale * np.bincount(groups, weights=by_row - centre)
+        return replace(
+            self, values=values, levels=self.means, largest=self.largest * scale * sizes.max()
+        )
 
 
 def scores_of(correct: Mapping[Cell, CorrectRows]) -> RunScores:
@@ -85,13 +92,13 @@ def scores_of(correct: Mapping[Cell, CorrectRows]) -> RunScores:
         cell: {seed: share_of(right) for seed, right in by_seed.items()}
         for cell, by_seed in correct.items()
     }
-    return _joined(values, is_share=True)
+    return join_runs(values)
 
 
 def read_scores(cells: Paths, metric: MetricName) -> Iterator[RunScores]:
     """Yield the scores of each data set in the order given; memory holds one data set at a time.
 
-    Raises UserError where two files hold the same
+    Test rows that belong together count as one. Raises UserError where two files hold the same
     seed, or the numbers of test rows differ.
     """
     evaluate = ROW_VALUES[metric]
@@ -100,18 +107,24 @@ def read_scores(cells: Paths, metric: MetricName) -> Iterator[RunScores]:
         datasets[cell.dataset].append(cell)
     for members in progress(list(datasets.values()), "data sets"):
         values = {cell: read_by_seed(cells[cell], evaluate) for cell in members}
-        yield _joined(values, is_share=metric == "accuracy")
+        scores = join_runs(values)
+        groups = read_groups(cells[members[0]][0])
+        yield scores if groups is None else scores.grouped(groups)
 
 
-def _joined(values: Mapping[Cell, Mapping[int, RowValues]], is_share: bool) -> RunScores:
-    """Return the scores of all runs; raises UserError where the numbers of test rows differ."""
+def join_runs(values: Mapping[Cell, Mapping[int, RowValues]]) -> RunScores:
+    """Return the scores of all runs of a data set in one metric, given by cell and seed.
+
+    Raises UserError where the numbers of test rows differ.
+    """
     cells = [cell for cell, by_seed in values.items() for _ in by_seed]
     seeds = [seed for by_seed in values.values() for seed in by_seed]
     runs = [run for by_seed in values.values() for run in by_seed.values()]
     _check_lengths(cells, [run.values for run in runs])
-    levels = None if is_share else np.array([run.level for run in runs])
+    levels = [run.level for run in runs if run.level is not None]
     largest = max(run.largest for run in runs)
-    return RunScores(cells, seeds, np.stack([run.values for run in runs]), levels, largest)
+    stacked = np.stack([run.values for run in runs])
+    return RunScores(cells, seeds, stacked, np.array(levels) if levels else None, largest)
 
 
 def _check_lengths(cells: Sequence[Cell], rows: Sequence[NDArray[np.float32]]) -> None:

@@ -189,39 +189,3 @@ def confidence_to_tell(claims: Sequence[str], confidence: float) -> float:
     """
     claimed = sum(claim != "unclear" for claim in claims)
     return 1 - (1 - confidence) * (claimed + 1) / len(claims)
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """What the interval of a gap is expected to be with other seeds and test rows.
-
-    The standard errors (points) that `seeds` seeds and `rows` test rows give it are `seed_error`
-    and `row_error`; `reach` is half the width of its interval in standard errors.
-    """
-
-    seed_error: float
-    row_error: float
-    seeds: float
-    rows: int
-    reach: float
-
-    def half_width(self, seeds: float) -> float:
-        """Return half the width with so many seeds, whose variance falls with their number."""
-        of_seeds = self.seed_error * math.sqrt(self.seeds / seeds)
-        return self.reach * math.hypot(of_seeds, self.row_error)
-
-    def seeds_to_tell(self, distance: float, most: int) -> int | None:
-        """Return the fewest seeds, more than there are, whose interval ends within `distance`.
-
-        None where it takes more than `most`.
-        """
-        numbers = range(math.floor(self.seeds) + 1, most + 1)
-        return next((seeds for seeds in numbers if self.half_width(seeds) < distance), None)
-
-    def rows_to_tell(self, distance: float) -> float:
-        """Return the test rows whose interval alone would end within `distance` points.
-
-        No number of seeds makes up for fewer. Infinite for no distance.
-        """
-        half = self.reach * self.row_error
-        return self.rows * (half / distance) ** 2 if distance else math.inf

@@ -172,7 +172,7 @@ class Reader:
                 f"{self.scope.module.name}, line {node.lineno}: {refused.pop()} hides what code "
                 "reaches, so that results made by other code could pass for those of today's"
             )
-        if IMPORT_MODULE in meaning:
+        if IMPORT_MODULE in meaning and node is not self.called:
             self.imports_by_name = True
         if meaning & ALL_NAMES or (meaning & BY_ATTRIBUTE.keys() and node is not self.called):
             self.finds_any_name = True
@@ -188,7 +188,16 @@ class Reader:
         if function in BY_ATTRIBUTE:
             self.called = node.func
             self._find_attribute(node.args, BY_ATTRIBUTE[function])
+        elif function == IMPORT_MODULE and self._is_of_others(node.args[0]):
+            self.called = node.func
         self._fields(node)
+
+    def _is_of_others(self, name: ast.expr) -> bool:
+        """Return whether a name is spelled out and is that of another package's module."""
+        return (
+            isinstance(name, ast.Constant)
+            and self.scope.module.code.module(str(name.value).partition(".")[0]) is None
+        )
 
     def _find_attribute(self, arguments: Sequence[ast.expr], place: int) -> None:
         """Note which attributes a call may find by their names."""

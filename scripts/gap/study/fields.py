@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import Annotated, ClassVar, Self, TypeGuard, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
-    Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationError,
@@ -22,7 +19,6 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gap.run.errors import UserError
-from gap.study.sizes import canonical_size
 
 # The key of a JSON schema that says in a few words, for the page of all keys, what may be written.
 WRITTEN = "written"
@@ -103,20 +99,13 @@ class Tuned:
         """Return the schema of one value, or of a list of them."""
         value = handler(source)
         values = core_schema.list_schema(value, min_length=1)
-        choices: dict[Hashable, CoreSchema] = {
-            "value": value,
-            "values": core_schema.no_info_before_validator_function(each_once, values),
-        }
-        either = core_schema.tagged_union_schema(choices, _value_or_values)
-        return core_schema.no_info_after_validator_function(_spell_values, either)
+        return _value_or_list(value, values, _spell_values)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return the schema, in which the list is described."""
-        made = handler(schema)
-        made["oneOf"][1] |= {"uniqueItems": True, "description": "Values to try, each once."}
-        return made
+        return _describe_list(handler(schema), "Values to try, each once.")
 
 
 class Listed:
@@ -127,24 +116,35 @@ class Listed:
     ) -> CoreSchema:
         """Return the schema of a list, or of one of its values."""
         values = handler(source)
-        choices: dict[Hashable, CoreSchema] = {
-            "value": values["items_schema"],
-            "values": core_schema.no_info_before_validator_function(each_once, values),
-        }
-        either = core_schema.tagged_union_schema(choices, _value_or_values)
-        return core_schema.no_info_after_validator_function(_spell_list, either)
+        return _value_or_list(values["items_schema"], values, _spell_list)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return the schema, in which the list is described."""
-        made = handler(schema)
-        made["oneOf"][1] |= {"uniqueItems": True, "description": "Several, each once."}
-        return made
+        return _describe_list(handler(schema), "Several, each once.")
 
 
-def _value_or_values(given: object) -> str:
+def _value_or_list(
+    value: CoreSchema, values: CoreSchema, spell: Callable[[object], object]
+) -> CoreSchema:
+    """Return the schema of a value or of a list that has each once, to be spelled afterwards."""
+    choices: dict[Hashable, CoreSchema] = {
+        "value": value,
+        "values": core_schema.no_info_before_validator_function(each_once, values),
+    }
+    either = core_schema.tagged_union_schema(choices, _name_choice)
+    return core_schema.no_info_after_validator_function(spell, either)
+
+
+def _name_choice(given: object) -> str:
     return "values" if isinstance(given, list) else "value"
+
+
+def _describe_list(schema: JsonSchemaValue, description: str) -> JsonSchemaValue:
+    """Return the schema of a value or a list, in which the list is described."""
+    schema["oneOf"][1] |= {"uniqueItems": True, "description": description}
+    return schema
 
 
 def _spell_values(given: object) -> object:
@@ -247,112 +247,6 @@ def is_number(given: object) -> TypeGuard[int | float]:
     return isinstance(given, int) and not isinstance(given, bool) and abs(given) <= LARGEST_WHOLE
 
 
-def _check_size(given: object) -> object:
-    """Return a size as it is written; raise an error of pydantic's for what is none."""
-    if isinstance(given, str):
-        fine = re.fullmatch(r"[0-9]+(\.[0-9]+)?%", given) is not None
-    else:
-        fine = is_number(given) and (0 < given <= 1 or (given >= 4 and isinstance(given, int)))
-    if fine:
-        return given
-    raise PydanticCustomError(NOT_AS_DESCRIBED, "no size")
-
-
-def _spell_size(given: int | float | str) -> str:
-    try:
-        return canonical_size(given)
-    except UserError as error:
-        line = str(error).partition(": ")[2]
-        raise PydanticCustomError(WRONG_VALUE, "{line}", {"line": line}) from None
-
-
-def _spell_sizes(given: Sequence[int | float | str]) -> list[str]:
-    spellings: dict[str, int | float | str] = {}
-    for size in given:
-        spelling = _spell_size(size)
-        if spelling in spellings:
-            line = f"{spellings[spelling]} and {size} are the same size, {spelling}; keep one"
-            raise PydanticCustomError(WRONG_VALUE, "{line}", {"line": line})
-        spellings[spelling] = size
-    return list(spellings)
-
-
-def _spell_seeds(given: object) -> str:
-    if isinstance(given, int) and is_number(given) and 0 <= given <= 999_999:
-        return str(given)
-    if isinstance(given, str) and re.fullmatch(r"[0-9]{1,6}(-[0-9]{1,6})?", given):
-        return given
-    raise PydanticCustomError(NOT_AS_DESCRIBED, "no seed")
-
-
-def _spell_label(given: object) -> str:
-    if isinstance(given, str):
-        return given.strip()
-    if is_number(given):
-        return json.dumps(given)
-    raise PydanticCustomError(NEITHER_TEXT_NOR_NUMBER, "no label")
-
-
-Name = Annotated[
-    str,
-    Field(
-        max_length=100,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        description=(
-            "A name of letters, digits, dots, hyphens and underscores, as file names have it."
-        ),
-    ),
-]
-Text = Annotated[str, Field(min_length=1)]
-Sha256 = Annotated[
-    str,
-    Field(
-        pattern="^[0-9a-fA-F]{64}$",
-        description="The sha256 of a file, 64 hexadecimal digits.",
-    ),
-]
-
-_SIZE: JsonSchemaValue = {
-    "description": 'A number of rows, 4 or more (250), or a share of all (0.1 or "10%").',
-    "anyOf": [
-        {"type": "integer", "minimum": 4},
-        {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$"},
-    ],
-}
-# A number of rows as a text ("250"), or a share of all rows ("10%").
-_ANY_SIZE = Spelled(_check_size, _SIZE, "rows (`250`) or a share (`0.1`, `10%`)")
-Size = Annotated[str, _ANY_SIZE, AfterValidator(_spell_size)]
-Sizes = Annotated[
-    list[Annotated[str, _ANY_SIZE]],
-    Field(min_length=1),
-    AfterValidator(_spell_sizes),
-]
-# A seed ("3") or a block of seeds ("1-5").
-SeedBlock = Annotated[
-    str,
-    Spelled(
-        _spell_seeds,
-        {
-            "description": "A seed (3) or a block of seeds (1-5), numbers from 0 to 999999.",
-            "anyOf": [
-                {"type": "integer", "minimum": 0, "maximum": 999_999},
-                {"type": "string", "pattern": "^[0-9]{1,6}(-[0-9]{1,6})?$"},
-            ],
-        },
-        "a seed (`3`) or a block (`1-5`)",
-    ),
-]
-Label = Annotated[
-    str,
-    Spelled(
-        _spell_label,
-        {"description": "A label.", "type": ["string", "number"]},
-        "text or a number",
-    ),
-]
-
-
 class Unique:
     """Marks a list that has each value once."""
 
@@ -367,8 +261,3 @@ class Unique:
     ) -> JsonSchemaValue:
         """Return the schema of the list."""
         return handler(schema) | {"uniqueItems": True}
-
-
-Names = Annotated[list[Name], Unique()]
-SeedBlocks = Annotated[list[SeedBlock], Field(min_length=1), Unique()]
-Labels = Annotated[list[Label], Field(min_length=2), Unique()]

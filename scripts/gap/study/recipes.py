@@ -11,20 +11,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema
 
-from gap.study.fields import (
-    Block,
-    Labels,
-    Listed,
-    Name,
-    Omittable,
-    SeedBlocks,
-    Size,
-    Text,
-    Tuned,
-    Unit,
-)
-from gap.study.metrics import MetricName
+from gap.study.fields import Block, Omittable, Tuned, Unit
+from gap.study.published import PublishedFigure
 from gap.study.sources import Source
+from gap.study.spellings import ColumnNames, Encoding, Labels, Name, SeedBlocks, Size, Text
 
 # ---------------------------------------------------------------- models
 
@@ -144,28 +134,6 @@ class ModelRecipe(Block):
 # ---------------------------------------------------------------- data sets and vocabularies
 
 
-class PublishedFigure(Block):
-    """A published figure; no result is made from it."""
-
-    example: ClassVar[str] = """\
-- model: lstm
-  size: 100%
-  accuracy: 91.8
-  source: "Maas et al. 2011, table 2"
-  note: Read off a chart.
-"""
-
-    model: Name = Field(description="Name in model_zoo of the model that it is shown beside.")
-    size: Size = Field(
-        description="Label budget of the figure; a share is a share of the data behind the figure."
-    )
-    accuracy: Annotated[float, Unit("percent")] = Field(
-        ge=0, le=100, description="Test texts that were labelled rightly, in percent."
-    )
-    source: Text = Field(description="Where it is published.")
-    note: Omittable[Text] = Field(None, description="How it is known.")
-
-
 Keep = Annotated[
     Literal["head", "head_and_tail"], Field(description="What stays of a longer text.")
 ]
@@ -174,6 +142,20 @@ MaxTokens = Annotated[
     Unit("tokens"),
     Field(
         ge=8, description="Tokens of each text at most, within the positions of the checkpoints."
+    ),
+]
+
+
+MaxUnknown = Annotated[
+    float,
+    Unit("share"),
+    Field(
+        ge=0,
+        le=1,
+        description=(
+            "Share of unknown tokens, and of different texts that become the same tokens, above "
+            "which a tokenizer is an error; above 5 % it is a warning."
+        ),
     ),
 ]
 
@@ -187,8 +169,16 @@ class Sourced(Block):
 class Rows(Block):
     """How texts and labels are read from the rows of a source."""
 
-    text: Text = Field(description="Column of the text.")
+    text: ColumnNames = Field(
+        description="Column of the text, or a list of columns that are joined in this order."
+    )
     label: Text = Field(description="Column of the label.")
+    group: Omittable[Text] = Field(
+        None,
+        description=(
+            "Column of what rows belong to, such as their author; no group is in pool and test."
+        ),
+    )
     labels: Omittable[Labels] = Field(
         None,
         description="The labels to use, as the data spell them; left out, all that there are.",
@@ -199,6 +189,25 @@ class Rows(Block):
         description=(
             'The one character between columns (a tab is "\\t"); left out, the header tells.'
         ),
+    )
+    quoting: Omittable[Literal["double", "backslash", "none"]] = Field(
+        None,
+        description=(
+            "What quotation marks are in CSV and TSV: fields stand in them, and one inside a field "
+            "is doubled, or has a backslash before it; or none: they are letters. Left out, each "
+            "file tells."
+        ),
+    )
+    encoding: Omittable[Encoding] = Field(
+        None,
+        description=(
+            "Encoding of CSV, TSV and JSON, any that Python has; left out, UTF-8, or UTF-16 with "
+            "its mark."
+        ),
+    )
+    records: Omittable[Text] = Field(
+        None,
+        description="Keys, with dots between, that lead to the list of rows inside a JSON object.",
     )
     words: Annotated[int, Unit("words")] = Field(
         100, ge=1, description="The text budget, words of each text that any model sees."
@@ -225,10 +234,14 @@ class Dataset(Rows, Sourced):
 
     example: ClassVar[str] = """\
 source: {kind: file, path: tickets.csv}
-text: body
+text: [subject, body]
 label: queue
+group: customer
 labels: [billing, delivery, other]
 delimiter: ";"
+quoting: double
+encoding: cp1252
+records: export.tickets
 words: 60
 keep: head_and_tail
 strip_tags: true
@@ -236,6 +249,7 @@ max_rejected: 0.01
 origin: Tickets of our help desk, 2024
 test: 10%
 max_tokens: 256
+max_unknown: 0.2
 published: [{model: lstm, size: 1000, accuracy: 80.5, source: Our report of 2023}]
 """
 
@@ -248,6 +262,7 @@ published: [{model: lstm, size: 1000, accuracy: 80.5, source: Our report of 2023
         description="Size of the test set to draw, or the source of a given one.",
     )
     max_tokens: MaxTokens = 512
+    max_unknown: MaxUnknown = 0.95
     published: list[PublishedFigure] = Field(
         [],
         min_length=1,
@@ -318,33 +333,6 @@ trials: 3
     )
 
 
-class Gap(Block):
-    """How gaps are judged."""
-
-    example: ClassVar[str] = """\
-metric: [macro_f1, accuracy]
-margin: 0.5
-confidence: 0.9
-"""
-
-    metric: Annotated[list[MetricName], Field(min_length=1), Listed()] = Field(
-        ["accuracy"],
-        description=(
-            "What gaps, charts, verdict and forecasts are of, times 100 (log_loss with a minus, so "
-            "that more is better). Of several, the first decides, and the report shows the others."
-        ),
-    )
-    margin: Annotated[float, Unit("percentage points")] = Field(
-        1.0,
-        gt=0,
-        le=100,
-        description="Percentage points under which a gap, whichever way, counts as none.",
-    )
-    confidence: Annotated[float, Unit("share")] = Field(
-        0.95, gt=0, lt=1, description="Coverage of the intervals, a share."
-    )
-
-
 class Folders(Block):
     """Snakemake's key for folders, so that several studies can stand side by side."""
 
@@ -390,3 +378,4 @@ class EncodeRecipe(Block):
 
     keep: Keep
     max_tokens: MaxTokens
+    max_unknown: MaxUnknown = 0.95

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from gap.study.fields import Block, Omittable, Sha256, Text
+from gap.study.fields import Block, Omittable
+from gap.study.spellings import Sha256, Text
 
 
 class Wheel(Block):

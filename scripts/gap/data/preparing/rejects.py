@@ -5,11 +5,20 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gap.data.excerpts import shorten
-from gap.data.readers.records import NOT_UTF8, UNKNOWN_LABEL, Record
+from gap.data.readers.encodings import encoding_advice
+from gap.data.readers.records import (
+    BAD_QUOTES,
+    LONG_LABEL,
+    NOT_UTF8,
+    SEVERAL_LABELS,
+    UNKNOWN_LABEL,
+    Record,
+)
 from gap.run.errors import UserError
 from gap.study.recipes import PrepareRecipe
 
@@ -44,9 +53,16 @@ class Rejects:
 
 
 def check_rejected(
-    recipe: PrepareRecipe, rows: int, rejects: Rejects, counts: Counter[str]
+    recipe: PrepareRecipe,
+    rows: int,
+    rejects: Rejects,
+    counts: Counter[str],
+    files: Sequence[Path],
 ) -> None:
-    """Raise UserError when too many of `rows` are among `counts`, saying why and what to do."""
+    """Raise UserError when too many of the rows of `files` are among `counts`.
+
+    It says why they cannot be used, and what to do.
+    """
     rejected = counts.total()
     if not rows:
         raise UserError(f"{recipe.name}: the source has no rows")
@@ -55,7 +71,7 @@ def check_rejected(
     listing = rejects.path.with_name(f"{rejects.path.stem}.failed.csv")
     rejects.close(listing)
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
-    advice = _advice(counts.most_common(1)[0][0], recipe)
+    advice = _advice(counts.most_common(1)[0][0], recipe, files)
     raise UserError(
         f"{recipe.name}: {rejected:,} of {rows:,} rows cannot be used ({reasons}), and "
         f"`max_rejected` allows {recipe.max_rejected:.1%}; first: {rejects.example}; all of them: "
@@ -63,10 +79,18 @@ def check_rejected(
     )
 
 
-def _advice(reason: str, recipe: PrepareRecipe) -> str:
+def _advice(reason: str, recipe: PrepareRecipe, files: Sequence[Path]) -> str:
     """Return what to do about rows rejected for a reason."""
+    if reason == NOT_UTF8 and recipe.encoding:
+        return f"choose another `encoding` than {recipe.encoding}"
     if reason == NOT_UTF8:
-        return "convert the file (for instance: iconv -f WINDOWS-1252 -t UTF-8)"
+        return encoding_advice(files)
     if reason == UNKNOWN_LABEL:
         return f"add the missing ones to `labels` ({', '.join(recipe.labels or [])})"
+    if reason == SEVERAL_LABELS:
+        return "several labels a row are not supported: give each row one label"
+    if reason == LONG_LABEL:
+        return "`label` must name a column of classes: are text and label swapped?"
+    if reason == BAD_QUOTES:
+        return "set `quoting: none` if quotation marks are letters here, or mend those rows"
     return "mend those rows"

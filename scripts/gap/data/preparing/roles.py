@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from gap.data.excerpts import shorten
-from gap.data.preparing.labels import Labels
+from gap.data.preparing.labels import Labels, numeric
 from gap.data.preparing.store import Store
 from gap.run.errors import UserError
 from gap.study.recipes import PrepareRecipe
 from gap.study.sizes import canonical_size, count_rows
 
 POOL, TEST, MERGED, DROPPED = range(4)
+# Up to so many labels are classes, however few the rows; measured numbers have fewer rows than
+# FEW_ROWS of each.
+MANY_LABELS, FEW_ROWS = 20, 20
 
 
 def assign_roles(store: Store, recipe: PrepareRecipe, labels: Labels, has_test: bool) -> None:
@@ -22,7 +26,7 @@ def assign_roles(store: Store, recipe: PrepareRecipe, labels: Labels, has_test: 
 
     Exact duplicates are judged on the text within its budget: rows that differ only beyond it are
     one and the same example to every model. A given test set is taken as it is, with its repeats,
-    so that scores on it can be compared with published ones.
+    so that scores on it can be compared with published ones. No group is in pool and test.
     """
     same = "PARTITION BY in_test, label, text_high, text_low ORDER BY position"
     store.replace_table(
@@ -31,13 +35,17 @@ def assign_roles(store: Store, recipe: PrepareRecipe, labels: Labels, has_test: 
         WHEN row_number() OVER ({same}) = 1 THEN {POOL} ELSE {MERGED} END::TINYINT AS role
         FROM usable""",
     )
-    if not has_test:
+    if not has_test and store.grouped:
+        draw_groups(store, recipe)
+    elif not has_test:
         draw_test(store, recipe, labels)
+    in_test = f"SELECT DISTINCT belongs_to FROM usable WHERE role = {TEST}"
+    of_test_group = f"OR belongs_to IN ({in_test})" if store.grouped else ""
     # Ordered, so that the roles of a stretch of positions are found without reading all.
     store.replace_table(
         "roles",
-        f"""SELECT * REPLACE (CASE WHEN role = {POOL} AND (plain_high, plain_low) IN
-            (SELECT (plain_high, plain_low) FROM usable WHERE role = {TEST})
+        f"""SELECT * REPLACE (CASE WHEN role = {POOL} AND ((plain_high, plain_low) IN
+            (SELECT (plain_high, plain_low) FROM usable WHERE role = {TEST}) {of_test_group})
             THEN {DROPPED} ELSE role END::TINYINT AS role)
         FROM usable ORDER BY position""",
     )
@@ -62,6 +70,39 @@ def draw_test(store: Store, recipe: PrepareRecipe, labels: Labels) -> None:
             THEN {TEST} ELSE role END::TINYINT AS role)
         FROM usable JOIN (VALUES {pairs}) AS quotas(number, quota) ON label = number""",
     )
+
+
+def draw_groups(store: Store, recipe: PrepareRecipe) -> None:
+    """Turn whole groups of the pool into the test set, of about as many rows as are asked for.
+
+    They are taken in the order of their hashes, which is as good as random, each that still fits.
+    Raises UserError where none does.
+    """
+    groups = store.database.execute(
+        f"SELECT belongs_to, count(*) AS rows FROM usable WHERE role = {POOL} "
+        "GROUP BY belongs_to ORDER BY belongs_to"
+    ).fetchnumpy()
+    counts: NDArray[np.int64] = groups["rows"]
+    total = room = count_test_rows(recipe.name, recipe.test, int(counts.sum()))
+    taken = np.zeros(len(counts), dtype=bool)
+    for place, count in enumerate(counts.tolist()):
+        if count <= room:
+            taken[place], room = True, room - count
+    if room == total or taken.all():
+        raise UserError(
+            f"{recipe.name}: test takes {total:,} rows, and the {len(counts):,} groups of "
+            f"{recipe.group!r} have {counts.min():,} to {counts.max():,} rows, so that none is "
+            "left for one side; choose another `test`, or another column as `group`"
+        )
+    chosen = pa.table({"belongs_to": groups["belongs_to"][taken]})
+    store.database.register("chosen", chosen)
+    store.replace_table(
+        "usable",
+        f"""SELECT * REPLACE (CASE WHEN role = {POOL} AND belongs_to IN
+            (SELECT belongs_to FROM chosen) THEN {TEST} ELSE role END::TINYINT AS role)
+        FROM usable""",
+    )
+    store.database.unregister("chosen")
 
 
 def count_test_rows(name: str, test: str | float | None, rows: int) -> int:
@@ -119,16 +160,52 @@ def check_labels(store: Store, recipe: PrepareRecipe, labels: Labels) -> None:
             f"need 2 or more; is {recipe.label!r} the column of the labels?"
         )
     pool, test = (count_labels(store, "roles", role, labels) for role in (POOL, TEST))
-    for label, pool_rows, test_rows in zip(names, pool, test, strict=True):
+    dropped = count_labels(store, "roles", DROPPED, labels)
+    if not sum(pool):
+        raise UserError(
+            f"{recipe.name}: no row is left in the pool, because all {sum(dropped):,} have a text "
+            "that stands in the test set, too; is the test set the same file as the source? Then "
+            "leave `test` out, and one is drawn"
+        )
+    for label, pool_rows, test_rows, lost in zip(names, pool, test, dropped, strict=True):
         if not pool_rows:
+            reason = f", {lost:,} were dropped from the pool as texts of the test set" * bool(lost)
             raise UserError(
                 f"{recipe.name}: label {shorten(label)!r} has no row in the pool (test has "
-                f"{test_rows:,}); add rows of it, or list the labels to use under `labels`"
+                f"{test_rows:,}{reason}); add rows of it, or list the labels to use under `labels`"
             )
 
 
-def read_roles(store: Store, start: int, stop: int) -> NDArray[np.int8]:
-    """Return the roles of the positions from `start` up to `stop`, shape (stop - start,)."""
-    query = "SELECT role FROM roles WHERE position >= ? AND position < ? ORDER BY position"
-    roles: NDArray[np.int8] = store.database.execute(query, [start, stop]).fetchnumpy()["role"]
-    return roles
+def check_classes(store: Store, recipe: PrepareRecipe, labels: Labels) -> None:
+    """Raise UserError where labels are no classes: nearly as many as rows, or measured numbers.
+
+    Whoever lists the labels has looked at them.
+    """
+    if recipe.labels is not None:
+        return
+    rows, names = store.rows, labels.ordered()
+    fractions = all(map(numeric, names)) and not all(label.lstrip("-").isdigit() for label in names)
+    measured = fractions and len(names) > MANY_LABELS and len(names) > rows / FEW_ROWS
+    many = len(names) > rows / 2 and len(names) > MANY_LABELS
+    if not (measured or many or 2 < len(names) == rows):
+        return
+    texts = store.count("SELECT count(DISTINCT (text_high, text_low)) FROM usable")
+    kind = "measured numbers" if fractions else "different ones"
+    advice = "classes are needed"
+    if texts < len(names) / 2:
+        advice = f"and {texts:,} different texts: are text and label swapped?"
+    raise UserError(
+        f"{recipe.name}: {len(names):,} labels for {rows:,} rows, {kind} ({_examples(names)}); "
+        f"{advice}; is {recipe.label!r} the column of the labels? If so, list them under `labels`"
+    )
+
+
+def _examples(names: Sequence[str]) -> str:
+    return ", ".join([*map(shorten, names[:3]), "..."])
+
+
+def read_column(store: Store, column: str, start: int, stop: int) -> NDArray[np.generic]:
+    """Return a column of `roles` at the positions from `start` up to `stop`, (stop - start,)."""
+    query = f"SELECT {column} FROM roles WHERE position >= ? AND position < ? ORDER BY position"
+    values: NDArray[np.generic] = store.database.execute(query, [start, stop]).fetchnumpy()[column]
+    return values

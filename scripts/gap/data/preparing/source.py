@@ -14,7 +14,7 @@ from gap.data.preparing.rejects import Rejects, check_rejected
 from gap.data.preparing.store import Batch, Row, Store
 from gap.data.preparing.texts import TAG
 from gap.data.readers import Columns, Record, extension, read_records
-from gap.data.readers.records import NO_LABEL, NO_TEXT, UNKNOWN_LABEL
+from gap.data.readers.records import NO_GROUP, NO_LABEL, NO_TEXT, UNKNOWN_LABEL
 from gap.run.errors import UserError
 from gap.run.progress import progress
 from gap.run.workers import Workers
@@ -25,7 +25,7 @@ from gap.study.recipes import PrepareRecipe
 class Reader:
     """Reads the sources of a data set; their rows go to `store`, or set aside to `rejects`.
 
-    `rows_read` counts all of them.
+    `rows_read` counts all of them. `warnings` has sentences about files that a person should read.
     """
 
     recipe: PrepareRecipe
@@ -33,6 +33,7 @@ class Reader:
     labels: Labels
     rejects: Rejects
     rows_read: RowsRead = field(default_factory=lambda: RowsRead(pool=0, test=0))
+    warnings: list[str] = field(default_factory=list)
 
     def take(
         self, manifest: SourceManifest, workers: Workers[Batch, pa.Table], in_test: bool
@@ -47,15 +48,15 @@ class Reader:
             self.store.add(columns, in_test)
         rejected = self.rejects.counts - counts
         total = self.store.rows - stored + rejected.total()
-        check_rejected(self.recipe, total, self.rejects, rejected)
+        check_rejected(self.recipe, total, self.rejects, rejected, self._files(manifest))
         self.rows_read["test" if in_test else "pool"] = total
 
     def read(self, manifest: SourceManifest) -> Iterator[Row | None]:
         """Yield the rows of all files, numbered from 0; None for a rejected one."""
-        columns = Columns(self.recipe.text, self.recipe.label, self.recipe.delimiter)
+        columns = Columns.of(self.recipe)
         source_row = 0
         for path in self._files(manifest):
-            for record in read_records(path, columns):
+            for record in read_records(path, columns, self.warnings.append):
                 yield self._row(path, record, source_row)
                 source_row += 1
 
@@ -74,8 +75,10 @@ class Reader:
             reason = NO_TEXT
         elif reason is None and not record.label:
             reason = NO_LABEL
+        elif reason is None and self.recipe.group is not None and not record.group:
+            reason = NO_GROUP
         label = self.labels.find(record.label) if reason is None else None
         if label is None:
             self.rejects.add(path, record, reason or UNKNOWN_LABEL)
             return None
-        return source_row, text, label
+        return source_row, text, label, record.group

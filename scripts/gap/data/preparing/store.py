@@ -24,10 +24,13 @@ COLUMNS = (
     + ", ".join(f"{name} UBIGINT" for name in HASHES)
 )
 
+# Half of a hash of the group that a row belongs to.
+GROUP = "belongs_to UBIGINT"
 
-# A usable row: its number in the source, its whole text, the number of its label. It is a plain
-# tuple because millions of them are sent to other processes.
-Row = tuple[int, str, int]
+
+# A usable row: its number in the source, its whole text, the number of its label, its group (empty
+# without groups). It is a plain tuple because millions of them are sent to other processes.
+Row = tuple[int, str, int, str]
 
 
 class Batch(NamedTuple):
@@ -37,12 +40,13 @@ class Batch(NamedTuple):
     rows: list[Row]
 
 
-def take_batch(words: int, keep: str, batch: Batch) -> pa.Table:
+def take_batch(words: int, keep: str, grouped: bool, batch: Batch) -> pa.Table:
     """Write a batch with its texts within the budget; return the columns used for deduplication.
 
-    They are COLUMNS without the first two. Lengths are those of the whole texts.
+    They are COLUMNS without the first two, and GROUP where rows are `grouped`. Lengths are those of
+    the whole texts.
     """
-    source_rows, wholes, labels = zip(*batch.rows, strict=True)
+    source_rows, wholes, labels, groups = zip(*batch.rows, strict=True)
     lengths = [len(whole.split()) for whole in wholes]
     texts = [
         whole if length <= words else cut_text(whole, words, keep)
@@ -55,7 +59,11 @@ def take_batch(words: int, keep: str, batch: Batch) -> pa.Table:
         "words": pa.array(lengths, pa.int32()),
         "characters": pa.array(map(len, wholes), pa.int32()),
     }
-    return pa.table(columns | _hashes(texts))
+    columns |= _hashes(texts)
+    if grouped:
+        digests = b"".join(map(text_digest, groups))
+        columns["belongs_to"] = pa.array(np.frombuffer(digests, dtype=np.uint64)[::2])
+    return pa.table(columns)
 
 
 def _hashes(texts: list[str]) -> dict[str, pa.Array]:
@@ -68,14 +76,18 @@ def _hashes(texts: list[str]) -> dict[str, pa.Array]:
 
 
 class Store:
-    """The rows of a data set in a folder; its database spills to disk beyond `memory`."""
+    """The rows of a data set in a folder; its database spills to disk beyond `memory`.
 
-    def __init__(self, folder: Path, memory: str, threads: int) -> None:
-        self.folder = folder
+    `grouped` says whether each row has a group.
+    """
+
+    def __init__(self, folder: Path, memory: str, threads: int, grouped: bool) -> None:
+        self.folder, self.grouped = folder, grouped
         self.database = duckdb.connect(
             config={"threads": threads, "memory_limit": memory, "temp_directory": str(folder)}
         )
-        self.database.execute(f"CREATE TABLE usable ({COLUMNS})")
+        columns = f"{COLUMNS}, {GROUP}" if grouped else COLUMNS
+        self.database.execute(f"CREATE TABLE usable ({columns})")
         self.files: list[Path] = []
         self.rows = 0
 

@@ -7,7 +7,8 @@ import unicodedata
 from hashlib import blake2b
 from re import compile as compile_pattern
 
-TAG = compile_pattern(r"<[^<>]*>")
+# A tag begins with a letter, / or !; other signs behind < are those of a comparison.
+TAG = compile_pattern(r"<[A-Za-z/!][^<>]*>")
 
 
 def cut_text(text: str, words: int, keep: str) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gap.data.preparing.labels import Labels
-from gap.data.preparing.roles import POOL, TEST, read_roles
+from gap.data.preparing.roles import POOL, TEST, read_column
 from gap.data.preparing.store import Store
 
 GROUP_ROWS = 8192
@@ -20,19 +20,24 @@ ROWS = pa.schema(
 )
 
 
+# The group of a test row: groups are numbered from 0, as they come.
+GROUP = pa.field("group", pa.int64())
+
+
 class RowWriter:
     """Writes pool or test: rows numbered from 0, in row groups of moderate size."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path, self.partial = path, path.with_name(path.name + ".partial")
-        self.file = pq.ParquetWriter(self.partial, ROWS, compression="zstd")
+        self.schema = schema
+        self.file = pq.ParquetWriter(self.partial, schema, compression="zstd")
         self.waiting: list[pa.Table] = []
         self.rows = 0
 
     def add(self, rows: pa.Table) -> None:
-        """Append rows that have the columns text, label, source_row."""
+        """Append rows that have the columns of the schema but the first, `row`."""
         numbers = pa.array(np.arange(self.rows, self.rows + len(rows)))
-        self.waiting.append(rows.add_column(0, "row", numbers).cast(ROWS))
+        self.waiting.append(rows.add_column(0, "row", numbers).cast(self.schema))
         self.rows += len(rows)
         full = sum(len(table) for table in self.waiting) >= GROUP_ROWS
         if full or sum(table.nbytes for table in self.waiting) >= GROUP_BYTES:
@@ -51,20 +56,32 @@ class RowWriter:
         os.replace(self.partial, self.path)
 
 
-def write_rows(store: Store, labels: Labels, pool: Path, test: Path) -> None:
-    """Write both files in the order of the source, labels as positions in the ordered list."""
+def write_rows(store: Store, labels: Labels, pool: Path, test: Path) -> int:
+    """Write both files in the order of the source, labels as positions in the ordered list.
+
+    Returns the number of groups in the test set, whose rows have their numbers where there are any.
+    """
     places = np.zeros(len(labels.index), dtype=np.int32)
     places[labels.numbers()] = np.arange(len(labels.index))
-    writers = {POOL: RowWriter(pool), TEST: RowWriter(test)}
+    of_test = ROWS.append(GROUP) if store.grouped else ROWS
+    writers = {POOL: RowWriter(pool, ROWS), TEST: RowWriter(test, of_test)}
+    groups: dict[int, int] = {}
     position = 0
     for file in store.files:
         rows = pq.read_table(file)
         file.unlink()
-        roles = read_roles(store, position, position + len(rows))
+        stretch = position, position + len(rows)
+        roles = read_column(store, "role", *stretch)
         label_places = pa.array(places[rows.column("label").to_numpy()])
         rows = rows.set_column(1, "label", label_places)
         for role, writer in writers.items():
-            writer.add(rows.filter(pa.array(roles == role)))
+            chosen = rows.filter(pa.array(roles == role))
+            if role == TEST and store.grouped:
+                hashes = read_column(store, "belongs_to", *stretch)[roles == role].tolist()
+                numbers = [groups.setdefault(group, len(groups)) for group in hashes]
+                chosen = chosen.append_column(GROUP, pa.array(numbers, pa.int64()))
+            writer.add(chosen)
         position += len(rows)
     for writer in writers.values():
         writer.close()
+    return len(groups)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from gap.data.readers.delimited import find_delimiter, read_delimited
+from gap.data.readers.delimited import find_table, read_delimited
 from gap.data.readers.files import (
     EXTENSIONS,
     AbsentError,
@@ -21,7 +21,9 @@ from gap.data.readers.files import (
 )
 from gap.data.readers.json_objects import check_keys, read_json_objects
 from gap.data.readers.parquet import check_schema, count_parquet_rows, read_parquet
-from gap.data.readers.records import Columns, Record
+from gap.data.readers.quoting import find_quoting
+from gap.data.readers.records import Columns, Record, Tell
+from gap.run.errors import UserError
 
 __all__ = [
     "EXTENSIONS",
@@ -41,16 +43,22 @@ QUICK_ROWS = 2_000_000
 UNPACKED = 4
 
 
-def read_records(path: Path, columns: Columns) -> Iterator[Record]:
+def read_records(
+    path: Path, columns: Columns, tell: Tell = lambda sentence: None
+) -> Iterator[Record]:
     """Yield the rows of one file, in its order, with one row in memory at a time.
 
-    Numbers and truth values keep the spelling of the file. Raises UserError when a column is
-    missing or there twice, or the file is damaged.
+    Numbers and truth values keep the spelling of the file. `tell` gets what was found out about the
+    file and a person should know. Raises UserError when a column is missing or there twice, or the
+    file is damaged.
     """
     kind = extension(path) or ""
+    if columns.records and "json" not in kind:
+        raise UserError(f"{path}: `records` is for JSON files; leave it out")
     with reading(path, kind):
         if kind.startswith((".csv", ".tsv")):
-            yield from read_delimited(path, columns)
+            table = find_quoting(find_table(path, columns), columns, tell)
+            yield from read_delimited(table, columns)
         elif kind == ".parquet":
             yield from read_parquet(path, columns)
         else:
@@ -77,7 +85,7 @@ def _check_file(path: Path, columns: Columns) -> None:
     kind = extension(path) or ""
     with reading(path, kind):
         if kind.startswith((".csv", ".tsv")):
-            find_delimiter(path, columns)
+            find_table(path, columns)
         elif kind == ".parquet":
             check_schema(path, columns)
         else:

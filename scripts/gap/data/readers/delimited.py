@@ -7,10 +7,14 @@ and line of every row, also of those after a multi-line field or a damaged row.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
+from gap.data.readers.encodings import encoding_advice
 from gap.data.readers.files import extension, open_text
 from gap.data.readers.records import (
     BAD_QUOTES,
@@ -21,6 +25,8 @@ from gap.data.readers.records import (
     Record,
     check_columns,
     is_unicode,
+    join_texts,
+    quote_names,
     record_of,
     unusable,
 )
@@ -29,12 +35,35 @@ from gap.run.errors import UserError
 if TYPE_CHECKING:
     from _csv import Reader
 
+# Excel's first line, which tells the delimiter.
+DELIMITER_LINE = re.compile(r'"?sep=(?P<delimiter>[^\r\n])"?[\r\n]*', re.IGNORECASE)
+# A backslash that stands for itself: what it precedes needs none.
+PLAIN_BACKSLASH = re.compile(r'\\([\\"\r\n])?')
+# Rows of a file in which a value of its first line is looked for.
+FIRST_ROWS = 1000
+
+
+class Table(NamedTuple):
+    """How a file is laid out: its delimiter, its quotation marks, the names of its columns."""
+
+    path: Path
+    encoding: str | None
+    delimiter: str
+    quoting: str
+    names: Sequence[str]
+
+
+# The values of a row, its first and its last line in the file, the first of these lines, and the
+# error by which they are no row. A plain tuple, because there are millions.
+Row = tuple[list[str], int, int, str, csv.Error | None]
+
 
 class _Lines:
     """The lines of a file for the CSV parser, remembering the first one of the current record."""
 
-    def __init__(self, path: Path, file: TextIO) -> None:
+    def __init__(self, path: Path, file: TextIO, quoting: str) -> None:
         self.path, self.file, self.first = path, file, ""
+        self.escaped = quoting == "backslash"
 
     def __iter__(self) -> _Lines:
         return self
@@ -47,74 +76,135 @@ class _Lines:
             raise UserError(f"{self.path}: a line is {TOO_LONG}; is this a text table?")
         if not self.first:
             self.first = line
-        return line
+        return PLAIN_BACKSLASH.sub(_escape, line) if self.escaped else line
 
 
-def _parse(lines: Iterable[str], delimiter: str) -> Reader:
+def _escape(backslash: re.Match[str]) -> str:
+    """Return a backslash as the parser takes it, which would drop one before any other letter."""
+    return backslash[0] if backslash[1] else r"\\"
+
+
+def _parse(lines: Iterable[str], delimiter: str, quoting: str) -> Reader:
     csv.field_size_limit(LONGEST_ROW)
+    if quoting == "none":
+        return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    escape = "\\" if quoting == "backslash" else None
     # strict: otherwise text after a closing quotation mark is silently glued to the field.
-    return csv.reader(lines, delimiter=delimiter, strict=True)
+    return csv.reader(lines, delimiter=delimiter, escapechar=escape, strict=True)
 
 
-def _header(path: Path, delimiter: str) -> list[str]:
-    with open_text(path) as file:
-        try:
-            names = next(_parse(_Lines(path, file), delimiter), [])
-        except csv.Error:
-            names = []
-    if not all(map(is_unicode, names)):
-        raise UserError(
-            f"{path}: the header line is not UTF-8; convert the file, "
-            "for instance with: iconv -f WINDOWS-1252 -t UTF-8 (or -f UTF-16)"
-        )
-    return names
+def _take_delimiter(file: TextIO) -> str | None:
+    """Return the delimiter that Excel's first line tells, which is passed over; None without it."""
+    match = DELIMITER_LINE.fullmatch(file.readline(16))
+    if match is None:
+        file.seek(0)
+    return match["delimiter"] if match else None
 
 
-def find_delimiter(path: Path, columns: Columns) -> tuple[str, list[str]]:
-    """Return the delimiter with which the header holds both columns, and the column names.
-
-    Raises UserError where there is none. Nothing is guessed from the texts themselves.
-    """
-    if columns.delimiter is not None and len(columns.delimiter) != 1:
-        raise UserError(f"delimiter: {columns.delimiter!r} must be a single character")
-    tabs = (extension(path) or "").startswith(".tsv")
-    candidates = [columns.delimiter or "\t"] if columns.delimiter or tabs else [",", ";", "\t", "|"]
-    headers = {candidate: _header(path, candidate) for candidate in candidates}
-    for candidate, names in headers.items():
-        if columns.text in names and columns.label in names:
-            check_columns(path, names, columns)
-            return candidate, names
-    check_columns(path, max(headers.values(), key=len), columns)
-    raise AssertionError("unreachable: the longest header lacks a column")
-
-
-def read_delimited(path: Path, columns: Columns) -> Iterator[Record]:
-    """Yield the rows of a CSV or TSV file, blank lines left out."""
-    delimiter, names = find_delimiter(path, columns)
-    text_column, label_column = names.index(columns.text), names.index(columns.label)
-    with open_text(path) as file:
-        lines = _Lines(path, file)
-        parser = _parse(lines, delimiter)
-        next(parser)
-        row = 0
+def iterate_rows(table: Table) -> Iterator[Row]:
+    """Yield the rows of a file below its header, blank lines left out."""
+    with open_text(table.path, table.encoding) as file:
+        skipped = 1 if _take_delimiter(file) else 0
+        lines = _Lines(table.path, file, table.quoting)
+        parser = _parse(lines, table.delimiter, table.quoting)
+        next(parser, None)
         while True:
-            lines.first, line = "", parser.line_num + 1
+            lines.first, line = "", skipped + parser.line_num + 1
             try:
                 values = next(parser)
             except StopIteration:
                 return
             except csv.Error as error:
-                lost_lines = range(line, parser.line_num + 1)
-                yield from _damaged_rows(row, lost_lines, lines.first, error)
-                row += len(lost_lines)
+                yield [], line, skipped + parser.line_num, lines.first, error
                 continue
-            if not values:
-                continue
-            row += 1
-            if len(values) != len(names):
-                yield unusable(row, line, WRONG_COLUMNS, lines.first)
-            else:
-                yield record_of(row, line, values[text_column], values[label_column])
+            if values:
+                yield values, line, skipped + parser.line_num, lines.first, None
+
+
+def header_of(path: Path, columns: Columns, delimiter: str) -> list[str]:
+    """Return the names of columns that a file has with this delimiter; none where it is damaged.
+
+    Raises UserError where they cannot be decoded.
+    """
+    quoting = columns.quoting or "double"
+    with open_text(path, columns.encoding) as file:
+        _take_delimiter(file)
+        try:
+            names = next(_parse(_Lines(path, file, quoting), delimiter, quoting), [])
+        except csv.Error:
+            names = []
+    if not all(map(is_unicode, names)) or any("\0" in name for name in names):
+        raise UserError(f"{path}: the header line is not UTF-8; {encoding_advice([path])}")
+    return names
+
+
+def _candidates(path: Path, columns: Columns) -> list[str]:
+    """Return the delimiters that a file may have."""
+    if columns.delimiter is not None and len(columns.delimiter) != 1:
+        raise UserError(f"delimiter: {columns.delimiter!r} must be a single character")
+    if columns.delimiter:
+        return [columns.delimiter]
+    with open_text(path, columns.encoding) as file:
+        if delimiter := _take_delimiter(file):
+            return [delimiter]
+    return ["\t"] if (extension(path) or "").startswith(".tsv") else [",", ";", "\t", "|"]
+
+
+def find_table(path: Path, columns: Columns) -> Table:
+    """Return a file's layout, with the delimiter by which the header holds all columns.
+
+    Raises UserError where there is none. Nothing is guessed from the texts themselves.
+    """
+    tables = [
+        Table(path, columns.encoding, delimiter, columns.quoting or "double", names)
+        for delimiter in _candidates(path, columns)
+        for names in [header_of(path, columns, delimiter)]
+    ]
+    for table in tables:
+        if set(columns.names) <= set(table.names):
+            check_columns(path, table.names, columns)
+            return table
+    table = max(tables, key=lambda table: len(table.names))
+    _check_header(table, columns)
+    check_columns(path, table.names, columns)
+    raise AssertionError("unreachable: the longest header lacks a column")
+
+
+def _check_header(table: Table, columns: Columns) -> None:
+    """Raise UserError where the first line is a row: one of its values comes again below it."""
+    numbered = [str(place) for place in range(len(table.names))]
+    if list(table.names) == numbered or set(columns.names) & set(table.names):
+        return
+    for values, *_ in islice(iterate_rows(table), FIRST_ROWS):
+        pairs = zip(table.names, values, strict=False)
+        if any(name == value and name.strip() for name, value in pairs):
+            raise UserError(
+                f"{table.path}: no header line: its first line is a row "
+                f"({quote_names(table.names)}); put a line with the names of the columns above it, "
+                f"with {table.delimiter!r} between: {', '.join(columns.names)}"
+            )
+
+
+def read_delimited(table: Table, columns: Columns) -> Iterator[Record]:
+    """Yield the rows of a CSV or TSV file, blank lines left out."""
+    texts = [table.names.index(name) for name in columns.text]
+    label, whole = table.names.index(columns.label), len(table.names)
+    group = None if columns.group is None else table.names.index(columns.group)
+    text_of = itemgetter(texts[0]) if len(texts) == 1 else None
+    count = 0
+    for values, line, last_line, start, error in iterate_rows(table):
+        if error:
+            lost_lines = range(line, last_line + 1)
+            yield from _damaged_rows(count, lost_lines, start, error)
+            count += len(lost_lines)
+            continue
+        count += 1
+        if len(values) != whole:
+            yield unusable(count, line, WRONG_COLUMNS, start)
+            continue
+        text = text_of(values) if text_of else join_texts(values[place] for place in texts)
+        belongs_to = "" if group is None else values[group]
+        yield record_of(count, line, text, values[label], belongs_to)
 
 
 def _damaged_rows(row: int, lines: range, excerpt: str, error: csv.Error) -> Iterator[Record]:

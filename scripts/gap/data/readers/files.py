@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import zlib
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TextIO, cast
 
-from gap.data.excerpts import visible
+from gap.data.excerpts import first_line, visible
 from gap.run.errors import UserError
 
 TEXT_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
@@ -22,6 +23,18 @@ OTHER_FILES = {
     b"\x1f\x8b": "gzip",
     b"\x89PNG": "PNG",
     b"%PDF": "PDF",
+}
+
+
+# Python's name for UTF-8 with or without a mark.
+UTF8 = "utf-8-sig"
+# The mark of UTF-32 begins as that of UTF-16 does.
+MARKED = {
+    codecs.BOM_UTF8: UTF8,
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
 }
 
 
@@ -76,6 +89,10 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path}: damaged gzip file ({error}); fetch or pack it again") from None
+    except UnicodeError as error:
+        raise UserError(
+            f"{path}: cannot be read in its encoding ({first_line(error)}); set another `encoding`"
+        ) from None
 
 
 def _check_kind(path: Path, kind: str) -> None:
@@ -98,7 +115,26 @@ def open_bytes(path: Path) -> IO[bytes]:
     return open(path, "rb")
 
 
-def open_text(path: Path) -> TextIO:
-    """Open a UTF-8 file; bytes that are no UTF-8 become surrogates."""
+def open_text(path: Path, encoding: str | None = None, newline: str = "") -> TextIO:
+    """Open a text file, in `encoding` where it has no mark of its own, else in UTF-8.
+
+    Undecodable bytes become surrogates.
+    """
+    file = open_bytes(path)
+    try:
+        start = file.read(4)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
     # With surrogates, only the rows with such bytes are set aside.
-    return io.TextIOWrapper(open_bytes(path), "utf-8-sig", errors="surrogateescape", newline="")
+    name = encoding_of(start, encoding)
+    return io.TextIOWrapper(file, name, errors="surrogateescape", newline=newline)
+
+
+def encoding_of(start: bytes, encoding: str | None) -> str:
+    """Return the encoding of a file with this start: that of its mark, else the given one."""
+    for mark, name in MARKED.items():
+        if start.startswith(mark):
+            return name
+    return encoding if encoding not in (None, "utf-8") else UTF8

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gap.data.excerpts import first_line
-from gap.data.readers.records import Columns, Record, check_columns, record_of
+from gap.data.readers.records import Columns, Record, check_columns, join_texts, record_of
 from gap.run.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,8 +36,17 @@ def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
 
 def check_schema(path: Path, columns: Columns) -> None:
     """Raise UserError unless a file has the columns of text and label."""
+    import pyarrow as pa
+
     with open_parquet(path) as file:
-        check_columns(path, file.schema_arrow.names, columns)
+        schema = file.schema_arrow
+        check_columns(path, schema.names, columns)
+        kind = schema.field(columns.label).type
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            raise UserError(
+                f"{path}: the labels in column {columns.label!r} are lists; several labels a row "
+                "are not supported: give each row one label"
+            )
 
 
 def count_parquet_rows(path: Path) -> int:
@@ -48,15 +57,17 @@ def count_parquet_rows(path: Path) -> int:
 
 def read_parquet(path: Path, columns: Columns) -> Iterator[Record]:
     """Yield the rows of a Parquet file."""
-    names = [columns.text, columns.label]
+    names, label, group = columns.names, len(columns.text), len(columns.text) + 1
+    check_schema(path, columns)
     with open_parquet(path) as file:
-        check_columns(path, file.schema_arrow.names, columns)
         row = 0
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=names):
-            values = [_texts(path, batch.column(name), name) for name in names]
-            for text, label in zip(*values, strict=True):
+            cells = [_texts(path, batch.column(name), name) for name in names]
+            for values in zip(*cells, strict=True):
                 row += 1
-                yield record_of(row, None, text, label)
+                text = values[0] if label == 1 else join_texts(values[:label])
+                belongs_to = "" if columns.group is None else values[group]
+                yield record_of(row, None, text, values[label], belongs_to)
         if row != file.metadata.num_rows:
             raise UserError(
                 f"{path}: damaged Parquet file: it holds {row:,} rows and says "
@@ -69,6 +80,9 @@ def _texts(path: Path, column: pa.Array, name: str) -> Iterator[str | None]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_floating(column.type):
+        # What is no number is no value either.
+        column = pc.if_else(pc.is_nan(column), None, column)
     try:
         # The texts are decoded here, from bytes: Arrow does not check texts when it reads them, and
         # cannot decode damaged ones.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from gap.data.excerpts import EXCERPT_CHARACTERS, shorten
 from gap.run.errors import UserError
+from gap.study.recipes import Rows
 
 # This bounds memory where a file is no table, or where a quotation mark is never closed. A line of
 # short fields takes some twenty times its length.
@@ -16,7 +18,9 @@ LONGEST_LABEL = 1_000
 
 NO_TEXT = "no text"
 NO_LABEL = "no label"
+NO_GROUP = "no group"
 UNKNOWN_LABEL = "unknown label"
+SEVERAL_LABELS = "a list of labels"
 NOT_UTF8 = "not UTF-8"
 WRONG_COLUMNS = "wrong number of columns"
 BAD_QUOTES = "quotation marks do not match"
@@ -25,13 +29,37 @@ LONG_LABEL = f"label longer than {LONGEST_LABEL:,} characters"
 NOT_JSON = "not a JSON object"
 DOUBLE_KEY = "a key that is there twice"
 
+# A list as Python or JSON write it: ['a', 'b'].
+LIST_OF_LABELS = re.compile(r"\[\s*(?P<mark>['\"]).*(?P=mark)\s*,?\s*\]", re.DOTALL)
+
+# Takes a sentence that a person should read.
+Tell = Callable[[str], None]
+
 
 class Columns(NamedTuple):
-    """The names of the columns of text and label, and the character between columns, if given."""
+    """The names of the columns of a file, and what else is set about how it is read.
 
-    text: str
+    Several columns of `text` are joined in their order. What is None is found out from each file.
+    """
+
+    text: tuple[str, ...]
     label: str
+    group: str | None = None
     delimiter: str | None = None
+    quoting: str | None = None
+    encoding: str | None = None
+    records: str | None = None
+
+    @classmethod
+    def of(cls, rows: Rows) -> Columns:
+        """Return what a data set says of its columns."""
+        others = {key: getattr(rows, key) for key in cls._fields if key != "text"}
+        return cls(text=tuple(rows.text), **others)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all columns that are read: texts, label, group."""
+        return [*self.text, self.label, *([] if self.group is None else [self.group])]
 
 
 class Record(NamedTuple):
@@ -46,6 +74,7 @@ class Record(NamedTuple):
     label: str
     reason: str | None = None
     excerpt: str = ""
+    group: str = ""
 
 
 def unusable(row: int, line: int | None, reason: str, excerpt: str) -> Record:
@@ -53,19 +82,28 @@ def unusable(row: int, line: int | None, reason: str, excerpt: str) -> Record:
     return Record(row, line, "", "", reason, shorten(excerpt))
 
 
-def record_of(row: int, line: int | None, text: str | None, label: str | None) -> Record:
-    """Return the record of two values, with a reason where they are unusable as text."""
-    text, label = text or "", (label or "").strip()
+def record_of(
+    row: int, line: int | None, text: str | None, label: str | None, group: str | None = ""
+) -> Record:
+    """Return the record of a row's values, with a reason where they are unusable as text."""
+    text, label, group = text or "", (label or "").strip(), (group or "").strip()
     reason = None
     if len(text) > LONGEST_ROW:
         reason = TOO_LONG
     elif len(label) > LONGEST_LABEL:
         reason = LONG_LABEL
-    elif not (is_unicode(text) and is_unicode(label)):
+    elif not (is_unicode(text) and is_unicode(label) and is_unicode(group)):
         reason = NOT_UTF8
+    elif label[:1] == "[" and LIST_OF_LABELS.fullmatch(label):
+        reason = SEVERAL_LABELS
     if reason:
         return unusable(row, line, reason, f"{label[:EXCERPT_CHARACTERS]} {text}")
-    return Record(row, line, text, label)
+    return Record(row, line, text, label, group=group)
+
+
+def join_texts(parts: Iterable[str | None]) -> str:
+    """Return the texts of a row's columns as one, a line each; empty ones are left out."""
+    return "\n".join(part for part in parts if part and not part.isspace())
 
 
 def is_unicode(text: str) -> bool:
@@ -80,13 +118,18 @@ def is_unicode(text: str) -> bool:
 
 
 def check_columns(path: Path, names: Sequence[str], columns: Columns) -> None:
-    """Raise UserError unless `names` holds the columns of text and label, each once."""
-    for key, name in (("text", columns.text), ("label", columns.label)):
+    """Raise UserError unless `names` holds the columns that are read, each once."""
+    keys = ["text"] * len(columns.text) + ["label", "group"]
+    for key, name in zip(keys, columns.names, strict=False):
         if name not in names:
-            # Names are shown as they are, with their spaces, because spaces are easily overlooked.
-            listing = ", ".join(repr(name[:EXCERPT_CHARACTERS]) for name in names[:30]) or "none"
             raise UserError(
-                f"{path}: no column {name!r}; its columns: {listing}; set `{key}` to one of them"
+                f"{path}: no column {name!r}; its columns: {quote_names(names)}; set `{key}` to "
+                "one of them"
             )
         if names.count(name) > 1:
             raise UserError(f"{path}: column {name!r} is there more than once; rename one of them")
+
+
+def quote_names(names: Sequence[str]) -> str:
+    """Return names of columns as they are, with their spaces, which are easily overlooked."""
+    return ", ".join(repr(name[:EXCERPT_CHARACTERS]) for name in names[:30]) or "none"

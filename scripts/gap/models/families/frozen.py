@@ -13,8 +13,9 @@ from gap.models.family import Folders
 from gap.models.feature_regression import FeatureRegression, RegressionRecipe
 from gap.models.network import CORE_RATE, ENCODER_ASSUMPTION
 from gap.models.workload import Assumption, Memory, ParameterCount, Workload
-from gap.study.fields import Completed, Name
+from gap.study.fields import Completed
 from gap.study.recipes import LogisticRegression
+from gap.study.spellings import Name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,11 +76,11 @@ class Model(FeatureRegression[Recipe]):
 
     def states(self, texts: EncodedTexts, rows: npt.NDArray[np.int64]) -> Matrix:
         """Return the encoder's states for the texts of these rows, (rows, width)."""
-        from gap.models.encoder import check_lengths
+        from gap.models.encoder import check_lengths, fit_to_vocabulary
         from gap.models.inference import features
 
-        assert self.job.checkpoint is not None
-        check_lengths(self.job.checkpoint, texts)
+        fit_to_vocabulary(self.encoder, texts.pad_id, texts.vocabulary_size)
+        check_lengths(self.encoder, texts)
         return features(self.encoder, texts, texts.positions(rows), self.recipe.pooling)
 
     def train_features(
@@ -124,6 +125,7 @@ class Model(FeatureRegression[Recipe]):
 
     def serve(self, weights: Path, reader: TextReader | None) -> ServedModel:
         """See Family.serve."""
+        from gap.models.encoder import fit_to_vocabulary
         from gap.models.hardware import device
         from gap.models.inference import compute, pooled_states
         from gap.models.regression import load_regression, regression_parameters
@@ -131,6 +133,7 @@ class Model(FeatureRegression[Recipe]):
 
         assert reader is not None
         pad_id, encoder = reader.pad_id, self.encoder.eval()
+        fit_to_vocabulary(encoder, pad_id, reader.vocabulary.size)
         encoder.to(device())
         states, classify = pooled_states(encoder, self.recipe.pooling), load_regression(weights)
         trained = regression_parameters(weights)

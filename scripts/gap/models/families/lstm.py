@@ -12,8 +12,9 @@ from gap.models.describing import spell_optimisation, spell_values
 from gap.models.network import Network, NetworkRecipe
 from gap.models.workload import Assumption, ParameterCount, SpeedClaim, Workload
 from gap.run.errors import UserError
-from gap.study.fields import Completed, Name, Omittable, Tuned, Unit
+from gap.study.fields import Completed, Omittable, Tuned, Unit
 from gap.study.recipes import GradientDescent
+from gap.study.spellings import Name
 from gap.study.tuning import values_of
 
 if TYPE_CHECKING:
@@ -139,9 +140,11 @@ class Model(Network[Recipe]):
 
     def load(self, weights: Path) -> PreTrainedModel:
         """See Network.load."""
-        from gap.models.lstm_network import LstmForSequenceClassification
+        from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
+        from gap.models.weights import load_trained
 
-        return LstmForSequenceClassification.from_pretrained(weights)
+        config = LstmConfig.from_pretrained(weights)
+        return load_trained(LstmForSequenceClassification, weights, config)
 
     def describe(self) -> str:
         """See Family.describe."""

@@ -10,8 +10,9 @@ from pydantic import Field
 from gap.models.describing import spell_optimisation
 from gap.models.network import Network, NetworkRecipe
 from gap.models.workload import ParameterCount, Workload
-from gap.study.fields import Completed, Name
+from gap.study.fields import Completed
 from gap.study.recipes import GradientDescent
+from gap.study.spellings import Name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -49,17 +50,19 @@ class Model(Network[Recipe]):
 
     def build(self, recipe: Recipe, texts: EncodedTexts) -> PreTrainedModel:
         """See Network.build."""
-        from gap.models.encoder import check_lengths, load_classifier
+        from gap.models.encoder import check_lengths, fit_to_vocabulary, load_classifier
 
         assert self.job.checkpoint is not None
-        check_lengths(self.job.checkpoint, texts)
-        return load_classifier(self.job.checkpoint, self.job.labels)
+        model = load_classifier(self.job.checkpoint, self.job.labels)
+        fit_to_vocabulary(model, texts.pad_id, texts.vocabulary_size)
+        check_lengths(model, texts)
+        return model
 
     def load(self, weights: Path) -> PreTrainedModel:
         """See Network.load."""
-        from gap.models.encoder import load_classifier
+        from gap.models.encoder import load_trained_classifier
 
-        return load_classifier(weights, self.job.labels)
+        return load_trained_classifier(weights)
 
     def describe(self) -> str:
         """See Family.describe."""
