@@ -36,7 +36,7 @@ from gap.results.reading import ErrorsRecipe, ReadingRecipe, reading_recipe
 from gap.study import paths
 from gap.study.cells import largest_size, timed_cells
 from gap.study.fields import Block
-from gap.study.recipes import EncodeRecipe, PrepareRecipe, SubsampleRecipe
+from gap.study.rules import EncodeRecipe, PrepareRecipe, SubsampleRecipe
 from gap.study.sizes import count_rows, parse_seeds
 from gap.study.sources import DataFile, Folder
 from snakemake.common.configfile import load_configfile
@@ -275,7 +275,10 @@ def encode_recipe(wildcards):
     """Which part of a text gets ids."""
     dataset = dataset_of(wildcards)
     return EncodeRecipe(
-        keep=dataset.keep, max_tokens=dataset.max_tokens, max_unknown=dataset.max_unknown
+        keep=dataset.keep,
+        max_tokens=dataset.max_tokens,
+        max_unknown=dataset.max_unknown,
+        pair=dataset.pair,
     )
 
 
@@ -385,7 +388,7 @@ def latency_recipe(wildcards):
     """What decides what is timed: the models, and how much of a text they read."""
     return {
         "cell": {"dataset": wildcards.dataset, "size": largest_size(STUDY.sizes)},
-        "dataset": pick(dataset_of(wildcards).plain(), "words", "max_tokens", "keep"),
+        "dataset": pick(dataset_of(wildcards).plain(), "words", "max_tokens", "keep", "pair"),
         "models": {cell.model: recipe_of(cell) for cell in timed_of(wildcards.dataset)},
     }
 

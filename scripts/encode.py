@@ -28,7 +28,7 @@ from gap.run.program import run
 from gap.run.progress import progress
 from gap.run.runstate import keep, restore, state_folder
 from gap.run.workers import Workers
-from gap.study.recipes import EncodeRecipe
+from gap.study.rules import EncodeRecipe
 
 # Texts that a process encodes at a time: what it loses when it is killed.
 PIECE = 50_000
@@ -71,11 +71,11 @@ def encode_file(
         Piece(source, places if rows is None else rows[places], state / f"{places[0]}.npz")
         for places in wanted
     )
-    encoder = Encoder(vocabulary, recipe.max_tokens, recipe.keep)
+    encoder = Encoder(vocabulary, recipe.max_tokens, recipe.keep, recipe.pair)
     with Workers(partial(encode_rows, encoder), processes) as workers:
         count = math.ceil(total / PIECE)
         finished = list(progress(workers.in_order(pieces), "pieces", count))
-    manifest = join_pieces(finished, vocabulary, stem, rows)
+    manifest = join_pieces(finished, encoder, stem, rows)
     print(
         f"{stem}: {manifest['rows']:,} texts, {manifest['tokens']:,} tokens, "
         f"{manifest['shortened']:,} cut"

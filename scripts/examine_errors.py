@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from gap.data.cards import read_card
-from gap.data.manifests import Card
+from gap.data.manifests import Card, TextBudget
+from gap.data.prepared import iterate_texts
+from gap.data.units import count_units
 from gap.results.predictions import (
     Cell,
     CorrectRows,
@@ -28,6 +29,7 @@ from gap.results.study_errors import StudyErrors
 from gap.results.tables import study_order, write_rows
 from gap.run.errors import UserError
 from gap.run.program import run
+from gap.study.recipes import TextUnit
 from numpy.typing import NDArray
 
 
@@ -49,36 +51,36 @@ class Tables:
     examples: list[ExampleRow] = field(default_factory=list)
 
 
-def word_counts(path: str, budget: int) -> NDArray[np.int64]:
-    """Return the words of each test text as models read it, `budget` at most, shape (rows,)."""
-    with pq.ParquetFile(path) as file:
-        counts = [
-            pc.count_substring_regex(batch["text"], r"\S+").to_numpy(zero_copy_only=False)
-            for batch in file.iter_batches(columns=["text"])
-        ]
+def text_lengths(path: str, budget: TextBudget) -> NDArray[np.int64]:
+    """Return the length of each test text as models read it, in the budget's unit, (rows,)."""
+    counts = [count_units(text, budget["unit"]) for texts in iterate_texts(path) for text in texts]
     # In a text that was cut, dots stand between head and tail. They are not words of the text.
-    return np.minimum(np.concatenate(counts).astype(np.int64), budget)
+    return np.minimum(np.array(counts, dtype=np.int64), budget["words"])
 
 
-def length_groups(words: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Return up to four ranges of words, ends included, about a quarter of the texts in each.
+def length_groups(lengths: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return up to four ranges of lengths, ends included, about a quarter of the texts in each.
 
     Texts of one length are never parted, so there are fewer ranges where many have the same.
     """
-    lengths = np.unique(words)
-    ends = np.unique(np.quantile(words, [0.25, 0.5, 0.75, 1], method="inverted_cdf"))
-    after = (int(lengths[np.searchsorted(lengths, end) + 1]) for end in ends[:-1])
-    starts = [int(lengths[0]), *after]
+    different = np.unique(lengths)
+    ends = np.unique(np.quantile(lengths, [0.25, 0.5, 0.75, 1], method="inverted_cdf"))
+    after = (int(different[np.searchsorted(different, end) + 1]) for end in ends[:-1])
+    starts = [int(different[0]), *after]
     return list(zip(starts, map(int, ends), strict=True))
 
 
 def by_length(
-    cell: Cell, correct: CorrectRows, words: NDArray[np.int64], confidence: float
+    cell: Cell,
+    correct: CorrectRows,
+    lengths: NDArray[np.int64],
+    unit: TextUnit,
+    confidence: float,
 ) -> list[LengthRow]:
-    """Return a model's accuracy in percent on the texts of each range of words."""
+    """Return a model's accuracy in percent on the texts of each range of lengths."""
     rows = []
-    for low, high in length_groups(words):
-        inside = (words >= low) & (words <= high)
+    for low, high in length_groups(lengths):
+        inside = (lengths >= low) & (lengths <= high)
         scores = scores_of({cell: {seed: right[inside] for seed, right in correct.items()}})
         estimate = StudyErrors(scores, cell.model).mean(cell)
         ends = np.clip(estimate.interval(confidence), 0, 100)
@@ -89,6 +91,7 @@ def by_length(
             cell.n,
             words_from=low,
             words_to=high,
+            unit=unit,
             rows=int(inside.sum()),
             accuracy=estimate.value,
             accuracy_low=float(ends[0]),
@@ -228,13 +231,14 @@ def examine(
     """
     tables = Tables()
     shown: dict[str, Pair] = {}
-    words = {
-        dataset: word_counts(path, cards[dataset]["text_budget"]["words"])
-        for dataset, path in tests.items()
-    }
+    budgets = {dataset: cards[dataset]["text_budget"] for dataset in tests}
+    lengths = {dataset: text_lengths(path, budgets[dataset]) for dataset, path in tests.items()}
     for cell, correct, reference, reference_correct in beside_reference(cells, recipe.reference):
-        _check(cell, correct, words)
-        tables.lengths.extend(by_length(cell, correct, words[cell.dataset], recipe.confidence))
+        _check(cell, correct, lengths)
+        unit = budgets[cell.dataset]["unit"]
+        tables.lengths.extend(
+            by_length(cell, correct, lengths[cell.dataset], unit, recipe.confidence)
+        )
         seeds = frozenset(reference_correct.keys() & correct.keys())
         if reference and cell != reference and seeds:
             pair = Pair(reference, cell, seeds)
@@ -264,12 +268,12 @@ def _is_rather_shown(pair: Pair, before: Pair | None, recipe: ErrorsRecipe) -> b
     return (-place, pair.model.n) > (-place_before, before.model.n)
 
 
-def _check(cell: Cell, correct: CorrectRows, words: Mapping[str, NDArray[np.int64]]) -> None:
+def _check(cell: Cell, correct: CorrectRows, lengths: Mapping[str, NDArray[np.int64]]) -> None:
     rows = {len(right) for right in correct.values()}
-    if rows != {len(words[cell.dataset])}:
+    if rows != {len(lengths[cell.dataset])}:
         raise UserError(
             f"{cell.model} of {cell.size} of {cell.dataset}: predictions of {sorted(rows)} rows, "
-            f"the test set has {len(words[cell.dataset])}; run predict again"
+            f"the test set has {len(lengths[cell.dataset])}; run predict again"
         )
 
 

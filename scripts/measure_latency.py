@@ -53,7 +53,7 @@ def load_models(arguments: argparse.Namespace) -> dict[str, ServedModel]:
         seed = min(read_json(arguments.trainings[name])["seeds"], key=int)
         checkpoint: Path | None = None
         reader: TextReader | None = None
-        budget = dataset["max_tokens"], dataset["keep"]
+        budget = dataset["max_tokens"], dataset["keep"], dataset["pair"]
         if name in arguments.checkpoints:
             checkpoint = checkpoint_folder(arguments.checkpoints[name])
             reader = TextReader(PretrainedVocabulary(checkpoint), *budget)

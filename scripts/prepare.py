@@ -14,6 +14,7 @@ from gap.data.excerpts import shorten
 from gap.data.manifests import Card, SourceManifest, TextsManifest
 from gap.data.preparing.card import describe
 from gap.data.preparing.labels import Labels
+from gap.data.preparing.near_duplicates import find_near_duplicates
 from gap.data.preparing.rejects import Rejects
 from gap.data.preparing.roles import assign_roles, check_classes, check_labels
 from gap.data.preparing.source import Reader
@@ -24,7 +25,7 @@ from gap.run.json import read_json, write_json
 from gap.run.program import run
 from gap.run.runstate import keep, restore, state_folder
 from gap.run.workers import Workers
-from gap.study.recipes import PrepareRecipe
+from gap.study.rules import PrepareRecipe
 
 # A loss of more pool rows than that to the test set is told, and fewer groups in it.
 DROPPED_SHARE, FEW_GROUPS = 0.1, 20
@@ -39,15 +40,19 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
     if arguments.test_source:
         test_source = read_json(arguments.test_source)
     grouped, labels = recipe.group is not None, Labels(recipe.labels)
-    store = Store(folder, arguments.memory, arguments.threads, grouped)
+    store = Store(folder, arguments.memory, arguments.threads, grouped, recipe.unit)
     reader = Reader(recipe, store, labels, Rejects(arguments.rejects))
-    work = partial(take_batch, recipe.words, recipe.keep, grouped)
+    work = partial(take_batch, recipe.words, recipe.keep, grouped, recipe.pair)
     with Workers(work, arguments.threads) as workers:
         reader.take(source, workers, in_test=False)
         check_classes(store, recipe, labels)
         if test_source:
             reader.take(test_source, workers, in_test=True)
     assign_roles(store, recipe, labels, has_test=test_source is not None)
+    near = None
+    if recipe.near_duplicates is not None:
+        drop = recipe.near_duplicates == "drop"
+        near = find_near_duplicates(store, arguments.threads, drop)
     check_labels(store, recipe, labels)
     groups = write_rows(store, labels, arguments.pool, arguments.test)
     reader.rejects.close(arguments.rejects)
@@ -59,9 +64,11 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
         "rows_read": reader.rows_read,
         "rejected": dict(reader.rejects.counts),
         "test_groups": groups if grouped else None,
+        "near_duplicates": near,
         "warnings": [*reader.warnings, *labels.warnings()],
     }
-    card["warnings"] += split_warnings(card)
+    near_dropped = recipe.near_duplicates == "drop"
+    card["warnings"] += [*budget_warnings(card), *split_warnings(card, near_dropped)]
     write_json(arguments.pool_manifest, manifest_of(card, "pool"))
     write_json(arguments.test_manifest, manifest_of(card, "test"))
     write_json(arguments.card, card)
@@ -88,9 +95,28 @@ def tell(card: Card, seconds: float) -> None:
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def split_warnings(card: Card) -> list[str]:
+def budget_warnings(card: Card) -> list[str]:
+    """Return a sentence where the data decide that the text budget counts characters."""
+    budget = card["text_budget"]
+    if budget["unit"] == "word" or not budget["unit_from_data"]:
+        return []
+    return [
+        "most texts are single long runs without spaces, so the text budget is "
+        f"{budget['words']:,} characters of each; write `unit: word` where words are meant, or "
+        "`unit: character` where this is right"
+    ]
+
+
+def split_warnings(card: Card, near_dropped: bool) -> list[str]:
     """Return a sentence about each thing that is odd in what is pool and what is test."""
     warnings = []
+    if near := card["near_duplicates"]:
+        total = card["pool"]["rows"] + near * near_dropped
+        what = "were dropped, because their texts are" if near_dropped else "have texts that are"
+        advice = "" if near_dropped else "; `near_duplicates: drop` leaves them out"
+        warnings.append(
+            f"{near:,} of {total:,} pool rows {what} nearly texts of the test set{advice}"
+        )
     dropped, rows, groups = card["dropped_in_test"], card["pool"]["rows"], card["test_groups"]
     if dropped > rows * DROPPED_SHARE:
         shared = "texts stand" if groups is None else "texts or groups stand"

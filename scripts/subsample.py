@@ -11,7 +11,7 @@ from gap.data.sampling import subsample, write_subsamples
 from gap.run.digests import sha256_file
 from gap.run.json import write_json
 from gap.run.program import run
-from gap.study.recipes import SubsampleRecipe
+from gap.study.rules import SubsampleRecipe
 from gap.study.sizes import parse_seeds, rows_of_size
 
 

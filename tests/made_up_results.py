@@ -85,7 +85,8 @@ def _write_data(folder: Path, dataset: str, rng: np.random.Generator) -> None:
     part = {"rows": ROWS, "sha256": "0" * 64, "label_counts": dict.fromkeys(LABELS, 200)}
     card = {"dataset": dataset, "labels": list(LABELS), "origin": "made up", "rejected": {}}
     card |= {"warnings": []}
-    card |= {"pool": part | {"rows": 20_000}, "test": part, "text_budget": {"words": 100}}
+    card |= {"pool": part | {"rows": 20_000}, "test": part}
+    card |= {"text_budget": {"words": 100, "unit": "word", "keep": "head"}}
     write_json(path / "card.json", card)
 
 

@@ -299,7 +299,7 @@ SIZE = 'a number of rows, 4 or more (250), or a share of all (0.1 or "10%")'
         (
             "dataset_zoo: {tickets: {words: 0}}",
             "dataset_zoo.tickets.words: found 0; expected 1 or more (the text budget, words of "
-            "each text that any model sees)",
+            "each text (or its `unit`) that any model sees)",
         ),
         (
             "dataset_zoo: {tickets: {labels: [yes, no]}}",
@@ -506,6 +506,16 @@ SIZE = 'a number of rows, 4 or more (250), or a share of all (0.1 or "10%")'
         (
             "dataset_zoo: {tickets: {label: body}}",
             "dataset_zoo.tickets: text and label are both 'body'; name two columns",
+        ),
+        (
+            "dataset_zoo: {tickets: {pair: true}}",
+            "dataset_zoo.tickets.text: 1 column; a `pair` is of two: name both, as in text: "
+            "[premise, hypothesis]",
+        ),
+        (
+            "dataset_zoo: {tickets: {pair: true, text: [a, b, c]}}",
+            "dataset_zoo.tickets.text: 3 columns; a `pair` is of two: name both, as in text: "
+            "[premise, hypothesis]",
         ),
         (
             "dataset_zoo: {tickets: {text: message}}",

@@ -12,18 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from gap.data import encoding
-from gap.data.encoding import (
-    Encoder,
-    partition,
-    split_at_spaces,
-    split_before_spaces,
-    word_splitter,
-)
+from gap.data import word_encoding
+from gap.data.encoding import Encoder
 from gap.data.vocabulary import PretrainedVocabulary
+from gap.data.word_encoding import partition, split_at_spaces, split_before_spaces, word_splitter
 from gap.run.errors import UserError
 from gap.run.workers import Workers
-from gap.study.recipes import EncodeRecipe
+from gap.study.rules import EncodeRecipe
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -134,7 +129,7 @@ def test_words_are_encoded_once_and_forgotten_in_time(encoder, monkeypatch):
     for _ in range(2):
         assert texts_of(*fresh.encode(texts)) == expected
     assert len(seen) == len(set(seen))
-    monkeypatch.setattr(encoding, "MOST_WORDS", 1)
+    monkeypatch.setattr(word_encoding, "MOST_WORDS", 1)
     again = len(seen)
     assert texts_of(*fresh.encode(texts)) == expected
     assert len(seen) == 2 * again
@@ -198,13 +193,14 @@ def test_texts_are_completed_as_one_by_one(rows, before, behind, room, keep):
     class Given:
         unknown_id: int | None = None
         size, pad_id, prefix, suffix = 100, 7, before, behind
+        separator: list[int] | None = None
 
         def encode(self, texts):
             raise NotImplementedError
 
     encoder = Encoder(Given(), room + len(before) + len(behind), keep)
     expected = [before + cut(row, room, keep) + behind or [7] for row in rows]
-    assert texts_of(*encoder.complete(*encoding.flatten(rows))) == expected
+    assert texts_of(*encoder.complete(word_encoding.flatten(rows))) == expected
 
 
 # ---------------------------------------------------------------- several processes

@@ -34,7 +34,7 @@ from gap.data.preparing.texts import cut_text, normalise
 from gap.data.readers.records import LONG_LABEL
 from gap.run.errors import UserError
 from gap.run.json import read_json
-from gap.study.recipes import PrepareRecipe
+from gap.study.rules import PrepareRecipe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from snakemake.common.configfile import load_configfile

@@ -144,9 +144,10 @@ def kind(request, tmp_path_factory):
     make_checkpoint(folder / "checkpoint", request.param)
     vocabulary = PretrainedVocabulary(folder / "checkpoint")
     (folder / "ids").mkdir()
-    encode_piece([pa.array(TEXTS)], Encoder(vocabulary, 30, "head"), folder / "piece.npz")
+    encoder = Encoder(vocabulary, 30, "head")
+    encode_piece([pa.array(TEXTS)], encoder, folder / "piece.npz")
     for part in ("pool", "test"):
-        manifest = join_pieces([folder / "piece.npz"], vocabulary, folder / "ids" / part, None)
+        manifest = join_pieces([folder / "piece.npz"], encoder, folder / "ids" / part, None)
         write_json(folder / "ids" / f"{part}.json", manifest)
     return Kind(request.param, folder, vocabulary)
 

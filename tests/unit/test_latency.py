@@ -50,7 +50,7 @@ def arguments_for(folder):
     """The command line that measures the models of `trained`."""
     recipe = {
         "cell": {"dataset": "made-up", "size": "80"},
-        "dataset": {"words": 32, "max_tokens": 32, "keep": "head"},
+        "dataset": {"words": 32, "max_tokens": 32, "keep": "head", "pair": False},
         "models": recipes(),
     }
     options = as_arguments(

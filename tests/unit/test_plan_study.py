@@ -8,9 +8,12 @@ from pathlib import Path
 
 import plan_study
 import pytest
+import real_seeds
 import yaml
 from gap.cluster.plan import ONCE, OUTPUTS, Plan, id_bytes, speed_of
+from gap.cluster.plan_tables import power_table
 from gap.config import check as config_module
+from gap.results.study_errors import StudyErrors
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from gap.study.cells import Cell
@@ -113,6 +116,23 @@ def test_what_was_measured_on_a_gpu_takes_the_place_of_assumptions(plan):
     assert "No GPU has been measured" not in page
     assert "lstm_step" not in page
     assert "No GPU has been measured" in plan_study.page(plan, "docs/plan.yaml")
+
+
+def test_the_smallest_gap_that_is_told_by_hand(plan):
+    # Two means of 5 seeds, on 50,000 rows; 1.96 errors for the claim, 0.84 for four of five.
+    error = (0.9**2 * 2 / 5 + 19**2 / 50_000) ** 0.5
+    assert f"| yelp | 50,000 | 5 | {1 + (1.96 + 0.8416) * error:.1f} | 0% |" in power_table(plan)
+    sure = plan.assuming(seed_spread=0.2, row_spread=5)
+    assert "| yelp | 50,000 | 5 | 1.4 | 100% |" in power_table(sure)
+
+
+def test_spreads_are_those_of_real_trainings(plan):
+    errors = StudyErrors(real_seeds.read_runs(real_seeds.DATA), "tfidf")
+    lstm = next(cell for cell in errors.cells if (cell.model, cell.n) == ("lstm-small", 4000))
+    spread = errors.variances.mean[errors.cells.index(lstm)] ** 0.5
+    assert plan.value("seed_spread") == pytest.approx(spread, abs=0.05)
+    of_rows = (errors.gap(lstm).row_variance * errors.scores.rows) ** 0.5
+    assert plan.value("row_spread") == pytest.approx(of_rows, abs=0.5)
 
 
 def test_bytes_of_one_cell_by_hand(plan):

@@ -417,6 +417,67 @@ def test_lengths_are_those_before_the_cut(tmp_path):
     assert card["cut_share"] == 0.75
 
 
+# What tells the label stands in the last ten of 610 signs; nothing stands between them.
+CHINESE = "天上里午附火后看坐在今小回近买然多"
+RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
+
+
+def long_texts(signs, telling, rows=60):
+    """Return rows of 600 random signs and ten that tell, without spaces."""
+    random = np.random.default_rng(1)
+    labels = ["good", "bad"] * (rows // 2)
+    ends = {label: sign * 10 for label, sign in zip(("good", "bad"), telling, strict=True)}
+    return [("".join(random.choice([*signs], 600)) + ends[label], label) for label in labels]
+
+
+@pytest.mark.parametrize(
+    ("words", "keep", "kept"),
+    [
+        (64, "head", (64, 0)),
+        (64, "head_and_tail", (48, 16)),
+        (609, "head", (609, 0)),
+        (610, "head", (610, 0)),
+    ],
+)
+@pytest.mark.parametrize("signs", [CHINESE, RESIDUES])
+def test_a_text_without_spaces_is_cut_as_the_budget_says(tmp_path, signs, words, keep, kept):
+    rows = long_texts(signs, "好坏" if signs == CHINESE else "MW")
+    head, tail = kept
+    card, out = run(tmp_path, [write_csv(tmp_path / "a.csv", rows)], words=words, keep=keep)
+    for row in rows_of(out, "pool") + rows_of(out, "test"):
+        text = rows[row["source_row"]][0]
+        assert row["text"] == text[:head] + (f" ... {text[-tail:]}" if tail else "")
+    unit = "word" if signs == CHINESE else "character"
+    budget = {"words": words, "unit": unit, "unit_from_data": True, "keep": keep}
+    assert card["text_budget"] == budget
+    assert card["cut_share"] == (head < 610)
+    assert card["words"]["median"] == (610 if signs == CHINESE else 1)
+    assert card["characters"]["median"] == 610
+    told = "so the text budget is" in " ".join(card["warnings"])
+    assert told == (unit == "character")
+
+
+def test_the_config_may_say_what_the_budget_counts(tmp_path):
+    path = write_csv(tmp_path / "a.csv", long_texts(RESIDUES, "MW"))
+    card, out = run(tmp_path, [path], words=64, unit="word")
+    assert (card["text_budget"]["unit"], card["text_budget"]["unit_from_data"]) == ("word", False)
+    assert (card["cut_share"], card["warnings"]) == (0, [])
+    assert {len(row["text"]) for row in rows_of(out, "pool")} == {610}
+
+
+def test_the_first_rows_tell_the_unit_whatever_the_number_of_processes(tmp_path):
+    # After the first batch there are more texts of words than sequences; the test set has words.
+    rows = [(f"{number:05}{'MKT' * 20}", "xy"[number % 2]) for number in range(8192)]
+    path = write_csv(tmp_path / "a.csv", rows + many(20_000, "xy"))
+    test = write_csv(tmp_path / "t.csv", [("a text of some words", "x"), ("and another", "y")])
+    units = []
+    for threads in (1, 2):
+        card, out = run(tmp_path, [path], [test], threads, words=7)
+        units.append(card["text_budget"]["unit"])
+        assert [row["text"] for row in rows_of(out, "test")] == ["a text of", "and anot"]
+    assert units == ["character"] * 2
+
+
 def test_a_given_test_set_is_taken_as_it_is(tmp_path):
     pool = [*many(20), ("Text  NUMBER 3\n", "good"), ("CAFE\u0301", "good"), ("cafe\u0301!", "bad")]
     test = [("text number 3", "bad"), ("text number 3", "bad"), ("caf\u00e9", "good")]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import examine_errors
 import numpy as np
@@ -18,9 +19,10 @@ import pyarrow.parquet as pq
 import pytest
 import write_report
 import yaml
+from gap.data.manifests import TextBudget
 from gap.data.preparing.texts import cut_text
 from gap.report.contents import document
-from gap.report.figures import name_lengths
+from gap.report.figures import length_figures, name_lengths
 from gap.report.markdown import write_markdown
 from gap.report.methods import methods
 from gap.report.page import to_html
@@ -28,8 +30,11 @@ from gap.report.sections import Document, Figures, Section, Table
 from gap.results.findings import Findings
 from gap.results.predictions import index, read_correct, write_predictions
 from gap.results.reading import ReadingRecipe
+from gap.results.rows import LengthRow
+from gap.results.tables import read_rows
 from gap.run.errors import UserError
 from gap.run.json import read_json
+from gap.study.recipes import TextUnit
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up_results import LABELS, SIZES, TITLES, make_results, report_options
@@ -89,11 +94,37 @@ def test_texts_of_one_length_are_one_range() -> None:
     assert examine_errors.length_groups(np.array([32] * 10)) == [(32, 32)]
 
 
+def budget(words: int, unit: TextUnit = "word", keep: str = "head_and_tail") -> TextBudget:
+    return {"words": words, "unit": unit, "unit_from_data": False, "keep": keep}
+
+
+@pytest.mark.parametrize(("unit", "lengths"), [("word", [8, 5, 1, 5]), ("character", [8, 8, 8, 7])])
+def test_lengths_are_counted_as_the_text_budget_counts(
+    tmp_path: Path, unit: TextUnit, lengths: list[int]
+) -> None:
+    texts = ["今天上车看里后我们", "我 喜欢, サービス が", "MKTAYIAKQRQISFVK", "un de\u0301 à 3 x"]
+    cut = [cut_text(text, 8, "head_and_tail", unit) for text in texts]
+    pq.write_table(pa.table({"text": cut}), tmp_path / "test.parquet")
+    counted = examine_errors.text_lengths(str(tmp_path / "test.parquet"), budget(8, unit))
+    assert counted.tolist() == lengths
+    assert name_lengths(7, 8, unit) == f"7 to 8 {unit}s"
+
+
+def test_figures_name_the_unit_of_lengths(report: Path) -> None:
+    rows = read_rows(report.with_name("lengths.csv"), LengthRow)
+    recipe = ReadingRecipe(reference="encoder", margin=1.0, confidence=0.9, titles=TITLES)
+    for unit in get_args(TextUnit):
+        lengths = [replace(row, unit=unit) for row in rows if row.dataset == "dishes"]
+        (figure,) = length_figures(Findings(recipe, [], lengths=lengths))
+        assert figure.text.startswith(f"Accuracy (%) by {unit}s of the text")
+        assert f" {unit}s" in figure.svg
+
+
 def test_words_are_counted_as_models_read_them(tmp_path: Path) -> None:
     texts = ["one", " two\twords ", "three\n words here", ""]
     pq.write_table(pa.table({"text": texts}), tmp_path / "test.parquet")
     path = str(tmp_path / "test.parquet")
-    assert examine_errors.word_counts(path, 100).tolist() == [1, 2, 3, 0]
+    assert examine_errors.text_lengths(path, budget(100)).tolist() == [1, 2, 3, 0]
 
 
 def test_a_text_of_which_head_and_tail_are_kept_is_no_longer_than_the_budget(
@@ -103,9 +134,9 @@ def test_a_text_of_which_head_and_tail_are_kept_is_no_longer_than_the_budget(
     texts = [cut_text(text, 32, "head_and_tail") for text in (long, "a b c")]
     assert " ... " in texts[0]
     pq.write_table(pa.table({"text": texts}), tmp_path / "test.parquet")
-    words = examine_errors.word_counts(str(tmp_path / "test.parquet"), 32)
-    assert words.tolist() == [32, 3]
-    assert [name_lengths(*ends) for ends in examine_errors.length_groups(words)] == [
+    lengths = examine_errors.text_lengths(str(tmp_path / "test.parquet"), budget(32))
+    assert lengths.tolist() == [32, 3]
+    assert [name_lengths(*ends, "word") for ends in examine_errors.length_groups(lengths)] == [
         "3 words",
         "32 words",
     ]
@@ -360,9 +391,9 @@ def test_methods_say_which_words_of_a_text_are_read(report: Path) -> None:
     card = read_json(report.parent / "datasets" / "dishes" / "card.json")
     recipe = ReadingRecipe(reference="encoder", margin=1.0, confidence=0.9, titles=TITLES)
     assert "models read the first 100 words of a text" in methods(provenance, [card], recipe)[0]
-    provenance["config"]["dataset_zoo"]["dishes"]["keep"] = "head_and_tail"
+    card["text_budget"] = budget(600, "character")
     text = methods(provenance, [card], recipe)[0]
-    assert "models read the first and the last words (100 in all) of a text" in text
+    assert "models read the first and the last characters (600 in all) of a text" in text
 
 
 def test_markdown_of_names_makes_no_links_and_no_pictures() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import encode
 import numpy as np
@@ -23,7 +24,7 @@ from gap.results.findings import Findings
 from gap.results.reading import ReadingRecipe
 from gap.run.errors import UserError
 from gap.run.json import write_json
-from gap.study.recipes import EncodeRecipe
+from gap.study.rules import EncodeRecipe
 from gap.study.tuning import choose, trials_of
 
 # What tells the label, the signs around it, and what stands between two of them.
@@ -114,7 +115,7 @@ def test_nothing_to_count_is_told_in_a_line(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- tokenizers
 
 
-def encoded(folder: Path, checkpoint: Path, texts: list[str], **recipe: float) -> IdsManifest:
+def encoded(folder: Path, checkpoint: Path, texts: list[str], **recipe: Any) -> IdsManifest:
     pq.write_table(pa.table({"text": texts}), folder / "pool.parquet")
     spec = EncodeRecipe(keep="head", max_tokens=8, **recipe)
     vocabulary = PretrainedVocabulary(checkpoint)

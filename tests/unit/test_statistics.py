@@ -14,10 +14,11 @@ import scipy.stats
 from gap.results.predictions import Cell, read_groups, write_predictions
 from gap.results.run_scores import RunScores, read_scores, scores_of
 from gap.results.statistics import Estimate, Tally, differences
-from gap.results.study_errors import CORRELATION, StudyErrors
+from gap.results.study_errors import StudyErrors
 from gap.run.errors import UserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 RECIPE = {"reference": "big", "margin": 1.0, "confidence": 0.95}
 Correct = Mapping[int, np.ndarray]
@@ -138,10 +139,45 @@ def test_seeds_in_common_make_a_gap_narrower_where_they_go_together() -> None:
         big={seed: rows[0] < share + 0.1 for seed, share in enumerate(shares)},
         small={100 + seed: rows[1] < share for seed, share in enumerate(shares)},
     )
-    assert together.correlation > 0.3
-    assert apart.correlation == CORRELATION
+    assert together.correlations["small"] > 0.3
     gaps = [errors.gap(cell(errors, "small")) for errors in (together, apart)]
     assert width(gaps[0]) < 0.9 * width(gaps[1])
+
+
+def test_each_model_goes_together_with_the_reference_in_its_own_way() -> None:
+    rng = np.random.default_rng(2)
+    shares = {size: 0.6 + rng.normal(0, 0.04, 6) for size in (100, 1000, 10000)}
+
+    def seeds(n: int, like: bool) -> dict[int, NDArray[np.bool_]]:
+        own = shares[n] if like else 0.6 + rng.normal(0, 0.04, 6)
+        return {seed: rng.random(4000) < share for seed, share in enumerate(own)}
+
+    runs = {
+        Cell("films", model, str(n), n): seeds(n, model != "other")
+        for model in ("big", "alike", "other")
+        for n in shares
+    }
+    errors = StudyErrors(scores_of(runs), "big")
+    assert errors.correlations["alike"] > errors.correlations["other"] + 0.3
+    widths = {model: width(errors.gap(cell(errors, model, "1000"))) for model in ("alike", "other")}
+    assert widths["alike"] < 0.8 * widths["other"]
+
+
+def test_models_that_err_on_the_same_rows_by_chance_are_compared_more_closely() -> None:
+    rng = np.random.default_rng(3)
+
+    def chance(seed: int) -> NDArray[np.float64]:
+        return np.random.default_rng(100 + seed).random(1000)
+
+    same = study(
+        big={seed: chance(seed) < 0.80 for seed in range(4)},
+        small={seed: chance(seed) < 0.78 for seed in range(4)},
+    )
+    apart = study(
+        big={seed: chance(seed) < 0.80 for seed in range(4)},
+        small={seed: rng.random(1000) < 0.78 for seed in range(4)},
+    )
+    assert width(same.gap(cell(same, "small"))) < 0.7 * width(apart.gap(cell(apart, "small")))
 
 
 def test_one_seed_everywhere_is_an_interval_over_rows() -> None:

@@ -117,7 +117,7 @@ def make(rows: list[GapRow], **recipe: object) -> Findings:
             test=2000,
             labels=["bad", "good"],
             rejected={"no text": 3},
-            text_budget={"words": 48, "keep": "head"},
+            text_budget={"words": 48, "unit": "word", "keep": "head"},
             origin="Maas et al. 2011",
         )
         for dataset in datasets
@@ -384,7 +384,7 @@ def test_tables_hold_the_numbers_and_fit_a_terminal() -> None:
     gap = ["a rather long name of a model", "1,000,000", "12.3", "-10.1 to 14.6"]
     assert [*gap, "90, 10, 0", "3, 2", "clear"] in cells
     assert ["MiniLM", "250", "80.0", "78.0 to 82.0", "85.0", "0.500", "5.0", "2"] in cells
-    assert ["films", "47,500", "2,000", "3", "48", "bad, good"] in cells
+    assert ["films", "47,500", "2,000", "3", "48 words", "bad, good"] in cells
     assert "films: Maas et al. 2011" in text
 
 

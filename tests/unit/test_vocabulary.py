@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from gap.data.encoding import Encoder, encode_piece, flatten, join_pieces
+from gap.data.encoding import Encoder, encode_piece, join_pieces
 from gap.data.vocabulary import EncodedTexts, FittedVocabulary, PretrainedVocabulary, fit_vocabulary
+from gap.data.word_encoding import flatten
 from gap.run.errors import UserError
-from gap.study.recipes import EncodeRecipe, VocabularyRecipe
+from gap.study.recipes import VocabularyRecipe
+from gap.study.rules import EncodeRecipe
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ RECIPE = VocabularyRecipe(algorithm="unigram", size=60, character_coverage=1.0, 
 def cut(ids, room, keep):
     """Return what a text's ids are shortened to, without the marks around them."""
     encoder = Encoder(Letters(), room + 2, keep)
-    whole, _ = encoder.complete(*flatten([ids]))
+    whole, _ = encoder.complete(flatten([ids]))
     return whole[1:-1].tolist()
 
 
@@ -44,6 +46,7 @@ class Letters:
 
     unknown_id: int | None = None
     size, pad_id, prefix, suffix = 200, 0, [1], [2]
+    separator: list[int] | None = None
 
     def encode(self, texts):
         return [[ord(letter) for letter in text] for text in texts]
@@ -51,10 +54,11 @@ class Letters:
 
 def write_encoded(pieces, vocabulary, max_tokens, stem, rows=None):
     """Encode pieces of batches of texts; return the manifest."""
+    encoder = Encoder(vocabulary, max_tokens, "head")
     paths = [stem.with_name(f"{number}.npz") for number in range(len(pieces))]
     for batches, path in zip(pieces, paths, strict=True):
-        encode_piece(map(pa.array, batches), Encoder(vocabulary, max_tokens, "head"), path)
-    return join_pieces(paths, vocabulary, stem, rows)
+        encode_piece(map(pa.array, batches), encoder, path)
+    return join_pieces(paths, encoder, stem, rows)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from gap.cluster.plan_tables import (
     hours_table,
     jobs_table,
     number,
+    power_table,
     rates_table,
     requests_table,
     sensitivity,
@@ -18,6 +19,7 @@ from gap.cluster.plan_tables import (
     totals,
     where,
 )
+from gap.results.outlook import POWER
 from gap.study.sizes import parse_seeds
 
 # Models that keep less of a GPU busy than this share it well with others.
@@ -142,6 +144,10 @@ def page(plan: Plan, name: str) -> str:
         "## GPU-hours",
         hours_table(plan),
         "Core-hours of preparing, encoding and fitting vocabularies are not in it.",
+        "## What it can tell",
+        f"The smallest gap that {POWER:.0%} of studies with these seeds and test rows tell, alone "
+        "among gaps; with many gaps it takes more.",
+        power_table(plan),
         "## If an assumption is wrong",
         sensitivity(plan),
         "## How fast",

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from gap.cluster.plan import Plan
 from gap.models.workload import Assumption
+from gap.results.outlook import NORMAL, Outlook
+from gap.study.sizes import parse_seeds
 
 # GPUs that one training may ask for in the table of requests, as in the profile for SLURM.
 MOST_GPUS = 8
@@ -176,6 +178,33 @@ def sensitivity(plan: Plan) -> str:
         [text, number(other.hours()), f"{other.hours() / whole - 1:+.0%}"] for text, other in lines
     ]
     return table(["if (computed)", "GPU-hours", "change"], rows)
+
+
+def power_table(plan: Plan) -> str:
+    """Return the table of the smallest gaps that the study is expected to tell, by data set."""
+    config = plan.config
+    margin, confidence = config["gap"]["margin"], config["gap"]["confidence"]
+    blocks = [plan.family(model).recipe.seeds for model in config["models"]]
+    seeds = min(sum(len(parse_seeds(block)) for block in of_model) for of_model in blocks)
+    of_seed, of_row = plan.value("seed_spread"), plan.value("row_spread")
+    rows = []
+    for dataset in config["datasets"]:
+        test = plan.rows(dataset)[1]
+        # Two means, each over its seeds, on the same test rows.
+        errors = of_seed * (2 / seeds) ** 0.5, of_row / test**0.5
+        outlook = Outlook(0.0, *errors, seeds, test, NORMAL.inv_cdf((1 + confidence) / 2))
+        smallest, none = outlook.smallest_told(margin), outlook.chance_to_tell_none(margin)
+        rows.append([dataset, f"{test:,}", str(seeds), f"{smallest:.1f}", f"{none:.0%}"])
+    return table(
+        [
+            "data set",
+            "test rows",
+            "seeds of each model, at least",
+            f"smallest gap told to be above {margin:g}, points (computed)",
+            f"chance that a gap of zero is told to be within {margin:g} (computed)",
+        ],
+        rows,
+    )
 
 
 def requests_table(plan: Plan) -> str:

@@ -166,8 +166,8 @@ def expected_seconds(
 ) -> float:
     """Return the seconds of training one seed on one core, before anything is known of the data.
 
-    They only compare: texts have as many tokens as the text budget has words, a share of a pool is
-    one of NOMINAL_POOL rows, and checkpoints and vocabularies are of the usual sizes.
+    They only compare: texts have as many tokens as the text budget has words or characters, a share
+    of a pool is one of NOMINAL_POOL rows, and checkpoints and vocabularies are of the usual sizes.
     """
     n = count_rows(size, NOMINAL_POOL)
     held_out = validation_rows(n, validation.share, validation.min, validation.max)

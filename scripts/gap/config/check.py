@@ -221,6 +221,11 @@ def _check_dataset(study: Study, name: str, results: Path) -> list[str]:
     for key, column in (("label", dataset.label), ("group", dataset.group)):
         if column in dataset.text:
             raise UserError(f"{where}: text and {key} are both {column!r}; name two columns")
+    if dataset.pair and len(dataset.text) != 2:
+        raise UserError(
+            f"{where}.text: {len(dataset.text)} column{'s' * (len(dataset.text) > 1)}; a `pair` is "
+            "of two: name both, as in text: [premise, hypothesis]"
+        )
     _check_published(f"{where}.published", dataset.published, study.model_zoo)
     rows, absent = None, []
     for key in ("source", "test"):

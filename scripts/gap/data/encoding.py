@@ -1,19 +1,11 @@
-"""Encode texts piece by piece, and join the pieces into one memory-mapped file.
-
-To most tokenizers a space ends a word, whatever stands before and after it. Their texts are encoded
-word by word, each different word once, which gives the same ids as a whole text in a fraction of
-the time. This does not hold for SentencePiece. Its unigram model adds up the scores of a whole text
-in 32 bits. So, where two splits of a word are nearly as good, the text before the word may decide
-which one wins.
-"""
+"""Encode texts piece by piece, and join the pieces into one memory-mapped file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -22,162 +14,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gap.data.manifests import IdsManifest
-from gap.data.vocabulary import Normalizer, PretrainedVocabulary, TokenizerParts, Vocabulary
+from gap.data.pairs import SEPARATOR, share_room
+from gap.data.vocabulary import PretrainedVocabulary, Vocabulary
+from gap.data.word_encoding import (
+    Ids,
+    Lengths,
+    Splitter,
+    Words,
+    encode_joined,
+    flatten,
+    partition,
+    ranges,
+    word_splitter,
+)
 from gap.run.digests import sha256_file
 from gap.run.durable import replace
 from gap.run.json import write_json
 
-Ids = npt.NDArray[np.uint32]
 Hashes = npt.NDArray[np.uint64]
-Lengths = npt.NDArray[np.int64]
 
 # Texts that are encoded at a time where they are encoded whole.
 BATCH = 1024
-# New words that are encoded as one text: an encoding of its own costs more than the word.
-JOINED = 64
-# At most so many words and ids are remembered: some 200 MB.
-MOST_WORDS = 500_000
-MOST_IDS = 4_000_000
-
-# Parts of tokenizers that treat each word by itself. These pre-tokenizers drop spaces. A byte-level
-# pre-tokenizer keeps a space with the word after it, but looks across several spaces in a row. So
-# with it, no normalizer may remove a character.
-MODELS = {"BPE", "WordLevel", "WordPiece"}
-NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "StripAccents"}
-DROPPING_SPACES = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
-REMOVING_NOTHING = {"Lowercase", "NFC"}
-# A space after a character that is not white space to Python or Unicode.
-WORD_END = "([^\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]) "
-SEAM = "\0"
-
-Splitter = Callable[[pa.Array], pa.Array | None]
-
-
-def split_at_spaces(texts: pa.Array) -> pa.Array:
-    """Return the words of each text, without spaces: a list array."""
-    return pc.split_pattern(texts, " ")
-
-
-def split_before_spaces(texts: pa.Array) -> pa.Array | None:
-    """Return the words of each text, each but the first with the spaces before it: a list array.
-
-    None where that is not possible. A space behind other white space stays with what precedes it.
-    """
-    if pc.any(pc.match_substring(texts, SEAM)).as_py():
-        return None
-    return pc.split_pattern(pc.replace_substring_regex(texts, WORD_END, rf"\1{SEAM} "), SEAM)
-
-
-def word_splitter(parts: TokenizerParts) -> Splitter | None:
-    """Return what splits texts into words, such that the ids of the words make the ids of the text.
-
-    `parts` is a tokenizer as its tokenizer.json has it. None where its texts must be encoded whole.
-    """
-    kinds = set(_kinds(parts["normalizer"]))
-    splitting = parts["pre_tokenizer"]
-    model = parts["model"]
-    across = any(
-        token["rstrip"] or any(map(str.isspace, token["content"]))
-        for token in parts["added_tokens"]
-    )
-    if across or model.get("type") not in MODELS or model.get("dropout"):
-        return None
-    if splitting is None:
-        return None
-    if splitting["type"] in DROPPING_SPACES and kinds <= NORMALIZERS:
-        return split_at_spaces
-    by_bytes = splitting["type"] == "ByteLevel" and splitting.get("use_regex", True)
-    return split_before_spaces if by_bytes and kinds <= REMOVING_NOTHING else None
-
-
-def _kinds(part: Normalizer | None) -> Iterator[str]:
-    """Yield the type of a normalizer; of a sequence, the types of those in it."""
-    if part is None:
-        return
-    if part["type"] == "Sequence":
-        for member in part["normalizers"]:
-            yield from _kinds(member)
-    else:
-        yield part["type"]
-
-
-def flatten(encoded: Sequence[Sequence[int]]) -> tuple[Ids, Lengths]:
-    """Return all ids one after another, (tokens,), and how many each text has, (texts,)."""
-    lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
-    return np.fromiter(chain.from_iterable(encoded), np.uint32, int(lengths.sum())), lengths
-
-
-def ranges(starts: Lengths, lengths: Lengths) -> Lengths:
-    """Return the numbers from each start on, as many as its length says, one after another."""
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
-
-
-def partition(parts: TokenizerParts, pad_id: int) -> str | None:
-    """Return the padding token if texts that it joins are encoded as if each stood alone."""
-    for token in parts["added_tokens"]:
-        bound = token["lstrip"] or token["rstrip"] or token["single_word"] or token["normalized"]
-        if token["id"] == pad_id and not bound:
-            return token["content"]
-    return None
-
-
-def encode_joined(vocabulary: Vocabulary, words: list[str], pad: str) -> tuple[Ids, Lengths]:
-    """Return the ids of words as `flatten` does, many encoded as one text, with `pad` between.
-
-    Where a word has padding tokens in itself, those joined with it are encoded one by one.
-    """
-    groups = [words[start : start + JOINED] for start in range(0, len(words), JOINED)]
-    encodings = []
-    for group, encoded in zip(groups, vocabulary.encode(list(map(pad.join, groups))), strict=True):
-        ids = np.array(encoded, dtype=np.uint32)
-        between = np.flatnonzero(ids == vocabulary.pad_id)
-        if len(between) == len(group) - 1:
-            lengths = np.diff(between, prepend=-1, append=len(ids)) - 1
-            encodings.append((np.delete(ids, between), lengths))
-        else:
-            encodings.append(flatten(vocabulary.encode(group)))
-    ids, lengths = (np.concatenate(each) for each in zip(*encodings, strict=True))
-    return ids, lengths
-
-
-class Words:
-    """The ids of the words that were met; forgotten when they are too many."""
-
-    def __init__(self, encode: Callable[[list[str]], tuple[Ids, Lengths]]) -> None:
-        self._encode = encode
-        self._forget()
-
-    def _forget(self) -> None:
-        self._places: dict[str, int] = {}
-        self._ids, self._lengths = flatten([])
-        self._starts = self._lengths
-
-    def encode(self, texts: pa.Array) -> tuple[Ids, Lengths]:
-        """Return the ids of texts that are lists of words, as `flatten` does."""
-        words = texts.flatten().dictionary_encode()
-        places = self._find(words.dictionary.to_pylist())[words.indices.to_numpy()]
-        lengths = self._lengths[places]
-        ids = self._ids[ranges(self._starts[places], lengths)]
-        ends = np.concatenate([[0], np.cumsum(lengths)])
-        offsets = texts.offsets.to_numpy()
-        return ids, np.diff(ends[offsets - offsets[0]])
-
-    def _find(self, words: list[str]) -> Lengths:
-        """Return the places of words, after those that are new have been encoded."""
-        if len(self._places) > MOST_WORDS or len(self._ids) > MOST_IDS:
-            self._forget()
-        new = [word for word in words if word not in self._places]
-        if new:
-            ids, lengths = self._encode(new)
-            start = len(self._ids)
-            count = len(self._places)
-            self._places.update((word, count + place) for place, word in enumerate(new))
-            self._starts = np.concatenate([self._starts, start + np.cumsum(lengths) - lengths])
-            self._lengths = np.concatenate([self._lengths, lengths])
-            self._ids = np.concatenate([self._ids, ids])
-        return np.fromiter(map(self._places.__getitem__, words), np.int64, len(words))
 
 
 @dataclass
@@ -185,16 +42,22 @@ class Encoder:
     """Makes of texts what models read: their ids within `max_tokens`, special ones around them.
 
     `keep` says which ids of a longer text are kept: the "head", or by "head_and_tail" the first
-    three quarters of what there is room for, and the tail. What an encoder has learned of words it
-    does not pass on to another process.
+    three quarters of what there is room for, and the tail. Of each `pair` of texts the longer one
+    is cut first. What an encoder has learned of words it does not pass on to another process.
     """
 
     vocabulary: Vocabulary
     max_tokens: int
     keep: str
+    pair: bool = False
 
     def __getstate__(self) -> dict[str, object]:
-        return {key: getattr(self, key) for key in ("vocabulary", "max_tokens", "keep")}
+        return {key: getattr(self, key) for key in ("vocabulary", "max_tokens", "keep", "pair")}
+
+    @property
+    def separator(self) -> list[int] | None:
+        """The special ids between the texts of a pair; None where texts are read as single ones."""
+        return self.vocabulary.separator if self.pair else None
 
     @cached_property
     def _words(self) -> Words:
@@ -225,17 +88,45 @@ class Encoder:
         batches = (texts.slice(start, BATCH).to_pylist() for start in starts)
         return flatten([ids for batch in batches for ids in self.vocabulary.encode(batch)])
 
-    def complete(self, ids: Ids, lengths: Lengths) -> tuple[Ids, Lengths]:
+    def parts(self, texts: pa.Array) -> list[pa.Array]:
+        """Return what is encoded by itself: texts, or the first and the second ones of pairs."""
+        if self.separator is None:
+            return [texts]
+        both = pc.split_pattern(texts, SEPARATOR, max_splits=1)
+        return [pc.list_element(both, place) for place in (0, 1)]
+
+    def complete(self, *parts: tuple[Ids, Lengths]) -> tuple[Ids, Lengths]:
         """Return texts' ids and lengths, shortened where need be, with special ids around them.
 
-        A text of no tokens gets the padding id once, so that no model meets an empty row.
+        `parts` are those of `parts`, encoded. A text of no tokens gets the padding id once, so that
+        no model meets an empty row.
         """
         before, behind = self.vocabulary.prefix, self.vocabulary.suffix
-        kept = np.minimum(lengths, self.room)
+        if self.separator is None:
+            ids, lengths = parts[0]
+            return self._enclose(ids, lengths, np.full_like(lengths, self.room), before, behind, 1)
+        (first, second) = parts
+        rooms = share_room(first[1], second[1], self.room)
+        return interleave(
+            self._enclose(*first, rooms[0], before, self.separator),
+            self._enclose(*second, rooms[1], [], behind),
+        )
+
+    def _enclose(
+        self,
+        ids: Ids,
+        lengths: Lengths,
+        room: Lengths,
+        before: list[int],
+        behind: list[int],
+        least: int = 0,
+    ) -> tuple[Ids, Lengths]:
+        """Return ids and lengths of texts cut to their room, with special ids on both sides."""
+        kept = np.minimum(lengths, room)
         head = kept
         if self.keep != "head":
-            head = np.where(lengths > self.room, (3 * self.room + 3) // 4, lengths)
-        completed = np.maximum(len(before) + kept + len(behind), 1)
+            head = np.where(lengths > room, (3 * room + 3) // 4, lengths)
+        completed = np.maximum(len(before) + kept + len(behind), least)
         ends, starts = np.cumsum(lengths), np.cumsum(completed) - completed
         whole = np.full(int(completed.sum()), self.vocabulary.pad_id, dtype=np.uint32)
         inner = starts + len(before)
@@ -250,8 +141,19 @@ class Encoder:
 
     @property
     def room(self) -> int:
-        """The ids that a text has room for besides the special ones."""
-        return self.max_tokens - len(self.vocabulary.prefix) - len(self.vocabulary.suffix)
+        """The ids that a text, or a pair, has room for besides the special ones."""
+        special = [*self.vocabulary.prefix, *(self.separator or []), *self.vocabulary.suffix]
+        return self.max_tokens - len(special)
+
+
+def interleave(first: tuple[Ids, Lengths], second: tuple[Ids, Lengths]) -> tuple[Ids, Lengths]:
+    """Return the ids of each second text behind those of its first, and how many they are."""
+    lengths = first[1] + second[1]
+    starts = np.cumsum(lengths) - lengths
+    whole = np.empty(int(lengths.sum()), dtype=np.uint32)
+    whole[ranges(starts, first[1])] = first[0]
+    whole[ranges(starts + first[1], second[1])] = second[0]
+    return whole, lengths
 
 
 def hash_texts(texts: pa.Array) -> Hashes:
@@ -300,12 +202,13 @@ def encode_piece(batches: Iterable[pa.Array], encoder: Encoder, path: Path) -> N
     shortened = tokens = unknown = 0
     unknown_id = encoder.vocabulary.unknown_id
     for texts in batches:
-        encoded, counts = encoder.encode(texts)
+        parts = [encoder.encode(part) for part in encoder.parts(texts)]
+        counts = np.sum([lengths for _, lengths in parts], axis=0)
         shortened += int((counts > encoder.room).sum())
-        tokens += len(encoded)
+        tokens += int(counts.sum())
         if unknown_id is not None:
-            unknown += int((encoded == unknown_id).sum())
-        whole, completed = encoder.complete(encoded, counts)
+            unknown += sum(int((encoded == unknown_id).sum()) for encoded, _ in parts)
+        whole, completed = encoder.complete(*parts)
         hashes.append(np.stack([hash_texts(texts), hash_ids(whole, completed)]))
         ids.append(whole.astype(dtype))
         lengths.append(completed)
@@ -324,7 +227,7 @@ def encode_piece(batches: Iterable[pa.Array], encoder: Encoder, path: Path) -> N
 
 def join_pieces(
     pieces: Sequence[Path],
-    vocabulary: Vocabulary,
+    encoder: Encoder,
     stem: Path,
     rows: npt.NDArray[np.int64] | None = None,
 ) -> IdsManifest:
@@ -351,7 +254,9 @@ def join_pieces(
         name: sum(int(np.load(piece)[name]) for piece in pieces)
         for name in ("shortened", "whole", "unknown")
     }
-    kept = int(offsets[-1]) - (len(offsets) - 1) * len([*vocabulary.prefix, *vocabulary.suffix])
+    vocabulary, separator = encoder.vocabulary, encoder.separator
+    special = encoder.max_tokens - encoder.room
+    kept = int(offsets[-1]) - (len(offsets) - 1) * special
     manifest: IdsManifest = {
         "partial": rows is not None,
         "rows": len(offsets) - 1,
@@ -365,6 +270,7 @@ def join_pieces(
         ),
         "pad_id": vocabulary.pad_id,
         "vocabulary_size": vocabulary.size,
+        "pair_separator": separator[0] if separator else None,
         "sha256": sha256_file(f"{stem}.ids.npy"),
     }
     write_json(f"{stem}.json", manifest)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from gap.study.recipes import TextUnit
+
 
 class FetchedFile(TypedDict):
     """A file of a source: its path from where snakemake runs, or as a person named it."""
@@ -48,7 +50,10 @@ class Side(TypedDict):
 
 
 class Lengths(TypedDict):
-    """Lengths of the texts of pool and test together, before they were cut."""
+    """Lengths of the texts of pool and test together, before they were cut.
+
+    Words are those that a text budget counts; characters are code points, spaces included.
+    """
 
     mean: float
     median: int
@@ -56,9 +61,14 @@ class Lengths(TypedDict):
 
 
 class TextBudget(TypedDict):
-    """How many words of each text were kept, and which ("head" or "head_and_tail")."""
+    """How many words or characters of each text were kept, and which ("head" or "head_and_tail").
+
+    `unit` says which of the two `words` counts; `unit_from_data` that the config did not say it.
+    """
 
     words: int
+    unit: TextUnit
+    unit_from_data: bool
     keep: str
 
 
@@ -95,6 +105,8 @@ class Card(CardOfRows):
 
     `rejected` counts rows by the reason why they are of no use; `warnings` are sentences that a
     person should read; `test_groups` counts the groups of the test set, None without groups.
+    `near_duplicates` counts pool rows whose text is nearly a text of the test set, dropped or not;
+    None where they were not looked for.
     """
 
     origin: str | None
@@ -104,6 +116,7 @@ class Card(CardOfRows):
     rejected: dict[str, int]
     warnings: list[str]
     test_groups: int | None
+    near_duplicates: int | None
 
 
 class SubsampleManifest(TypedDict):
@@ -130,7 +143,8 @@ class IdsManifest(TypedDict):
 
     `shortened` texts were longer than `max_tokens`, which cut `cut_tokens` off. `unknown_share` is
     the share of tokens, before cutting, that stand for what the tokenizer does not know;
-    `collapsed_share` that of different texts whose ids are those of an earlier one.
+    `collapsed_share` that of different texts whose ids are those of an earlier one. The id
+    `pair_separator` ends the first text of each pair; None where texts are no pairs.
     """
 
     partial: bool
@@ -142,4 +156,5 @@ class IdsManifest(TypedDict):
     collapsed_share: float
     pad_id: int
     vocabulary_size: int
+    pair_separator: int | None
     sha256: str

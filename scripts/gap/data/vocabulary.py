@@ -25,7 +25,8 @@ class Vocabulary(Protocol):
     """What turns texts into token ids.
 
     `prefix` and `suffix` are the special ids put around each text, `size` the number of ids,
-    `unknown_id` stands for what it does not know; None where it knows all.
+    `unknown_id` stands for what it does not know; None where it knows all. `separator` are the
+    special ids between the two texts of a pair; None where a pair is read as one text.
     """
 
     size: int
@@ -33,6 +34,7 @@ class Vocabulary(Protocol):
     unknown_id: int | None
     prefix: list[int]
     suffix: list[int]
+    separator: list[int] | None
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Return the ids of each text, without prefix and suffix and of any length."""
@@ -101,6 +103,21 @@ class PretrainedVocabulary:
             raise UserError(f"{folder}: its tokenizer makes nothing of 'a'; is it damaged?")
         self.prefix = probe.ids[: text_positions[0]]
         self.suffix = probe.ids[text_positions[-1] + 1 :]
+        self.separator: list[int] | None = self._separator(tokenizer)
+
+    def _separator(self, tokenizer: Any) -> list[int]:
+        """Return the special ids that the tokenizer puts between two texts.
+
+        Where it puts none, as those of most decoders, it is what separates or ends texts.
+        """
+        ids = self._backend.encode("a", "a").ids
+        text = self._backend.encode("a", add_special_tokens=False).ids
+        start = len(self.prefix) + len(text)
+        between = list(ids[start : len(ids) - len(text) - len(self.suffix)])
+        if between and ids == [*self.prefix, *text, *between, *text, *self.suffix]:
+            return between
+        marks = (tokenizer.sep_token_id, tokenizer.eos_token_id, self.pad_id)
+        return [next(int(mark) for mark in marks if mark is not None)]
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Return the ids of each text, without the special tokens."""
@@ -168,6 +185,7 @@ class FittedVocabulary:
     unknown_id: int | None = 1
     prefix: list[int] = []
     suffix: list[int] = []
+    separator: list[int] | None = None
 
     def __init__(self, path: str | Path) -> None:
         import sentencepiece
@@ -239,6 +257,7 @@ class EncodedTexts:
     """Texts as token ids in a memory-mapped file: `ids` (tokens,), `offsets` (texts + 1,).
 
     `rows` (texts,) are the rows of the data set that the texts are, ascending; None means all rows.
+    `pair_separator` ends the first text of each pair; None where texts are no pairs.
     """
 
     ids: npt.NDArray[np.uint16 | np.uint32]
@@ -246,6 +265,7 @@ class EncodedTexts:
     rows: npt.NDArray[np.int64] | None
     pad_id: int
     vocabulary_size: int
+    pair_separator: int | None = None
 
     @classmethod
     def open(cls, stem: str | Path) -> EncodedTexts:
@@ -254,7 +274,14 @@ class EncodedTexts:
         ids = np.load(f"{stem}.ids.npy", mmap_mode="r")
         offsets = np.load(f"{stem}.offsets.npy", mmap_mode="r")
         rows = np.load(f"{stem}.rows.npy") if manifest["partial"] else None
-        return cls(ids, offsets, rows, manifest["pad_id"], manifest["vocabulary_size"])
+        return cls(
+            ids,
+            offsets,
+            rows,
+            manifest["pad_id"],
+            manifest["vocabulary_size"],
+            manifest["pair_separator"],
+        )
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -19,8 +19,14 @@ from gap.data.vocabulary import EncodedTexts
 from gap.models.weights import has_decoder, load_pretrained, load_trained
 from gap.run.errors import UserError
 
-# A config may ask for other outputs, which would only take memory, or for bare tuples.
-OUTPUTS = {"return_dict": True, "output_attentions": False, "output_hidden_states": False}
+# A config may ask for other outputs, which would only take memory, or for bare tuples; and one that
+# this project wrote may be that of a model of pairs.
+OUTPUTS = {
+    "return_dict": True,
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "pair_separator": None,
+}
 
 
 def load_classifier(folder: str | Path, labels: list[str]) -> PreTrainedModel:
@@ -74,8 +80,13 @@ def _table(model: PreTrainedModel) -> torch.Tensor:
     return table
 
 
-def fit_to_vocabulary(model: PreTrainedModel, pad_id: int, size: int) -> None:
+def fit_to_vocabulary(
+    model: PreTrainedModel, pad_id: int, size: int, pair_separator: int | None = None
+) -> None:
     """Let a model take ids below `size`, and batches padded with `pad_id`, which may be its first.
+
+    Where texts are pairs, whose first ends with `pair_separator`, the model is told of each token
+    which of the two it belongs to.
 
     Tokens that were added to the tokenizer, but not to the model, get the mean of the embeddings
     that are there, and a line says so. (Hewitt 2021, Initializing New Word Embeddings for
@@ -83,6 +94,9 @@ def fit_to_vocabulary(model: PreTrainedModel, pad_id: int, size: int) -> None:
     """
     if model.config.pad_token_id is None:
         model.config.pad_token_id = pad_id
+    if getattr(model.config, "pair_separator", None) != pair_separator:
+        model.config.pair_separator = pair_separator
+        _ready_for_pairs(model)
     rows = len(_table(model))
     if size <= rows:
         return
@@ -123,7 +137,28 @@ def _ready(model: PreTrainedModel) -> PreTrainedModel:
     """
     if getattr(model.config, "summary_type", None) == "last":
         model.register_forward_pre_hook(_padding_to_the_left, with_kwargs=True)
+    return _ready_for_pairs(model)
+
+
+def _ready_for_pairs(model: PreTrainedModel) -> PreTrainedModel:
+    """Return the model, made to tell the two texts of a pair apart if its embeddings can."""
+    if getattr(model.config, "pair_separator", None) is None:
+        return model
+    if getattr(model.config, "type_vocab_size", 0) > 1:
+        model.register_forward_pre_hook(_with_token_types, with_kwargs=True)
     return model
+
+
+def _with_token_types(
+    model: PreTrainedModel, arguments: tuple[()], options: dict[str, torch.Tensor]
+) -> tuple[tuple[()], dict[str, torch.Tensor]]:
+    """Return a batch's inputs with the type of each token: 1 behind the first separator, else 0."""
+    if model.config.pair_separator is None:
+        return arguments, options
+    ids, mask = options["input_ids"], options["attention_mask"]
+    separators = (ids == model.config.pair_separator).long()
+    types = ((separators.cumsum(1) - separators) > 0).long() * mask
+    return arguments, options | {"token_type_ids": types}
 
 
 def _padding_to_the_left(

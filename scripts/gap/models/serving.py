@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from gap.data.encoding import Encoder, flatten
+from gap.data.encoding import Encoder
+from gap.data.pairs import split_pair
 from gap.data.vocabulary import Vocabulary
+from gap.data.word_encoding import flatten
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,19 +46,31 @@ class ServedModel:
 class TextReader:
     """Makes ids of texts, as `encode` does for whole data sets."""
 
-    def __init__(self, vocabulary: Vocabulary, max_tokens: int, keep: str) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, max_tokens: int, keep: str, pair: bool = False
+    ) -> None:
         self.vocabulary = vocabulary
-        self.encoder = Encoder(vocabulary, max_tokens, keep)
+        self.encoder = Encoder(vocabulary, max_tokens, keep, pair)
 
     @property
     def pad_id(self) -> int:
         """The id that fills the shorter texts of a batch."""
         return self.vocabulary.pad_id
 
+    @property
+    def pair_separator(self) -> int | None:
+        """The id that ends the first text of each pair; None where texts are no pairs."""
+        return self.encoder.separator[0] if self.encoder.separator else None
+
     def __call__(self, texts: list[str]) -> list[Ids]:
         """Return the ids of each text."""
         # A service has no memory of the words of other texts, as `encode` has.
-        ids, lengths = self.encoder.complete(*flatten(self.vocabulary.encode(texts)))
+        parts = [texts]
+        if self.encoder.separator is not None:
+            pairs = list(map(split_pair, texts))
+            parts = [[pair[place] for pair in pairs] for place in (0, 1)]
+        encoded = [flatten(self.vocabulary.encode(part)) for part in parts]
+        ids, lengths = self.encoder.complete(*encoded)
         return np.split(ids.astype(np.int64), np.cumsum(lengths)[:-1])
 
 

@@ -47,7 +47,7 @@ def data(findings: Findings) -> Section | None:
     """Return how many rows each data set has, what is odd in them, and whose they are."""
     if not findings.cards:
         return None
-    header = ["Data set", "Rows to train on", "Rows to test on", "Set aside", "Words read"]
+    header = ["Data set", "Rows to train on", "Rows to test on", "Set aside", "Text budget"]
     rows = [_card_cells(findings, card) for card in findings.cards]
     origins = [
         Paragraph(f"{findings.title(card['dataset'])}: {card['origin']}")
@@ -70,7 +70,7 @@ def _card_cells(findings: Findings, card: Card) -> list[str]:
         f"{card['pool']['rows']:,}",
         f"{card['test']['rows']:,}",
         f"{sum(card['rejected'].values()):,}",
-        f"{card['text_budget']['words']:,}",
+        f"{card['text_budget']['words']:,} {card['text_budget']['unit']}s",
         textwrap.shorten(", ".join(card["labels"]), 30, placeholder=" ..."),
     ]
 

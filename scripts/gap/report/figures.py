@@ -32,6 +32,7 @@ from gap.results.rows import (
     LengthRow,
     Row,
 )
+from gap.study.recipes import TextUnit
 
 WIDTH, HEIGHT = 200, 160
 WIDE = 300
@@ -192,33 +193,35 @@ def label_figures(findings: Findings) -> list[Figure]:
 
 
 def length_figures(findings: Findings) -> list[Figure]:
-    """Return accuracy by words of the text, one per data set whose texts differ in length."""
+    """Return accuracy by length of the text, one per data set whose texts differ in length."""
     figures = []
     for dataset in datasets_of(findings.lengths):
+        largest = _largest_of(findings.lengths, dataset)
         points: list[Datum] = [
             {
-                "label": name_lengths(row.words_from, row.words_to),
+                "label": name_lengths(row.words_from, row.words_to, row.unit),
                 "title": findings.title(row.model),
                 "value": row.accuracy,
                 "low": row.accuracy_low,
                 "high": row.accuracy_high,
             }
-            for row in _largest_of(findings.lengths, dataset)
+            for row in largest
         ]
         order = list(dict.fromkeys(str(point["label"]) for point in points))
         if len(order) < 2:
             continue
-        title = f"{_prefix(findings, findings.lengths, dataset)}Accuracy (%) by words of the text"
+        prefix = _prefix(findings, findings.lengths, dataset)
+        title = f"{prefix}Accuracy (%) by {largest[0].unit}s of the text"
         chart = _dots(points, styles_of(findings), order, "accuracy (%)", title)
         figures.append(_figure(chart, f"{title}: accuracy of each model."))
     return figures
 
 
-def name_lengths(fewest: int, most: int) -> str:
+def name_lengths(fewest: int, most: int, unit: TextUnit) -> str:
     """Return a range of lengths: "3 to 12 words", or "32 words" where all texts are as long."""
     if fewest == most:
-        return f"{fewest:,} {'word' if fewest == 1 else 'words'}"
-    return f"{fewest:,} to {most:,} words"
+        return f"{fewest:,} {unit}{'' if fewest == 1 else 's'}"
+    return f"{fewest:,} to {most:,} {unit}s"
 
 
 def _dots(

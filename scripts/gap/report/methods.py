@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gap.data.manifests import Card
+from gap.data.manifests import Card, TextBudget
 from gap.models.family import family_of, load_recipe
 from gap.results.missing import spell_size
 from gap.results.reading import ReadingRecipe
@@ -28,16 +28,24 @@ def methods(record: StudyRecord, cards: Sequence[Card], recipe: ReadingRecipe) -
     ]
 
 
+PAIRS = (
+    "; pretrained tokenizers read both as a pair, and models without one read them as one text "
+    "with a mark between"
+)
+
+
 def _data(config: Mapping[str, Any], cards: Sequence[Card], recipe: ReadingRecipe) -> str:
     datasets = []
     for card in cards:
         budget = config["dataset_zoo"][card["dataset"]]
+        pair = budget["pair"]
         origin = f" ({card['origin']})" if card.get("origin") else ""
         datasets.append(
             f"{recipe.title(card['dataset'])}{origin}: {len(card['labels'])} labels, "
             f"{card['pool']['rows']:,} texts to train on and {card['test']['rows']:,} to test on, "
-            f"of which none is in both; models read {_kept(budget['keep'], budget['words'])} of a "
-            f"text, and at most {budget['max_tokens']:,} tokens"
+            f"of which none is in both; models read {_kept(card['text_budget'])} of a "
+            f"{'pair of texts' if pair else 'text'}, and at most {budget['max_tokens']:,} tokens"
+            f"{PAIRS * pair}"
         )
     sizes = ", ".join(spell_size(size) for size in config["sizes"])
     held = config["validation"]
@@ -50,11 +58,12 @@ def _data(config: Mapping[str, Any], cards: Sequence[Card], recipe: ReadingRecip
     )
 
 
-def _kept(keep: str, words: int) -> str:
-    """Return which words of a text models read, in words."""
-    if keep == "head_and_tail":
-        return f"the first and the last words ({words:,} in all)"
-    return f"the first {words:,} words"
+def _kept(budget: TextBudget) -> str:
+    """Return which words or characters of a text models read, in words."""
+    words, units = budget["words"], f"{budget['unit']}s"
+    if budget["keep"] == "head_and_tail":
+        return f"the first and the last {units} ({words:,} in all)"
+    return f"the first {words:,} {units}"
 
 
 def _models(record: StudyRecord, recipe: ReadingRecipe) -> str:

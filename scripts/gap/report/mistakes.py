@@ -20,9 +20,9 @@ CALIBRATION = (
     "than it should be. Larger points stand for more test texts. `calibration.csv` has all sizes."
 )
 GROUPS = (
-    "Accuracy by true label and by length of the text, at the largest size. The length is counted "
-    "in words, as models read the text; where nearly all texts have the same length, nothing is "
-    "drawn. `labels.csv` and `lengths.csv` have all sizes."
+    "Accuracy by true label and by length of the text, at the largest size. The length is that of "
+    "the text as models read it, in what its text budget counts; where nearly all texts have the "
+    "same length, nothing is drawn. `labels.csv` and `lengths.csv` have all sizes."
 )
 EXTREMES = (
     "These are test texts that one of the two gets right and the other wrong, by the mean of their "

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from gap.study.metrics import MetricName
+from gap.study.recipes import TextUnit
 
 
 @dataclass(frozen=True)
@@ -270,12 +271,16 @@ class LabelRow(Row):
 
 @dataclass(frozen=True)
 class LengthRow(Row):
-    """A model's accuracy (percent) on texts of `words_from` to `words_to` words, ends included."""
+    """A model's accuracy (percent) on texts of `words_from` to `words_to` words, ends included.
+
+    `unit` says what is counted, as in the data set's text budget: a "word" or a "character".
+    """
 
     size: str
     n: int
     words_from: int
     words_to: int
+    unit: TextUnit
     rows: int
     accuracy: float
     accuracy_low: float

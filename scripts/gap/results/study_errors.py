@@ -8,6 +8,7 @@ docs/statistics.md has the formulas.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -27,7 +28,7 @@ Runs = NDArray[np.int64]
 FEWEST_POINTS, TYPICAL_SPREADS = 6.0, 4.0
 # The correlation of two models' effects of the same seed, and its prior: mean, standard deviation.
 CORRELATIONS = np.arange(-0.2, 0.951, 0.05)
-CORRELATION, CORRELATION_SPREAD = 0.1, 0.2
+CORRELATION, CORRELATION_SPREAD = 0.1, 0.3
 # No difference of test rows has a variance below this, in points squared.
 LEAST_VARIANCE = 1e-4
 
@@ -156,36 +157,48 @@ class StudyErrors:
         return float(np.sqrt(sum(means[runs].var(ddof=1) / len(runs) for runs in pair)))
 
     @cached_property
-    def correlation(self) -> float:
-        """The correlation of the reference's and another model's means of the same seeds.
+    def correlations(self) -> dict[str, float]:
+        """The correlation of the reference's and each model's effects of the same seeds.
 
-        The mean of its posterior on a grid. The reference's seeds are in every pair, so the
-        likelihood is weighted down by the square root of the number of models.
+        It is that of what seeds do beyond chance in single rows: the mean of its posterior on a
+        grid, given all sizes of the model.
         """
-        pairs = [
-            products for cell in self.compared if (products := self._products(cell)) is not None
-        ]
-        if not pairs:
-            return CORRELATION
-        logs = -0.5 * ((CORRELATIONS - CORRELATION) / CORRELATION_SPREAD) ** 2
-        models = len({cell.model for cell in self.compared})
-        rest = 1 - CORRELATIONS**2
-        for freedom, squares, product in pairs:
-            misfit = (squares - 2 * CORRELATIONS * product) / rest
-            logs = logs - 0.5 * (freedom * np.log(rest) + misfit) / np.sqrt(models)
-        shares = np.exp(logs - logs.max())
-        return float(shares @ CORRELATIONS / shares.sum())
+        prior = -0.5 * ((CORRELATIONS - CORRELATION) / CORRELATION_SPREAD) ** 2
+        logs: dict[str, Vector] = defaultdict(lambda: prior)
+        for cell in self.compared:
+            logs[cell.model] = logs[cell.model] + self._evidence(cell)
+        shares = {model: np.exp(values - values.max()) for model, values in logs.items()}
+        return {model: float(share @ CORRELATIONS / share.sum()) for model, share in shares.items()}
 
-    def _products(self, cell: Cell) -> tuple[int, float, float] | None:
-        """Return degrees of freedom, squares and product of a pair's standardised seed means."""
+    def _evidence(self, cell: Cell) -> Vector:
+        """Return the log-likelihoods of all correlations, given a pair's means of shared seeds."""
         reference = self.reference_of(cell)
-        first, second = self._shared(reference, cell, ordinary=True)
-        if len(first) < 2:
-            return None
-        means, errors = self.scores.means, np.sqrt(self.variances.mean)
-        one = (means[first] - means[first].mean()) / errors[self.cells.index(reference)]
-        other = (means[second] - means[second].mean()) / errors[self.cells.index(cell)]
-        return len(first) - 1, float(one @ one + other @ other), float(one @ other)
+        shared = self._shared(reference, cell, ordinary=True)
+        freedom = len(shared[0]) - 1
+        if freedom < 1:
+            return np.zeros(len(CORRELATIONS))
+        means = self.scores.means
+        one, other = (means[runs] - means[runs].mean() for runs in shared)
+        places = [self.cells.index(member) for member in (reference, cell)]
+        first, second = self.variances.mean[places]
+        effects = np.maximum(self.variances.mean[places] - self.chances[places], 0.0)
+        together = self._shared_chance(reference, cell, ordinary=True)
+        together = together + CORRELATIONS * np.sqrt(effects.prod())
+        rest = np.maximum(first * second - together**2, LEAST_VARIANCE**2)
+        squares = second * (one @ one) + first * (other @ other) - 2 * together * (one @ other)
+        return np.asarray(-0.5 * (freedom * np.log(rest) + squares / rest))
+
+    def _shared_chance(self, reference: Cell, cell: Cell, ordinary: bool = False) -> float:
+        """Return the covariance that chance in single rows gives two models' means of one seed.
+
+        Models that learn from the same examples err on the same rows. 0 for fewer than two seeds.
+        """
+        shared = self._shared(reference, cell, ordinary)
+        if len(shared[0]) < 2:
+            return 0.0
+        places = [self.cells.index(member) for member in (reference, cell)]
+        most = float(np.sqrt(np.maximum(self.chances[places], 0.0).prod()))
+        return float(np.clip(self._residual(*shared) / self.scores.rows, -most, most))
 
     def _shared(self, reference: Cell, cell: Cell, ordinary: bool = False) -> tuple[Runs, Runs]:
         """Return the runs of both cells that have the same seeds, in the same order."""
@@ -219,12 +232,12 @@ class StudyErrors:
         weights = self._weights(runs[0]) - self._weights(runs[1])
         counts = len(runs[0]), len(runs[1])
         together = 2 * len(shared[0]) / (counts[0] * counts[1])
+        shared_chance = self._shared_chance(reference, cell, ordinary)
         chance = self._chance_of(reference, counts[0]) + self._chance_of(cell, counts[1])
-        if len(shared[0]) > 1:
-            chance -= together * self._residual(*shared) / self.scores.rows
+        chance -= together * shared_chance
         variances = self._points(reference)[:, None], self._points(cell)[None, :]
         seeds = variances[0] / counts[0] + variances[1] / counts[1]
-        seeds = seeds - together * self.correlation * np.sqrt(variances[0] * variances[1])
+        seeds = seeds - together * self._covariances(reference, cell, shared_chance)
         if not ordinary:
             seeds = seeds + self._divergence(reference, counts[0])
             seeds = seeds + self._divergence(cell, counts[1])
@@ -235,6 +248,16 @@ class StudyErrors:
         # Statistics 37).
         row_variance += 2 * (tally.step / tally.rows) ** 2
         return Estimate(float(weights @ self.scores.means), seeds.ravel(), row_variance, tally)
+
+    def _covariances(self, reference: Cell, cell: Cell, shared_chance: float) -> Vector:
+        """Return the covariances of two models' means of one seed, for all pairs of variances."""
+        if not self.several_seeds:
+            return np.zeros((1, 1))
+        effects = [
+            np.maximum(self._points(member) - self.chances[self.cells.index(member)], 0.0)
+            for member in (reference, cell)
+        ]
+        return shared_chance + self.correlations[cell.model] * np.sqrt(np.outer(*effects))
 
     def by_size(self, cells: Sequence[Cell]) -> Measured:
         """Return what was measured of a model at several sizes; `cells` are its own, by n."""

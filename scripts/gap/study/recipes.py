@@ -14,7 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 from gap.study.fields import Block, Omittable, Tuned, Unit
 from gap.study.published import PublishedFigure
 from gap.study.sources import Source
-from gap.study.spellings import ColumnNames, Encoding, Labels, Name, SeedBlocks, Size, Text
+from gap.study.spellings import ColumnNames, Encoding, Labels, SeedBlocks, Size, Text
 
 # ---------------------------------------------------------------- models
 
@@ -137,6 +137,7 @@ class ModelRecipe(Block):
 Keep = Annotated[
     Literal["head", "head_and_tail"], Field(description="What stays of a longer text.")
 ]
+TextUnit = Literal["word", "character"]
 MaxTokens = Annotated[
     int,
     Unit("tokens"),
@@ -171,6 +172,13 @@ class Rows(Block):
 
     text: ColumnNames = Field(
         description="Column of the text, or a list of columns that are joined in this order."
+    )
+    pair: bool = Field(
+        False,
+        description=(
+            "Whether the two columns of text are a pair, such as a premise and a hypothesis: "
+            "pretrained tokenizers read them as one, other models read them with a mark between."
+        ),
     )
     label: Text = Field(description="Column of the label.")
     group: Omittable[Text] = Field(
@@ -210,10 +218,24 @@ class Rows(Block):
         description="Keys, with dots between, that lead to the list of rows inside a JSON object.",
     )
     words: Annotated[int, Unit("words")] = Field(
-        100, ge=1, description="The text budget, words of each text that any model sees."
+        100,
+        ge=1,
+        description="The text budget, words of each text (or its `unit`) that any model sees.",
+    )
+    unit: Omittable[TextUnit] = Field(
+        None,
+        description=(
+            "What the text budget counts: words, which in scripts without spaces are mostly single "
+            "characters; or characters, for sequences such as proteins. Left out, characters where "
+            "most of the first texts are single runs of more than 50, otherwise words."
+        ),
     )
     keep: Keep = "head"
     strip_tags: bool = Field(False, description="Replace tags such as <br /> by spaces.")
+    near_duplicates: Omittable[Literal["count", "drop"]] = Field(
+        None,
+        description="Count rows to train on whose text is nearly a test text, or drop them.",
+    )
     max_rejected: Annotated[float, Unit("share")] = Field(
         0.05,
         ge=0,
@@ -235,6 +257,7 @@ class Dataset(Rows, Sourced):
     example: ClassVar[str] = """\
 source: {kind: file, path: tickets.csv}
 text: [subject, body]
+pair: false
 label: queue
 group: customer
 labels: [billing, delivery, other]
@@ -243,8 +266,10 @@ quoting: double
 encoding: cp1252
 records: export.tickets
 words: 60
+unit: word
 keep: head_and_tail
 strip_tags: true
+near_duplicates: drop
 max_rejected: 0.01
 origin: Tickets of our help desk, 2024
 test: 10%
@@ -343,39 +368,3 @@ logs: logs/tickets
 
     results: Text = Field("results", description="Folder of all results.")
     logs: Text = Field("logs", description="Folder of all logs.")
-
-
-# ---------------------------------------------------------------- what single rules go by
-
-# A size as `canonical_size` spells it.
-SpelledSize = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?%$|^[0-9]+$")]
-
-
-class PrepareRecipe(Rows):
-    """What decides the rows of a data set; `test` is None where the test set has its own source."""
-
-    name: Name
-    test: str | None = None
-
-    @classmethod
-    def of(cls, name: str, dataset: Dataset) -> PrepareRecipe:
-        """Return the recipe of a data set of this name."""
-        keys = {key: getattr(dataset, key) for key in Rows.model_fields}
-        size = dataset.test if isinstance(dataset.test, str) else None
-        # The data set is checked already. A second check would spell its labels a second time.
-        return cls.model_construct(name=name, test=size, **keys)
-
-
-class SubsampleRecipe(Block):
-    """How many rows a subsample has, and how many of them are for validation."""
-
-    size: SpelledSize
-    validation: Validation
-
-
-class EncodeRecipe(Block):
-    """Which part of a text gets ids."""
-
-    keep: Keep
-    max_tokens: MaxTokens
-    max_unknown: MaxUnknown = 0.95

@@ -7,7 +7,8 @@ from fractions import Fraction
 
 from gap.run.errors import UserError
 
-# Few texts have more tokens than this for each of their words.
+# Few texts have more tokens than this for each of their words, or of their characters where the
+# text budget counts these.
 TOKENS_PER_WORD = 2
 
 
@@ -65,5 +66,8 @@ def canonical_size(size: float | str, key: str = "sizes") -> str:
 
 
 def longest_text(words: int, max_tokens: int) -> int:
-    """Return the tokens of the longest text of a data set at most, from what its entry allows."""
+    """Return the tokens of the longest text of a data set at most, from what its entry allows.
+
+    `words` is the text budget, whatever its unit.
+    """
     return min(max_tokens, TOKENS_PER_WORD * words)

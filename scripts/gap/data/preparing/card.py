@@ -12,7 +12,7 @@ from gap.data.preparing.labels import Labels
 from gap.data.preparing.roles import DROPPED, MERGED, POOL, TEST, count_labels
 from gap.data.preparing.store import Store
 from gap.run.digests import sha256_file
-from gap.study.recipes import PrepareRecipe
+from gap.study.rules import PrepareRecipe
 
 KEPT = f"role IN ({POOL}, {TEST})"
 
@@ -25,7 +25,7 @@ def describe(
         f"""SELECT count(*) FROM (SELECT 1 FROM roles WHERE role != {MERGED}
         GROUP BY text_high, text_low HAVING count(DISTINCT label) > 1)"""
     )
-    cut = f"count(*) FILTER (words > {recipe.words}) / count(*)"
+    assert store.unit is not None
     return {
         "dataset": recipe.name,
         "labels": labels.ordered(),
@@ -37,8 +37,13 @@ def describe(
         "texts_with_several_labels": conflicts,
         "words": describe_lengths(store, "words"),
         "characters": describe_lengths(store, "characters"),
-        "text_budget": {"words": recipe.words, "keep": recipe.keep},
-        "cut_share": round(store.number(f"SELECT {cut} FROM roles WHERE {KEPT}"), 4),
+        "text_budget": {
+            "words": recipe.words,
+            "unit": store.unit,
+            "unit_from_data": recipe.unit is None,
+            "keep": recipe.keep,
+        },
+        "cut_share": round(store.number(f"SELECT avg(cut::INT) FROM roles WHERE {KEPT}"), 4),
     }
 
 

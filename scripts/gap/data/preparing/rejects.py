@@ -20,7 +20,7 @@ from gap.data.readers.records import (
     Record,
 )
 from gap.run.errors import UserError
-from gap.study.recipes import PrepareRecipe
+from gap.study.rules import PrepareRecipe
 
 
 @dataclass

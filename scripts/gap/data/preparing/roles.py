@@ -12,10 +12,10 @@ from gap.data.excerpts import shorten
 from gap.data.preparing.labels import Labels, numeric
 from gap.data.preparing.store import Store
 from gap.run.errors import UserError
-from gap.study.recipes import PrepareRecipe
+from gap.study.rules import PrepareRecipe
 from gap.study.sizes import canonical_size, count_rows
 
-POOL, TEST, MERGED, DROPPED = range(4)
+POOL, TEST, MERGED, DROPPED, NEAR = range(5)
 # Up to so many labels are classes, however few the rows; measured numbers have fewer rows than
 # FEW_ROWS of each.
 MANY_LABELS, FEW_ROWS = 20, 20
@@ -160,16 +160,18 @@ def check_labels(store: Store, recipe: PrepareRecipe, labels: Labels) -> None:
             f"need 2 or more; is {recipe.label!r} the column of the labels?"
         )
     pool, test = (count_labels(store, "roles", role, labels) for role in (POOL, TEST))
-    dropped = count_labels(store, "roles", DROPPED, labels)
+    dropped, near = (count_labels(store, "roles", role, labels) for role in (DROPPED, NEAR))
     if not sum(pool):
         raise UserError(
             f"{recipe.name}: no row is left in the pool, because all {sum(dropped):,} have a text "
             "that stands in the test set, too; is the test set the same file as the source? Then "
             "leave `test` out, and one is drawn"
         )
-    for label, pool_rows, test_rows, lost in zip(names, pool, test, dropped, strict=True):
+    counts = zip(names, pool, test, dropped, near, strict=True)
+    for label, pool_rows, test_rows, lost, alike in counts:
         if not pool_rows:
             reason = f", {lost:,} were dropped from the pool as texts of the test set" * bool(lost)
+            reason += f", {alike:,} as near duplicates of test texts" * bool(alike)
             raise UserError(
                 f"{recipe.name}: label {shorten(label)!r} has no row in the pool (test has "
                 f"{test_rows:,}{reason}); add rows of it, or list the labels to use under `labels`"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from gap.data.manifests import RowsRead, SourceManifest
+from gap.data.pairs import join_pair, split_pair
 from gap.data.preparing.labels import Labels
 from gap.data.preparing.rejects import Rejects, check_rejected
 from gap.data.preparing.store import Batch, Row, Store
@@ -18,7 +19,7 @@ from gap.data.readers.records import NO_GROUP, NO_LABEL, NO_TEXT, UNKNOWN_LABEL
 from gap.run.errors import UserError
 from gap.run.progress import progress
 from gap.run.workers import Workers
-from gap.study.recipes import PrepareRecipe
+from gap.study.rules import PrepareRecipe
 
 
 @dataclass
@@ -69,7 +70,11 @@ class Reader:
 
     def _row(self, path: Path, record: Record, source_row: int) -> Row | None:
         """Return a row with its whole text; where it cannot be used, set it aside."""
-        text = TAG.sub(" ", record.text) if self.recipe.strip_tags else record.text
+        text = record.text
+        if self.recipe.strip_tags:
+            parts = split_pair(text) if self.recipe.pair else [text]
+            parts = [TAG.sub(" ", part) for part in parts]
+            text = join_pair(parts) if self.recipe.pair else parts[0]
         reason = record.reason
         if reason is None and (not text or text.isspace()):
             reason = NO_TEXT

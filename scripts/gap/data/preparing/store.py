@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gap.data.preparing.texts import cut_text, normalise, text_digest
+from gap.data.preparing.texts import count_pair, cut_pair, cut_text, normalise, text_digest
+from gap.data.units import count_units, find_unit
+from gap.study.recipes import TextUnit
 
 # Rows, and characters of their texts, that a process works on at a time.
 BATCH_ROWS = 8192
@@ -21,7 +23,7 @@ TEXTS = pa.schema([("text", pa.string()), ("label", pa.int32()), ("source_row", 
 HASHES = ("text_high", "text_low", "plain_high", "plain_low")
 COLUMNS = (
     "position BIGINT, in_test BOOLEAN, label INTEGER, words INTEGER, characters INTEGER, "
-    + ", ".join(f"{name} UBIGINT" for name in HASHES)
+    "cut BOOLEAN, " + ", ".join(f"{name} UBIGINT" for name in HASHES)
 )
 
 # Half of a hash of the group that a row belongs to.
@@ -34,23 +36,28 @@ Row = tuple[int, str, int, str]
 
 
 class Batch(NamedTuple):
-    """Usable rows, and the file to write them to."""
+    """Usable rows, the file to write them to, and the unit in which the text budget counts."""
 
     path: Path
     rows: list[Row]
+    unit: TextUnit
 
 
-def take_batch(words: int, keep: str, grouped: bool, batch: Batch) -> pa.Table:
+def take_batch(words: int, keep: str, grouped: bool, pair: bool, batch: Batch) -> pa.Table:
     """Write a batch with its texts within the budget; return the columns used for deduplication.
 
     They are COLUMNS without the first two, and GROUP where rows are `grouped`. Lengths are those of
-    the whole texts.
+    the whole texts; `cut` says whether they are beyond the budget.
     """
     source_rows, wholes, labels, groups = zip(*batch.rows, strict=True)
-    lengths = [len(whole.split()) for whole in wholes]
+    count, cut = (count_pair, cut_pair) if pair else (count_units, cut_text)
+    lengths = [count(whole, "word") for whole in wholes]
+    units = lengths
+    if batch.unit != "word":
+        units = [count(whole, batch.unit) for whole in wholes]
     texts = [
-        whole if length <= words else cut_text(whole, words, keep)
-        for whole, length in zip(wholes, lengths, strict=True)
+        whole if length <= words else cut(whole, words, keep, batch.unit)
+        for whole, length in zip(wholes, units, strict=True)
     ]
     table = pa.table([texts, labels, source_rows], schema=TEXTS)
     pq.write_table(table, batch.path, compression="zstd")
@@ -58,6 +65,7 @@ def take_batch(words: int, keep: str, grouped: bool, batch: Batch) -> pa.Table:
         "label": table["label"],
         "words": pa.array(lengths, pa.int32()),
         "characters": pa.array(map(len, wholes), pa.int32()),
+        "cut": pa.array([length > words for length in units]),
     }
     columns |= _hashes(texts)
     if grouped:
@@ -78,11 +86,14 @@ def _hashes(texts: list[str]) -> dict[str, pa.Array]:
 class Store:
     """The rows of a data set in a folder; its database spills to disk beyond `memory`.
 
-    `grouped` says whether each row has a group.
+    `grouped` says whether each row has a group. `unit` is what the text budget counts; where it is
+    None, the first batch decides, which has the same rows whatever the number of processes.
     """
 
-    def __init__(self, folder: Path, memory: str, threads: int, grouped: bool) -> None:
-        self.folder, self.grouped = folder, grouped
+    def __init__(
+        self, folder: Path, memory: str, threads: int, grouped: bool, unit: TextUnit | None = None
+    ) -> None:
+        self.folder, self.grouped, self.unit = folder, grouped, unit
         self.database = duckdb.connect(
             config={"threads": threads, "memory_limit": memory, "temp_directory": str(folder)}
         )
@@ -106,7 +117,8 @@ class Store:
 
     def _batch(self, rows: list[Row]) -> Batch:
         self.files.append(self.folder / f"{len(self.files)}.parquet")
-        return Batch(self.files[-1], rows)
+        self.unit = self.unit or find_unit([text for _, text, _, _ in rows])
+        return Batch(self.files[-1], rows, self.unit)
 
     def add(self, columns: pa.Table, in_test: bool) -> None:
         """Take the columns that `take_batch` returned for the next batch."""

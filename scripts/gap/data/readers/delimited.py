@@ -25,7 +25,6 @@ from gap.data.readers.records import (
     Record,
     check_columns,
     is_unicode,
-    join_texts,
     quote_names,
     record_of,
     unusable,
@@ -202,7 +201,7 @@ def read_delimited(table: Table, columns: Columns) -> Iterator[Record]:
         if len(values) != whole:
             yield unusable(count, line, WRONG_COLUMNS, start)
             continue
-        text = text_of(values) if text_of else join_texts(values[place] for place in texts)
+        text = text_of(values) if text_of else columns.join(values[place] for place in texts)
         belongs_to = "" if group is None else values[group]
         yield record_of(count, line, text, values[label], belongs_to)
 

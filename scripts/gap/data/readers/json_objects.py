@@ -20,7 +20,6 @@ from gap.data.readers.records import (
     Columns,
     Record,
     check_columns,
-    join_texts,
     quote_names,
     record_of,
     unusable,
@@ -78,7 +77,7 @@ def _record(row: int, item: Item, columns: Columns) -> Record:
     if isinstance(content.get(columns.label), list):
         return unusable(row, item.line, SEVERAL_LABELS, str(content[columns.label])[:1000])
     texts = [_as_text(content.get(key)) for key in columns.text]
-    text = texts[0] if len(texts) == 1 else join_texts(texts)
+    text = texts[0] if len(texts) == 1 else columns.join(texts)
     label = _as_text(content.get(columns.label))
     group = "" if columns.group is None else _as_text(content.get(columns.group))
     return record_of(row, item.line, text, label, group)

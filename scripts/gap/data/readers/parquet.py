@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gap.data.excerpts import first_line
-from gap.data.readers.records import Columns, Record, check_columns, join_texts, record_of
+from gap.data.readers.records import Columns, Record, check_columns, record_of
 from gap.run.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def read_parquet(path: Path, columns: Columns) -> Iterator[Record]:
             cells = [_texts(path, batch.column(name), name) for name in names]
             for values in zip(*cells, strict=True):
                 row += 1
-                text = values[0] if label == 1 else join_texts(values[:label])
+                text = values[0] if label == 1 else columns.join(values[:label])
                 belongs_to = "" if columns.group is None else values[group]
                 yield record_of(row, None, text, values[label], belongs_to)
         if row != file.metadata.num_rows:

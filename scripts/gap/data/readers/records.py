@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gap.data.excerpts import EXCERPT_CHARACTERS, shorten
+from gap.data.pairs import join_pair
 from gap.run.errors import UserError
 from gap.study.recipes import Rows
 
@@ -39,7 +40,8 @@ Tell = Callable[[str], None]
 class Columns(NamedTuple):
     """The names of the columns of a file, and what else is set about how it is read.
 
-    Several columns of `text` are joined in their order. What is None is found out from each file.
+    Several columns of `text` are joined in their order, two of a `pair` with a mark between. What
+    is None is found out from each file.
     """
 
     text: tuple[str, ...]
@@ -49,6 +51,7 @@ class Columns(NamedTuple):
     quoting: str | None = None
     encoding: str | None = None
     records: str | None = None
+    pair: bool = False
 
     @classmethod
     def of(cls, rows: Rows) -> Columns:
@@ -60,6 +63,10 @@ class Columns(NamedTuple):
     def names(self) -> list[str]:
         """The names of all columns that are read: texts, label, group."""
         return [*self.text, self.label, *([] if self.group is None else [self.group])]
+
+    def join(self, parts: Iterable[str | None]) -> str:
+        """Return the texts of a row's columns as one."""
+        return join_pair(parts) if self.pair else join_texts(parts)
 
 
 class Record(NamedTuple):

@@ -79,7 +79,7 @@ class Model(FeatureRegression[Recipe]):
         from gap.models.encoder import check_lengths, fit_to_vocabulary
         from gap.models.inference import features
 
-        fit_to_vocabulary(self.encoder, texts.pad_id, texts.vocabulary_size)
+        fit_to_vocabulary(self.encoder, texts.pad_id, texts.vocabulary_size, texts.pair_separator)
         check_lengths(self.encoder, texts)
         return features(self.encoder, texts, texts.positions(rows), self.recipe.pooling)
 
@@ -133,7 +133,7 @@ class Model(FeatureRegression[Recipe]):
 
         assert reader is not None
         pad_id, encoder = reader.pad_id, self.encoder.eval()
-        fit_to_vocabulary(encoder, pad_id, reader.vocabulary.size)
+        fit_to_vocabulary(encoder, pad_id, reader.vocabulary.size, reader.pair_separator)
         encoder.to(device())
         states, classify = pooled_states(encoder, self.recipe.pooling), load_regression(weights)
         trained = regression_parameters(weights)

@@ -54,7 +54,7 @@ class Model(Network[Recipe]):
 
         assert self.job.checkpoint is not None
         model = load_classifier(self.job.checkpoint, self.job.labels)
-        fit_to_vocabulary(model, texts.pad_id, texts.vocabulary_size)
+        fit_to_vocabulary(model, texts.pad_id, texts.vocabulary_size, texts.pair_separator)
         check_lengths(model, texts)
         return model
 
