@@ -24,6 +24,8 @@ else
 BUILDS := $(TORCH)
 endif
 
+IN_PROCESSES := --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
 .PHONY: study check test plan setup lint format lock clean
 
 study: setup
@@ -31,11 +33,11 @@ study: setup
 	$(PRINT_TIME)
 
 check: setup lint
-	. .venv/bin/activate && pytest tests/unit --numprocesses logical --maxprocesses 4 --dist loadfile
+	. .venv/bin/activate && pytest tests/unit -m "not workflow" $(IN_PROCESSES)
 	$(PRINT_TIME)
 
 test: setup lint
-	. .venv/bin/activate && pytest --numprocesses logical --maxprocesses 4 --dist loadfile --durations 40
+	. .venv/bin/activate && pytest $(IN_PROCESSES) --durations 40
 	$(PRINT_TIME)
 
 plan: setup

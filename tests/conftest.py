@@ -24,6 +24,24 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci")
 
 
+# Files whose tests have little in common that takes long, but for the grid: several processes may
+# take them.
+DIVIDED = ["workflow/test_reruns", "workflow/test_pages", "workflow/test_broken_inputs"]
+DIVIDED += ["workflow/test_architecture", "system/test_killed_training", "unit/test_reach"]
+DIVIDED += ["unit/test_hostile_inputs", "unit/test_charts"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Begin with the tests that take longest; tests of one file run in one process, see DIVIDED."""
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)
+    for item in items:
+        place = f"{item.path.parent.name}/{item.path.stem}"
+        if place not in DIVIDED:
+            item.add_marker(pytest.mark.xdist_group(place))
+
+
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory):
     """A BERT of two narrow layers with random weights and a word-level tokenizer."""

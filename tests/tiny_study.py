@@ -4,13 +4,16 @@ import csv
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import fork_server
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,23 +57,50 @@ class Study:
         self, *arguments: str, config: Mapping[str, Any] | str | None = None, timeout: float = 900
     ) -> Call:
         """Call snakemake; `config` is what --configfile names: its content, or its text as YAML."""
-        command = [sys.executable, "-m", "snakemake", *arguments]
+        words = [*arguments]
         if self.snakefile is not None:
-            command += ["--snakefile", str(self.snakefile)]
+            words += ["--snakefile", str(self.snakefile)]
         if config is not None:
             text = config if isinstance(config, str) else yaml.safe_dump(config, sort_keys=False)
             (self.folder / "study.yaml").write_text(text, encoding="utf-8")
-            command += ["--configfile", "study.yaml"]
+            words += ["--configfile", "study.yaml"]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE_")}
+        environment |= self.environment
+        if fork_server.suits(self.environment):
+            return self._fork(words, environment, timeout)
         done = subprocess.run(
-            command,
+            [sys.executable, "-m", "snakemake", *words],
             cwd=self.folder,
-            env={**environment, **self.environment},
+            env=environment,
             capture_output=True,
             text=True,
             timeout=timeout,
         )
         return Call(done.returncode, done.stdout, done.stderr)
+
+    def _fork(self, words: list[str], environment: dict[str, str], timeout: float) -> Call:
+        """Call snakemake, and the programs that it calls, in processes that are forked."""
+        dry = {"-n", "--dry-run", "--lint", "--unlock", "--report", "--touch"} & set(words)
+        executable = None if dry else fork_server.python()
+        with (
+            open(os.devnull) as stdin,
+            tempfile.TemporaryFile() as stdout,
+            tempfile.TemporaryFile() as stderr,
+        ):
+            rc = fork_server.call(
+                fork_server.start("snakemake"),
+                ["snakemake", *words],
+                str(self.folder),
+                environment,
+                [file.fileno() for file in (stdin, stdout, stderr)],
+                executable,
+                timeout,
+            )
+            stdout.seek(0)
+            stderr.seek(0)
+            call = Call(rc, stdout.read().decode(), stderr.read().decode())
+        assert rc != -signal.SIGALRM, f"after {timeout} seconds: {call.output}"
+        return call
 
 
 def copy_workflow(folder):

@@ -237,8 +237,3 @@ def family_for(data, recipe, part="pool"):
     checkpoint = checkpoint_folder(options["checkpoint"]) if "checkpoint" in options else None
     job = Job(["neg", "pos"], options.get("ids"), options.get("texts"), checkpoint)
     return family_of(load_recipe(recipe), job)
-
-
-def explode(error):
-    """Raise an error, in a process that a test starts."""
-    raise error

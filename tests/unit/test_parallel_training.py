@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import train
+from explosion import explode
 from gap.models.batching import Division, LengthGroupedSampler, Part, PartSampler, divide
 from gap.models.dropout import DividedDropout, fast_dropout
 from gap.models.family import load_recipe
@@ -19,7 +20,6 @@ from gap.study.recipes import GradientDescent
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_training import (
-    explode,
     family_for,
     fp32_only,
     make_data,

@@ -78,8 +78,8 @@ def scripts(tmp_path, monkeypatch):
 
 def forget():
     """Let files be read again."""
-    provenance._reached.cache_clear()
-    provenance._code.cache_clear()
+    for function in ("_found", "_code", "_kept", "_everything"):
+        getattr(provenance, function).cache_clear()
 
 
 def digest(families=()):
@@ -92,6 +92,30 @@ def edit(scripts, file, old, new):
     text = path.read_text()
     assert text.count(old) == 1 or not old, f"{old!r} is {text.count(old)} times in {file}"
     path.write_text(text.replace(old, new) if old else text + new)
+
+
+# ---------------------------------------------------------------- what was found before
+
+
+def test_what_was_found_is_found_once(scripts, monkeypatch):
+    before = digest()
+    monkeypatch.setattr(provenance, "reach", None)
+    assert digest() == before
+
+
+@pytest.mark.parametrize("damaged", ["", "{}", "[]", '{"code": "another", "found": {}}'])
+def test_what_was_found_in_other_code_counts_for_nothing(scripts, damaged):
+    before = digest()
+    (kept,) = (scripts / "__pycache__").iterdir()
+    kept.write_text(damaged)
+    assert digest() == before
+    assert kept.read_text() != damaged
+
+
+def test_where_nothing_can_be_kept_it_is_found_each_time(scripts):
+    (scripts / "__pycache__").write_text("no folder")
+    assert digest() == digest()
+    assert (scripts / "__pycache__").read_text() == "no folder"
 
 
 # ---------------------------------------------------------------- what does not count

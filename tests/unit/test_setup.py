@@ -109,9 +109,13 @@ def local_files(module: str) -> Iterator[Path]:
     yield from (p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file())
 
 
+# It reads a list of files of every package that is installed.
+DISTRIBUTIONS = cache(packages_distributions)
+
+
 def packages_of(program: Path, trains: bool = True) -> set[str]:
     """The distributions, as pip names them, whose modules a program imports."""
-    known = packages_distributions()
+    known = DISTRIBUTIONS()
     tops = {name.split(".")[0] for name in imported_modules(program, trains)}
     foreign = {top for top in tops - sys.stdlib_module_names if not any(local_files(top))}
     return {canonicalize_name(known[top][0]) for top in foreign}

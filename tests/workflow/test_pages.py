@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import fork_server
 import pytest
 import yaml
 from pages import PAGES, ROOT, blocks, code
@@ -20,7 +21,7 @@ RUNNING = ROOT / "docs" / "running.md"
 # goes on whatever that end was.
 SNAKEMAKE = """#!/bin/sh
 case " $* " in *" --unlock "*) dry=;; *) dry=--dry-run;; esac
-{python} -m snakemake "$@" $dry >> {outputs} 2>&1
+{python} -S {server} call {socket} snakemake "$@" $dry >> {outputs} 2>&1
 echo "$? $*" >> {calls}
 """
 # What commands say, that take the results of a study, where there are none.
@@ -66,6 +67,7 @@ def write_programs(home):
     """Put a stand-in for each program that pages call into ~/bin."""
     (home / "bin").mkdir()
     names = {"python": sys.executable, "calls": home / "calls", "outputs": home / "outputs"}
+    names |= {"server": fork_server.__file__, "socket": fork_server.start("snakemake")}
     (home / "bin" / "snakemake").write_text(SNAKEMAKE.format(**names), encoding="utf-8")
     for other in ("make", "pip", "pytest", "python3"):
         (home / "bin" / other).write_text("#!/bin/sh\n", encoding="utf-8")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import cached_property
 
 from gap.cluster import work
-from gap.cluster.basis import Basis
+from gap.cluster.basis import Basis, Key
 from gap.models.family import family_of
 from gap.run.errors import UserError
 from gap.study.cells import Cell
@@ -122,7 +123,16 @@ class Plan(Basis):
 
     def seed_hours(self, cell: Cell) -> float:
         """Return the hours of one seed of a cell, on one GPU or, where it needs none, one core."""
-        return self.operations(cell) / self.rate(cell.model) / 3600
+        same = cell.dataset, cell.model, cell.size
+        if same not in self._seed_hours:
+            hours = self.operations(cell) / self.rate(cell.model) / 3600
+            self._seed_hours[same] = hours
+        return self._seed_hours[same]
+
+    @cached_property
+    def _seed_hours(self) -> dict[Key, float]:
+        """What was found by `seed_hours`, by data set, model and size."""
+        return {}
 
     def hours(self, on_gpu: bool = True, **names: str) -> float:
         """Return the GPU-hours of all cells with these names (model="lstm", size="10%").

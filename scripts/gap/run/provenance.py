@@ -31,20 +31,28 @@ has no bases, nothing here mentions the method, and `CALLED_BY_LIBRARIES` lacks 
 files that code reads (data, templates, the schema) are no code: rules name them as inputs, or their
 content is part of a recipe.
 
+What was found is kept in a file beside compiled code, under a digest of all that it was found in:
+every file under scripts/, these modules among them, and the version of Python, whose syntax it is.
+
 The parts: `syntax`, `scope` and `reader` read one statement, `definitions` and `effects` a module,
 and `reach` follows the names.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
+import sys
 from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
+from typing import TypedDict
 
 from gap.run.definitions import Code
-from gap.run.json import canonical_json
+from gap.run.json import canonical_json, read_json
 from gap.run.packages import DECIDING
-from gap.run.reach import Reached, reach
+from gap.run.reach import reach
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 
@@ -76,7 +84,7 @@ def _minor(version: str) -> str:
 
 def deciding_packages(program: str, families: Collection[str] = ()) -> frozenset[str]:
     """Return the packages, of those that can change a number, that a program's code uses."""
-    used = _reached(SCRIPTS, program, frozenset(families)).packages
+    used = _found(SCRIPTS, program, frozenset(families))["packages"]
     return frozenset(name for key in used for name in DECIDING.get(key, []))
 
 
@@ -86,14 +94,65 @@ def code_digest(program: str, families: Collection[str] = ()) -> str:
     `families` are those of the models that it works with; a program that looks none up needs none.
     Raises ValueError where it does and none are given.
     """
-    return _reached(SCRIPTS, program, frozenset(families)).digest
+    return _found(SCRIPTS, program, frozenset(families))["digest"]
+
+
+class Found(TypedDict):
+    """What is told of all that a program reaches: its digest, and the packages that it uses."""
+
+    digest: str
+    packages: list[str]
 
 
 @cache
-def _reached(folder: Path, program: str, families: frozenset[str]) -> Reached:
-    return reach(_code(folder), program.removesuffix(".py"), families)
+def _found(folder: Path, program: str, families: frozenset[str]) -> Found:
+    kept = _kept(folder)
+    key = f"{program}: {sorted(families)}"
+    if key not in kept:
+        reached = reach(_code(folder), program.removesuffix(".py"), families)
+        kept[key] = {"digest": reached.digest, "packages": sorted(reached.packages)}
+        _keep(folder, kept)
+    return kept[key]
 
 
 @cache
 def _code(folder: Path) -> Code:
     return Code(folder)
+
+
+@cache
+def _kept(folder: Path) -> dict[str, Found]:
+    """Return what was found before in the very same code."""
+    with contextlib.suppress(OSError, KeyError, TypeError, ValueError):
+        kept = read_json(_file_of(folder))
+        if kept["code"] == _everything(folder):
+            return kept["found"]
+    return {}
+
+
+def _keep(folder: Path, found: dict[str, Found]) -> None:
+    """Write down what was found; where nobody may write, it is found again by the next call."""
+    file = _file_of(folder)
+    # Several calls may write at once: each into a file of its own, and one of them is the last.
+    partial = file.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(exist_ok=True)
+        partial.write_text(canonical_json({"code": _everything(folder), "found": found}))
+        partial.replace(file)
+
+
+def _file_of(folder: Path) -> Path:
+    return folder / "__pycache__" / f"{sys.implementation.cache_tag}.reached.json"
+
+
+@cache
+def _everything(folder: Path) -> str:
+    """Return a digest of the names of all that is in a folder, and of the content of its code."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if "__pycache__" not in name.parts:
+            content = path.read_bytes() if name.suffix == ".py" and path.is_file() else b""
+            digest.update(canonical_json([str(name), len(content)]).encode())
+            digest.update(content)
+    return digest.hexdigest()
