@@ -4,8 +4,8 @@ Two texts are near duplicates where their sets of runs of SHINGLE characters hav
 LEAST_LIKENESS or more, by the estimate of a MinHash signature (Broder 1997, On the resemblance and
 containment of documents). Runs of characters suit all scripts, also those without spaces. A text
 is compared with those of the test set that share LEAST_BANDS whole bands of its signature
-(Leskovec, Rajaraman and Ullman 2014, Mining of Massive Datasets, ch. 3), so that texts with a
-common form, such as lines of a log, do not all have to be compared.
+(Leskovec, Rajaraman and Ullman 2014, Mining of Massive Datasets, ch. 3), so that of texts with a
+common form, such as lines of a log, few have to be compared.
 """
 
 from __future__ import annotations
