@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from gap.data.cards import read_card
 from gap.data.manifests import Card, TextBudget
+from gap.data.pairs import SEPARATOR
 from gap.data.prepared import iterate_texts
 from gap.data.units import count_units
 from gap.results.predictions import (
@@ -53,8 +54,10 @@ class Tables:
 
 def text_lengths(path: str, budget: TextBudget) -> NDArray[np.int64]:
     """Return the length of each test text as models read it, in the budget's unit, (rows,)."""
-    counts = [count_units(text, budget["unit"]) for texts in iterate_texts(path) for text in texts]
-    # In a text that was cut, dots stand between head and tail. They are not words of the text.
+    # Neither the mark between the texts of a pair is a word, nor are the dots between head and tail
+    # of a text that was cut.
+    wholes = (text.replace(SEPARATOR, " ") for texts in iterate_texts(path) for text in texts)
+    counts = [count_units(whole, budget["unit"]) for whole in wholes]
     return np.minimum(np.array(counts, dtype=np.int64), budget["words"])
 
 

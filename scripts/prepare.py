@@ -84,11 +84,12 @@ def manifest_of(card: Card, side: Literal["pool", "test"]) -> TextsManifest:
 def tell(card: Card, seconds: float) -> None:
     """Print what became of the rows, and what a person should know of them."""
     rows = card["rows_read"]["pool"] + card["rows_read"]["test"]
+    near = card["near_duplicates"]
     print(
         f"{card['dataset']}: {rows:,} rows read; pool {card['pool']['rows']:,}, "
         f"test {card['test']['rows']:,}, rejected {sum(card['rejected'].values()):,}, merged "
-        f"{card['merged']:,}, dropped for standing in test {card['dropped_in_test']:,}; "
-        f"{seconds:.1f} s",
+        f"{card['merged']:,}, dropped for standing in test {card['dropped_in_test']:,}"
+        f"{'' if near is None else f', near duplicates of test texts {near:,}'}; {seconds:.1f} s",
         file=sys.stderr,
     )
     for warning in card["warnings"]:

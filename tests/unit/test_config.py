@@ -518,6 +518,11 @@ SIZE = 'a number of rows, 4 or more (250), or a share of all (0.1 or "10%")'
             "[premise, hypothesis]",
         ),
         (
+            "dataset_zoo: {tickets: {pair: true, text: [a, b], words: 1}}",
+            "dataset_zoo.tickets.words: 1, which leaves one text of a `pair` nothing; write 2 or "
+            "more",
+        ),
+        (
             "dataset_zoo: {tickets: {text: message}}",
             "dataset_zoo.tickets.source: tickets.csv: no column 'message'; ",
         ),

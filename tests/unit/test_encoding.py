@@ -194,6 +194,7 @@ def test_texts_are_completed_as_one_by_one(rows, before, behind, room, keep):
         unknown_id: int | None = None
         size, pad_id, prefix, suffix = 100, 7, before, behind
         separator: list[int] | None = None
+        typed = False
 
         def encode(self, texts):
             raise NotImplementedError

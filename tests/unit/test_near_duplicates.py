@@ -3,13 +3,21 @@
 import csv
 import itertools
 import json
+import tracemalloc
 
 import numpy as np
 import prepare
 import pyarrow.parquet as pq
 import pytest
 from gap.data.preparing import near_duplicates, store
-from gap.data.preparing.near_duplicates import LEAST_LIKENESS, NearIndex, shingle, signatures
+from gap.data.preparing.near_duplicates import (
+    BAND_ROWS,
+    LEAST_LIKENESS,
+    NearIndex,
+    shingle,
+    signatures,
+)
+from gap.data.preparing.roles import POOL, TEST
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from hypothesis import given, settings
@@ -104,7 +112,9 @@ def test_a_long_text_is_hashed_in_parts(monkeypatch):
 
 
 @pytest.mark.parametrize("way", ["count", "drop"])
-def test_rows_that_differ_in_a_word_of_thirty_are_told_and_others_never(tmp_path, reviews, way):
+def test_rows_that_differ_in_a_word_of_thirty_are_told_and_others_never(
+    tmp_path, reviews, way, capsys
+):
     pool, test = reviews
     card, left, _ = run(tmp_path, labelled(pool), labelled(test), near_duplicates=way)
     # One word of thirty changes 8 to 16 of some 160 shingles: an index of 0.82 to 0.9.
@@ -117,6 +127,9 @@ def test_rows_that_differ_in_a_word_of_thirty_are_told_and_others_never(tmp_path
     advice = "have texts that are nearly texts of the test set; `near_duplicates: drop`"
     expected = dropped if way == "drop" else advice
     assert any(f"{told:,} of 800 pool rows {expected}" in line for line in card["warnings"])
+    assert f"dropped for standing in test 0, near duplicates of test texts {told:,}; " in (
+        capsys.readouterr().err
+    )
     indices = signatures(left)
     if way == "drop":
         assert not NearIndex(signatures(test)).near(indices).any()
@@ -161,6 +174,46 @@ def test_where_all_rows_of_a_label_are_near_it_is_an_error(tmp_path):
     pool += [(text(), "good") for _ in range(20)]
     with pytest.raises(UserError, match=r"label 'bad' has no row in the pool .* near duplicates"):
         run(tmp_path, pool, labelled(test), near_duplicates="drop")
+
+
+def test_none_is_missed_that_the_signatures_tell():
+    # Lines of a log: most of each is the same in all, and some are near duplicates.
+    frame = text(24)
+    lines = [f"{frame} {text(2 + place % 6)}" for place in range(600)]
+    index, other = signatures(lines[:300]), signatures(lines[300:])
+    told = NearIndex(index).near(other)
+    expected = ((index == other[:, None]).mean(axis=2) >= LEAST_LIKENESS).any(axis=1)
+    assert (told == expected).all()
+    assert told.any() and not told.all()
+
+
+def test_signatures_at_the_limit_are_near_wherever_they_differ():
+    signed = signatures([text() for _ in range(50)])
+    for differing, near in ((25, True), (26, False)):
+        other = signed.copy()
+        # The hashes that differ are in as many bands as they can be.
+        for row in other:
+            row[np.arange(differing) * BAND_ROWS + RNG.integers(4)] ^= 1
+        assert (NearIndex(signed).near(other) == near).all()
+
+
+def test_memory_holds_one_file_of_the_pool_at_a_time(tmp_path):
+    test, pool = ([text() for _ in range(count)] for count in (100, 500))
+    peaks = []
+    for files in (2, 12):
+        folder = tmp_path / str(files)
+        folder.mkdir()
+        rows = store.Store(folder, "1GB", 1, grouped=False, unit="word")
+        for part in [test, *[pool] * files]:
+            batch = next(rows.batches((place, line, 0, "") for place, line in enumerate(part)))
+            rows.add(store.take_batch(100, "head", False, False, batch), in_test=part is test)
+        sides = f"CASE WHEN in_test THEN {TEST} ELSE {POOL} END AS role"
+        rows.replace_table("roles", f"SELECT *, {sides} FROM usable")
+        tracemalloc.start()
+        assert near_duplicates.find_near_duplicates(rows, 1, drop=False) == 0
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
 
 
 def test_the_limit_is_where_it_is_said_to_be():

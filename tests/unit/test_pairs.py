@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import encode
+import examine_errors
 import numpy as np
 import prepare
 import pyarrow as pa
@@ -12,15 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from gap.data.encoding import Encoder
+from gap.data.manifests import TextBudget
 from gap.data.pairs import MARK, SEPARATOR, join_pair, share_room, split_pair
 from gap.data.preparing.texts import cut_pair
 from gap.data.sampling import Subsample
 from gap.data.vocabulary import EncodedTexts, PretrainedVocabulary
 from gap.data.words import split_words
-from gap.models.encoder import load_classifier
+from gap.models.encoder import fit_to_vocabulary, load_classifier
 from gap.models.family import Folders, Job, family_of, load_recipe
-from gap.models.serving import TextReader
+from gap.models.serving import TextReader, serve_network
+from gap.report.mistakes import LONGEST_TEXT, excerpt
 from gap.run.json import read_json
+from gap.study.recipes import TextUnit
 from gap.study.rules import EncodeRecipe
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,9 +57,9 @@ def save(folder, kind):
     return PretrainedVocabulary(folder)
 
 
-def make_checkpoint(folder):
+def make_checkpoint(folder, tokenizer):
     """Save a tiny BERT whose random weights are so large that texts differ in what comes out."""
-    vocabulary = save(folder, "bert")
+    vocabulary = save(folder, tokenizer)
     config = BertConfig(
         vocab_size=vocabulary.size,
         hidden_size=16,
@@ -101,6 +105,16 @@ def test_ids_are_those_of_the_tokenizer(folder, pairs, most):
     # A service reads them as `encode` does.
     reader = TextReader(vocabulary, most, "head", pair=True)
     assert [ids.tolist() for ids in reader(texts)] == expected
+
+
+def test_types_are_those_of_the_tokenizer(folder):
+    # XLNet's has a type of its own for what ends a pair; its models look at no table of types.
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    types = tokenizer("film", "plot", return_token_type_ids=True)["token_type_ids"]
+    encoder = Encoder(PretrainedVocabulary(folder), 16, "head", pair=True)
+    assert encoder.pair_separator == (3 if 1 in types else None)
+    assert (1 in types) == (folder.name[:-1] in ("bert", "xlnet"))
+    assert Encoder(encoder.vocabulary, 16, "head").pair_separator is None
 
 
 def test_a_tokenizer_without_a_form_for_pairs_has_what_separates_texts(tmp_path):
@@ -154,6 +168,30 @@ def test_two_columns_are_read_as_a_pair(tmp_path):
     assert card["words"]["median"] == 7
 
 
+@pytest.mark.parametrize("second", ["MKVL" * 30, "MKVLA"])
+def test_pairs_of_sequences_are_counted_in_characters(tmp_path, second):
+    rows = [(f"{n:03}" + "ACDE" * 20, second, n % 2) for n in range(40)]
+    card, texts = prepared(tmp_path, rows, pair=True, words=40)
+    assert card["text_budget"]["unit"] == "character"
+    kept = min(len(second), 20)
+    assert len(texts) == 40
+    assert {tuple(map(len, split_pair(text))) for text in texts} == {(40 - kept, kept)}
+
+
+def test_a_report_shows_both_texts_and_counts_neither_mark_nor_more(tmp_path):
+    text = join_pair(["premise " * 100, "it was good"])
+    assert excerpt(text).endswith(f" ... {MARK} it was good")
+    assert len(excerpt(text)) < LONGEST_TEXT
+    assert excerpt("a  film\n" * 2) == "a film a film"
+    rows = pa.table({"text": [join_pair(["the film", "was good"]), "the film"]})
+    pq.write_table(rows, tmp_path / "test.parquet")
+    cases: list[tuple[TextUnit, list[int]]] = [("word", [4, 2]), ("character", [14, 7])]
+    for unit, lengths in cases:
+        budget: TextBudget = {"words": 30, "unit": unit, "unit_from_data": False, "keep": "head"}
+        counted = examine_errors.text_lengths(str(tmp_path / "test.parquet"), budget)
+        assert counted.tolist() == lengths
+
+
 def test_models_without_a_tokenizer_of_pairs_read_a_mark():
     text = join_pair(["the film", f"was{MARK} good"])
     assert text == f"the film {MARK} was||| good"
@@ -166,12 +204,12 @@ def test_models_without_a_tokenizer_of_pairs_read_a_mark():
 PAIRS = [(f"the {a} film", f"it was {b}") for a in WORDS for b in WORDS[:4]]
 
 
-@pytest.fixture
-def job(tmp_path):
-    """A job on pairs that a tiny BERT has encoded, and the vocabulary."""
+@pytest.fixture(params=["bert"])
+def job(request, tmp_path):
+    """A job on pairs that a tiny BERT has encoded, by its tokenizer or another, and the latter."""
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()
-    vocabulary = make_checkpoint(checkpoint)
+    vocabulary = make_checkpoint(checkpoint, request.param)
     texts = [SEPARATOR.join(pair) for pair in PAIRS]
     for part in ("pool", "test"):
         pq.write_table(pa.table({"text": texts}), tmp_path / f"{part}.parquet")
@@ -195,8 +233,6 @@ def by_transformers(model, checkpoint):
         return_tensors="pt",
         return_token_type_ids=True,
     )
-    types = tokenizer(*PAIRS[0], return_token_type_ids=True)["token_type_ids"]
-    assert set(types) == {0, 1}
     given = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
     with torch.inference_mode():
         return torch.log_softmax(model.eval()(**given).logits, 1).numpy()
@@ -207,6 +243,18 @@ FAMILIES = {
     "transformer": {"optimisation": STEPS},
     "frozen": {"optimisation": {"inverse_regularisation": 0.1}},
 }
+
+
+@pytest.mark.parametrize("job", ["bert", "roberta"], indirect=True)
+def test_a_model_is_told_the_types_that_its_tokenizer_has(job):
+    job, vocabulary = job
+    texts = EncodedTexts.open(job.ids / "pool")
+    model = load_classifier(job.checkpoint, ["no", "yes"])
+    fit_to_vocabulary(model, texts.pad_id, texts.vocabulary_size, texts.pair_separator)
+    reader = TextReader(vocabulary, 30, "head", pair=True)
+    scores = serve_network(model, reader)([SEPARATOR.join(pair) for pair in PAIRS])
+    model._forward_pre_hooks.clear()
+    np.testing.assert_allclose(by_transformers(model, job.checkpoint), scores, atol=1e-4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -47,6 +47,7 @@ class Letters:
     unknown_id: int | None = None
     size, pad_id, prefix, suffix = 200, 0, [1], [2]
     separator: list[int] | None = None
+    typed = False
 
     def encode(self, texts):
         return [[ord(letter) for letter in text] for text in texts]

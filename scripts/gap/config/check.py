@@ -215,17 +215,28 @@ def _check_split(size: str, n: int, validation: Validation) -> None:
 # ---------------------------------------------------------------- data sets and their files
 
 
+def _check_pair(where: str, dataset: Dataset) -> None:
+    """Raise UserError where the texts of a pair are not two, or one of them gets no words."""
+    if not dataset.pair:
+        return
+    if len(dataset.text) != 2:
+        raise UserError(
+            f"{where}.text: {len(dataset.text)} column{'s' * (len(dataset.text) > 1)}; a `pair` is "
+            "of two: name both, as in text: [premise, hypothesis]"
+        )
+    if dataset.words < 2:
+        raise UserError(
+            f"{where}.words: 1, which leaves one text of a `pair` nothing; write 2 or more"
+        )
+
+
 def _check_dataset(study: Study, name: str, results: Path) -> list[str]:
     """Return a line for each file that is not there."""
     dataset, where = study.dataset_zoo[name], f"dataset_zoo.{name}"
     for key, column in (("label", dataset.label), ("group", dataset.group)):
         if column in dataset.text:
             raise UserError(f"{where}: text and {key} are both {column!r}; name two columns")
-    if dataset.pair and len(dataset.text) != 2:
-        raise UserError(
-            f"{where}.text: {len(dataset.text)} column{'s' * (len(dataset.text) > 1)}; a `pair` is "
-            "of two: name both, as in text: [premise, hypothesis]"
-        )
+    _check_pair(where, dataset)
     _check_published(f"{where}.published", dataset.published, study.model_zoo)
     rows, absent = None, []
     for key in ("source", "test"):

@@ -59,6 +59,11 @@ class Encoder:
         """The special ids between the texts of a pair; None where texts are read as single ones."""
         return self.vocabulary.separator if self.pair else None
 
+    @property
+    def pair_separator(self) -> int | None:
+        """The id behind which tokens are of the second type; None where there is one type only."""
+        return self.separator[0] if self.separator and self.vocabulary.typed else None
+
     @cached_property
     def _words(self) -> Words:
         return Words(self._encode_words)
@@ -254,7 +259,7 @@ def join_pieces(
         name: sum(int(np.load(piece)[name]) for piece in pieces)
         for name in ("shortened", "whole", "unknown")
     }
-    vocabulary, separator = encoder.vocabulary, encoder.separator
+    vocabulary = encoder.vocabulary
     special = encoder.max_tokens - encoder.room
     kept = int(offsets[-1]) - (len(offsets) - 1) * special
     manifest: IdsManifest = {
@@ -270,7 +275,7 @@ def join_pieces(
         ),
         "pad_id": vocabulary.pad_id,
         "vocabulary_size": vocabulary.size,
-        "pair_separator": separator[0] if separator else None,
+        "pair_separator": encoder.pair_separator,
         "sha256": sha256_file(f"{stem}.ids.npy"),
     }
     write_json(f"{stem}.json", manifest)

@@ -143,8 +143,8 @@ class IdsManifest(TypedDict):
 
     `shortened` texts were longer than `max_tokens`, which cut `cut_tokens` off. `unknown_share` is
     the share of tokens, before cutting, that stand for what the tokenizer does not know;
-    `collapsed_share` that of different texts whose ids are those of an earlier one. The id
-    `pair_separator` ends the first text of each pair; None where texts are no pairs.
+    `collapsed_share` that of different texts whose ids are those of an earlier one. Behind the
+    first id `pair_separator` of a pair, tokens are of a second type; None where all are of one.
     """
 
     partial: bool

@@ -105,7 +105,7 @@ def find_unit(texts: Sequence[str]) -> TextUnit:
 
 
 def _is_sequence(text: str) -> bool:
-    longest = max(text.split(), key=len)
+    longest = max(text.split(), key=len, default="")
     if len(longest) <= LONGEST_WORD or len(longest) < NEARLY_ALL * len(text.strip()):
         return False
     return not is_unspaced(longest)

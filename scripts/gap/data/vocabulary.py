@@ -26,7 +26,8 @@ class Vocabulary(Protocol):
 
     `prefix` and `suffix` are the special ids put around each text, `size` the number of ids,
     `unknown_id` stands for what it does not know; None where it knows all. `separator` are the
-    special ids between the two texts of a pair; None where a pair is read as one text.
+    special ids between the two texts of a pair; None where a pair is read as one text. `typed` says
+    whether tokens of the second text have another type than those of the first.
     """
 
     size: int
@@ -35,6 +36,7 @@ class Vocabulary(Protocol):
     prefix: list[int]
     suffix: list[int]
     separator: list[int] | None
+    typed: bool
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Return the ids of each text, without prefix and suffix and of any length."""
@@ -104,6 +106,8 @@ class PretrainedVocabulary:
         self.prefix = probe.ids[: text_positions[0]]
         self.suffix = probe.ids[text_positions[-1] + 1 :]
         self.separator: list[int] | None = self._separator(tokenizer)
+        # RoBERTa's kind has one type, also beside a model whose embeddings have two.
+        self.typed = 1 in self._backend.encode("a", "a").type_ids
 
     def _separator(self, tokenizer: Any) -> list[int]:
         """Return the special ids that the tokenizer puts between two texts.
@@ -186,6 +190,7 @@ class FittedVocabulary:
     prefix: list[int] = []
     suffix: list[int] = []
     separator: list[int] | None = None
+    typed = False
 
     def __init__(self, path: str | Path) -> None:
         import sentencepiece
@@ -257,7 +262,7 @@ class EncodedTexts:
     """Texts as token ids in a memory-mapped file: `ids` (tokens,), `offsets` (texts + 1,).
 
     `rows` (texts,) are the rows of the data set that the texts are, ascending; None means all rows.
-    `pair_separator` ends the first text of each pair; None where texts are no pairs.
+    Behind the id `pair_separator`, tokens are of the second type; None where there is one only.
     """
 
     ids: npt.NDArray[np.uint16 | np.uint32]

@@ -85,8 +85,8 @@ def fit_to_vocabulary(
 ) -> None:
     """Let a model take ids below `size`, and batches padded with `pad_id`, which may be its first.
 
-    Where texts are pairs, whose first ends with `pair_separator`, the model is told of each token
-    which of the two it belongs to.
+    Where texts are pairs, and the tokenizer has a type for the tokens of each, the model is told
+    the types: those behind the first `pair_separator` are of the second.
 
     Tokens that were added to the tokenizer, but not to the model, get the mean of the embeddings
     that are there, and a line says so. (Hewitt 2021, Initializing New Word Embeddings for

@@ -59,8 +59,8 @@ class TextReader:
 
     @property
     def pair_separator(self) -> int | None:
-        """The id that ends the first text of each pair; None where texts are no pairs."""
-        return self.encoder.separator[0] if self.encoder.separator else None
+        """The id behind which tokens are of the second type; None where there is one type only."""
+        return self.encoder.pair_separator
 
     def __call__(self, texts: list[str]) -> list[Ids]:
         """Return the ids of each text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gap.data.pairs import MARK, SEPARATOR
 from gap.report.figures import (
     calibration_figures,
     history_figures,
@@ -29,6 +30,7 @@ EXTREMES = (
     "probabilities over seeds. Of all such texts, those are shown on which the two probabilities "
     "of the true label differ most. They are extremes, not what is usual."
 )
+PAIRS = f" The mark {MARK} stands between the two texts of a pair."
 LEARNED = (
     "Loss on the validation rows during training, at the largest size, with a line for each seed. "
     "The dashed line is the loss of guessing; the axis ends at twice that loss. `histories.csv` "
@@ -95,7 +97,9 @@ def _agreements(findings: Findings) -> list[Part]:
 
 def _examples(findings: Findings) -> list[Part]:
     """Return the test texts on which reference and model disagree."""
-    parts: list[Part] = [Heading("Texts on which they disagree"), Paragraph(EXTREMES)]
+    pairs = any(SEPARATOR in row.text for row in findings.examples)
+    explained = EXTREMES + PAIRS * pairs
+    parts: list[Part] = [Heading("Texts on which they disagree"), Paragraph(explained)]
     groups: dict[tuple[str, str, str], list[ExampleRow]] = {}
     for row in findings.examples:
         groups.setdefault((row.dataset, row.model, row.right), []).append(row)
@@ -110,13 +114,20 @@ def _examples(findings: Findings) -> list[Part]:
     return parts
 
 
+def excerpt(text: str) -> str:
+    """Return the beginning of a text on one line; of a pair, the beginnings of both texts."""
+    parts = [" ".join(part.split()) for part in text.split(SEPARATOR)]
+    longest = LONGEST_TEXT // len(parts)
+    return SEPARATOR.join(
+        part if len(part) <= longest else part[: longest - 4].rsplit(" ", 1)[0] + " ..."
+        for part in parts
+    )
+
+
 def _quotation(findings: Findings, row: ExampleRow) -> Quotation:
-    text = " ".join(row.text.split())
-    if len(text) > LONGEST_TEXT:
-        text = text[: LONGEST_TEXT - 4].rsplit(" ", 1)[0] + " ..."
     said = (
         f"True label: {row.label}. {findings.reference}: {row.reference_label} "
         f"({row.reference_probability:.0%}). {findings.title(row.model)}: {row.model_label} "
         f"({row.model_probability:.0%}). Test row {row.row}."
     )
-    return Quotation(text, said)
+    return Quotation(excerpt(row.text), said)

@@ -3,9 +3,9 @@
 Two texts are near duplicates where their sets of runs of SHINGLE characters have a Jaccard index of
 LEAST_LIKENESS or more, by the estimate of a MinHash signature (Broder 1997, On the resemblance and
 containment of documents). Runs of characters suit all scripts, also those without spaces. A text
-is compared with those of the test set that share a whole band of its signature, as any two texts
-with an index above the limit do with a chance of over 99.99 % (Leskovec, Rajaraman and Ullman 2014,
-Mining of Massive Datasets, ch. 3).
+is compared with those of the test set that share LEAST_BANDS whole bands of its signature
+(Leskovec, Rajaraman and Ullman 2014, Mining of Massive Datasets, ch. 3), so that of texts with a
+common form, such as lines of a log, few have to be compared.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ from gap.run.workers import Workers
 SHINGLE = 8
 LEAST_LIKENESS = 0.8
 BANDS, BAND_ROWS = 32, 4
+# As many hashes as may differ in near duplicates can be in as many bands; all others are the same.
+# So none is missed.
+LEAST_BANDS = BANDS - int((1 - LEAST_LIKENESS) * BANDS * BAND_ROWS)
 # Factors and summands of the hashes, (hashes, 1): drawn once and for all, so that results never
 # differ.
 RANDOM = np.random.default_rng(1997)
@@ -50,8 +53,8 @@ class Stretch(NamedTuple):
 def find_near_duplicates(store: Store, threads: int, drop: bool) -> int:
     """Return the number of pool rows that are nearly test rows; `drop`: they leave the pool.
 
-    Memory holds the signatures of the test set, half a kilobyte each, and a batch of texts for
-    each process.
+    Each process holds the signatures of the test set with their order, a kilobyte for each text,
+    and a batch of texts.
     """
     with Workers(sign, threads) as workers:
         signed = list(workers.in_order(_stretches(store, TEST)))
@@ -128,7 +131,7 @@ def shingle(text: str) -> Hashes:
 
 
 class NearIndex:
-    """The signatures of the test set, to be looked up by any of their bands."""
+    """The signatures of the test set, to be looked up by their bands."""
 
     def __init__(self, signed: Signatures) -> None:
         self.signatures = signed
@@ -138,15 +141,21 @@ class NearIndex:
 
     def near(self, signed: Signatures) -> NDArray[np.bool_]:
         """Return which of the signatures (texts, hashes) are near to one of the test set."""
+        wanted = list(zip(self.bands, hash_bands(signed), strict=True))
+        low = np.stack([np.searchsorted(band, values, side="left") for band, values in wanted])
+        high = np.stack([np.searchsorted(band, values, side="right") for band, values in wanted])
         near = np.zeros(len(signed), dtype=np.bool_)
-        for band, values in enumerate(hash_bands(signed)):
-            low = np.searchsorted(self.bands[band], values, side="left")
-            high = np.searchsorted(self.bands[band], values, side="right")
-            for place in np.flatnonzero((high > low) & ~near):
-                others = self.orders[band, low[place] : high[place]]
-                alike = (self.signatures[others] == signed[place]).mean(axis=1)
-                near[place] = alike.max() >= LEAST_LIKENESS
+        for place in np.flatnonzero((high > low).sum(axis=0) >= LEAST_BANDS):
+            others = self._sharing(low[:, place], high[:, place])
+            alike = (self.signatures[others] == signed[place]).mean(axis=1)
+            near[place] = (alike >= LEAST_LIKENESS).any()
         return near
+
+    def _sharing(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the texts that share LEAST_BANDS bands, given each band's stretch, (bands,)."""
+        stretches = zip(self.orders, low, high, strict=True)
+        others = np.concatenate([order[start:stop] for order, start, stop in stretches])
+        return np.flatnonzero(np.bincount(others) >= LEAST_BANDS)
 
 
 def hash_bands(signed: Signatures) -> Hashes:

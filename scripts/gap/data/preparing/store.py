@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gap.data.pairs import SEPARATOR
 from gap.data.preparing.texts import count_pair, cut_pair, cut_text, normalise, text_digest
 from gap.data.units import count_units, find_unit
 from gap.study.recipes import TextUnit
@@ -117,7 +118,9 @@ class Store:
 
     def _batch(self, rows: list[Row]) -> Batch:
         self.files.append(self.folder / f"{len(self.files)}.parquet")
-        self.unit = self.unit or find_unit([text for _, text, _, _ in rows])
+        # A pair of proteins is two sequences; the longer text of a pair tells.
+        longer = (max(text.split(SEPARATOR), key=len) for _, text, _, _ in rows)
+        self.unit = self.unit or find_unit(list(longer))
         return Batch(self.files[-1], rows, self.unit)
 
     def add(self, columns: pa.Table, in_test: bool) -> None:
