@@ -129,7 +129,7 @@ def write_peer(folder: Path, inputs: dict[str, list[str]]) -> None:
     """
     write_json(folder / "inputs.json", inputs)
     text = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("rules/*.smk")))
-    text = re.sub(r'paths\.([A-Z_]+(?:\.\w+)?|(?:table|chart)\("[^)]+\))', _spell_path, text)
+    text = re.sub(r'paths\.([A-Z_]+\b(?:\.\w+)?|(?:table|chart)\("[^)]+\))', _spell_path, text)
     text = text.replace("<results>", "results")
     constraints = re.search(r"^wildcard_constraints:\n(    .*\n)+", text, re.MULTILINE)
     assert constraints

@@ -11,6 +11,7 @@ from pathlib import Path
 DECIDING = {
     "duckdb": ["duckdb"],
     "numpy": ["numpy"],
+    "regex": ["regex"],
     "scipy": ["scipy"],
     "sentencepiece": ["sentencepiece"],
     "sklearn": ["scikit-learn", "scipy"],
