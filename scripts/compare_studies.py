@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from math import hypot
 from pathlib import Path
-from statistics import NormalDist
 from typing import TypeVar
 
 from compare_provenance import Record, read_record
@@ -19,6 +18,7 @@ from gap.report.gap_charts import StudyTables, comparison_chart
 from gap.report.markdown import markdown_table
 from gap.report.styles import DASHES
 from gap.report.wording import fill, points, with_interval
+from gap.results.outlook import NORMAL, quantile
 from gap.results.reading import ReadingRecipe, reading_recipe
 from gap.results.rows import AccuracyRow, GapRow
 from gap.results.tables import columns, read_rows, study_order, write_rows
@@ -273,12 +273,12 @@ def claims(pairs: Sequence[tuple[GapRow, GapRow]], confidence: float) -> list[st
     All pairs are held to one false discovery rate, as gap.results.statistics.differences holds the
     gaps of a study.
     """
-    quantile = NormalDist().inv_cdf((1 + confidence) / 2)
+    reach = quantile(confidence)
     chances = []
     for value, low, high in (difference(*pair) for pair in pairs):
         # The half of the interval that lies towards no difference decides.
         half = value - low if value > 0 else high - value
-        chances.append(2 * NormalDist().cdf(-quantile * abs(value) / half) if half else 1.0)
+        chances.append(2 * NORMAL.cdf(-reach * abs(value) / half) if half else 1.0)
     adjusted = false_discovery_control(chances, method="bh") if chances else []
     return [
         "unclear" if chance > 1 - confidence else "larger" if first.gap > second.gap else "smaller"

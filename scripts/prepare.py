@@ -49,10 +49,9 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
         if test_source:
             reader.take(test_source, workers, in_test=True)
     assign_roles(store, recipe, labels, has_test=test_source is not None)
-    near = None
+    near, near_dropped = None, recipe.near_duplicates == "drop"
     if recipe.near_duplicates is not None:
-        drop = recipe.near_duplicates == "drop"
-        near = find_near_duplicates(store, arguments.threads, drop)
+        near = find_near_duplicates(store, arguments.threads, near_dropped)
     check_labels(store, recipe, labels)
     groups = write_rows(store, labels, arguments.pool, arguments.test)
     reader.rejects.close(arguments.rejects)
@@ -67,7 +66,6 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
         "near_duplicates": near,
         "warnings": [*reader.warnings, *labels.warnings()],
     }
-    near_dropped = recipe.near_duplicates == "drop"
     card["warnings"] += [*budget_warnings(card), *split_warnings(card, near_dropped)]
     write_json(arguments.pool_manifest, manifest_of(card, "pool"))
     write_json(arguments.test_manifest, manifest_of(card, "test"))

@@ -11,6 +11,7 @@ import predict
 import pyarrow as pa
 import pyarrow.parquet as pq
 import subsample
+import torch
 import train
 from gap.config import check as study
 from gap.data.checkpoints import checkpoint_folder
@@ -237,3 +238,12 @@ def family_for(data, recipe, part="pool"):
     checkpoint = checkpoint_folder(options["checkpoint"]) if "checkpoint" in options else None
     job = Job(["neg", "pos"], options.get("ids"), options.get("texts"), checkpoint)
     return family_of(load_recipe(recipe), job)
+
+
+def spread(model):
+    """Return the model with random weights so large that texts differ in what comes out."""
+    torch.manual_seed(2)
+    for weights in model.parameters():
+        if weights.dim() > 1:
+            torch.nn.init.normal_(weights, std=0.3)
+    return model

@@ -18,6 +18,7 @@ from gap.models.serving import TextReader
 from gap.models.training import KeepCheckpoints
 from gap.run.errors import Stopped
 from gap.run.json import write_json
+from tiny_training import spread
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
@@ -94,15 +95,6 @@ def save_tokenizer(folder, kind):
             single=sides, special_tokens=[("<cls>", 2), ("<sep>", 3)]
         )
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
-
-
-def spread(model):
-    """Return the model with random weights so large that texts differ in what comes out."""
-    torch.manual_seed(2)
-    for weights in model.parameters():
-        if weights.dim() > 1:
-            torch.nn.init.normal_(weights, std=0.3)
-    return model
 
 
 def make_checkpoint(folder, kind, **settings):

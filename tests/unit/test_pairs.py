@@ -28,6 +28,7 @@ from gap.study.recipes import TextUnit
 from gap.study.rules import EncodeRecipe
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_training import spread
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoModel, AutoTokenizer, BertConfig, PreTrainedTokenizerFast
 
@@ -70,14 +71,6 @@ def make_checkpoint(folder, tokenizer):
     )
     spread(AutoModel.from_config(config)).save_pretrained(folder)
     return vocabulary
-
-
-def spread(model):
-    torch.manual_seed(2)
-    for weights in model.parameters():
-        if weights.dim() > 1:
-            torch.nn.init.normal_(weights, std=0.3)
-    return model
 
 
 @pytest.fixture(scope="module", params=TEMPLATES)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from gap.cluster.plan import Plan
 from gap.models.workload import Assumption
-from gap.results.outlook import NORMAL, Outlook
+from gap.results.outlook import Outlook, quantile
 from gap.study.sizes import parse_seeds
 
 # GPUs that one training may ask for in the table of requests, as in the profile for SLURM.
@@ -192,7 +192,7 @@ def power_table(plan: Plan) -> str:
         test = plan.rows(dataset)[1]
         # Two means, each over its seeds, on the same test rows.
         errors = of_seed * (2 / seeds) ** 0.5, of_row / test**0.5
-        outlook = Outlook(0.0, *errors, seeds, test, NORMAL.inv_cdf((1 + confidence) / 2))
+        outlook = Outlook(0.0, *errors, seeds, test, quantile(confidence))
         smallest, none = outlook.smallest_told(margin), outlook.chance_to_tell_none(margin)
         rows.append([dataset, f"{test:,}", str(seeds), f"{smallest:.1f}", f"{none:.0%}"])
     return table(

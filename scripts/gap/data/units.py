@@ -82,7 +82,7 @@ def unit_starts(text: str, unit: TextUnit) -> Sequence[int]:
 def _character_starts(text: str) -> list[int]:
     if text.isascii():
         return [place for place, sign in enumerate(text) if not sign.isspace()]
-    return [found.start() for found in _clusters().finditer(text) if not found[0].isspace()]
+    return [cluster.start() for cluster in _clusters().finditer(text) if not cluster[0].isspace()]
 
 
 def _starts_in_run(run: re.Match[str]) -> list[int]:

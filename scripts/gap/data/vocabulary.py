@@ -105,16 +105,16 @@ class PretrainedVocabulary:
             raise UserError(f"{folder}: its tokenizer makes nothing of 'a'; is it damaged?")
         self.prefix = probe.ids[: text_positions[0]]
         self.suffix = probe.ids[text_positions[-1] + 1 :]
-        self.separator: list[int] | None = self._separator(tokenizer)
+        pair = self._backend.encode("a", "a")
+        self.separator: list[int] | None = self._separator(tokenizer, pair.ids)
         # RoBERTa's kind has one type, also beside a model whose embeddings have two.
-        self.typed = 1 in self._backend.encode("a", "a").type_ids
+        self.typed = 1 in pair.type_ids
 
-    def _separator(self, tokenizer: Any) -> list[int]:
-        """Return the special ids that the tokenizer puts between two texts.
+    def _separator(self, tokenizer: Any, ids: list[int]) -> list[int]:
+        """Return the special ids between the two texts "a" of a pair with these ids.
 
         Where it puts none, as those of most decoders, it is what separates or ends texts.
         """
-        ids = self._backend.encode("a", "a").ids
         text = self._backend.encode("a", add_special_tokens=False).ids
         start = len(self.prefix) + len(text)
         between = list(ids[start : len(ids) - len(text) - len(self.suffix)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from gap.report.wording import points, span
 from gap.results.findings import Findings
 from gap.results.joint import JointGap, joint_gap
 from gap.results.missing import spell_size
+from gap.results.outlook import quantile
 from gap.results.rows import GapRow
 
 
@@ -44,7 +44,7 @@ def joint(findings: Findings) -> Section | None:
 def join(findings: Findings, rows: Sequence[GapRow]) -> JointGap:
     """Return what the gaps of several data sets say together; their intervals give their errors."""
     confidence = findings.recipe.confidence
-    reach = 2 * NormalDist().inv_cdf((1 + confidence) / 2)
+    reach = 2 * quantile(confidence)
     errors = np.array([(row.gap_high - row.gap_low) / reach for row in rows])
     gaps = np.array([row.gap for row in rows])
     return joint_gap(gaps, errors, findings.recipe.margin, confidence)

@@ -6,15 +6,15 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, count, islice
-from statistics import NormalDist, harmonic_mean
+from itertools import chain, count, islice, product
+from statistics import harmonic_mean
 
 import numpy as np
 
 from gap.report.wording import two_digits
 from gap.results.curves import FEWEST_SIZES
 from gap.results.findings import Findings
-from gap.results.outlook import Outlook, chance_to_tell
+from gap.results.outlook import Outlook, chance_to_tell, quantile
 from gap.results.rows import AccuracyRow, CrossingRow, GapRow
 from gap.results.statistics import confidence_to_tell
 from gap.study.sizes import parse_seeds
@@ -69,43 +69,37 @@ def outlook_of(findings: Findings, row: GapRow) -> Outlook:
     seed_error = row.seed_error or 0.0
     # Exact bounds for few rows may make an interval wider than its errors.
     reach = (row.gap_high - row.gap_low) / 2 / math.hypot(seed_error, row.row_error)
-    tails = _quantile(confidence) / _quantile(given)
+    tails = quantile(confidence) / quantile(given)
     seeds = harmonic_mean([row.seeds, row.reference_seeds])
     return Outlook(row.gap, seed_error, row.row_error, seeds, row.rows, reach * tails)
-
-
-def _quantile(confidence: float) -> float:
-    return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
 def _by_seeds_and_rows(findings: Findings, rows: Sequence[GapRow], dataset: str) -> Iterable[Step]:
     if not rows:
         return
-    first = rows[0]
-    more_rows = _more_rows(findings, dataset, first.rows)
-    for number in (None, *SEEDS):
-        added = _added(findings, first, number) if number else {}
-        if number and not added:
+    present, more = rows[0].rows, _more_rows(findings, dataset, rows[0].rows)
+    outlooks = {row: outlook_of(findings, row) for row in rows}
+    for seeds, test in product((None, *SEEDS), (present, more)):
+        added = _added(findings, rows[0], seeds) if seeds else {}
+        if test is None or bool(seeds) != bool(added) or (not added and test == present):
             continue
-        for test in (first.rows, more_rows) if number else (more_rows,):
-            if test is None:
-                continue
-            chances = {row.n: _chance(findings, row, number, test) for row in rows}
-            changes, seconds = [], _seconds(findings, added) if added else 0.0
-            if added:
-                changes.append(type_seeds(findings, added))
-            if test != first.rows:
-                changes.append(_type_test(findings, dataset, test))
-                again = _seconds_again(findings, dataset)
-                seconds = None if seconds is None or again is None else seconds + again
-            yield Step(" and ".join(changes), chances, seconds)
+        chances = {
+            row.n: outlook.chance_to_decide(findings.recipe.margin, _later_seeds(row, seeds), test)
+            for row, outlook in outlooks.items()
+        }
+        changes, seconds = [], _seconds(findings, added) if added else 0.0
+        if added:
+            changes.append(type_seeds(findings, added))
+        if test != present:
+            changes.append(_type_test(findings, dataset, test))
+            again = _seconds_again(findings, dataset)
+            seconds = None if seconds is None or again is None else seconds + again
+        yield Step(" and ".join(changes), chances, seconds)
 
 
-def _chance(findings: Findings, row: GapRow, seeds: int | None, test: int) -> float:
-    counts = [row.seeds, row.reference_seeds]
-    later = harmonic_mean([max(seeds or 0, number) for number in counts])
-    outlook = outlook_of(findings, row)
-    return outlook.chance_to_decide(findings.recipe.margin, later, test)
+def _later_seeds(row: GapRow, seeds: int | None) -> float:
+    """Return the harmonic mean of both models' seeds, when each has so many at least."""
+    return harmonic_mean([max(seeds or 0, number) for number in (row.seeds, row.reference_seeds)])
 
 
 def _more_rows(findings: Findings, dataset: str, rows: int) -> int | None:
@@ -233,7 +227,6 @@ def _chance_at(findings: Findings, rows: Sequence[GapRow], crossing: CrossingRow
 
     The gap is forecast as the curve has it; its errors are those of the largest size.
     """
-    quantile = _quantile(findings.recipe.confidence)
     ahead = [
         (2 * crossing.largest, crossing.gap_2x, crossing.gap_2x_high - crossing.gap_2x_low),
         (4 * crossing.largest, crossing.gap_4x, crossing.gap_4x_high - crossing.gap_4x_low),
@@ -243,7 +236,7 @@ def _chance_at(findings: Findings, rows: Sequence[GapRow], crossing: CrossingRow
     gap, width = (float(np.interp(math.log(n), np.log(sizes), y)) for y in (gaps, widths))
     outlook = outlook_of(findings, rows[-1])
     error = outlook.error(outlook.seeds, outlook.rows)
-    spread = math.hypot(width / 2 / quantile, error)
+    spread = math.hypot(width / 2 / quantile(findings.recipe.confidence), error)
     return chance_to_tell(gap, spread, findings.recipe.margin, outlook.reach * error)
 
 

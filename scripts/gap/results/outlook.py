@@ -11,6 +11,11 @@ POWER = 0.8
 NORMAL = NormalDist()
 
 
+def quantile(confidence: float) -> float:
+    """Return half the width of a normal interval of this confidence (0..1), in standard errors."""
+    return NORMAL.inv_cdf((1 + confidence) / 2)
+
+
 @dataclass(frozen=True)
 class Outlook:
     """What the estimate of a gap is expected to come to with other seeds and test rows.

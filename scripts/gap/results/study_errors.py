@@ -182,18 +182,18 @@ class StudyErrors:
         places = [self.cells.index(member) for member in (reference, cell)]
         first, second = self.variances.mean[places]
         effects = np.maximum(self.variances.mean[places] - self.chances[places], 0.0)
-        together = self._shared_chance(reference, cell, ordinary=True)
+        together = self._shared_chance(reference, cell, shared)
         together = together + CORRELATIONS * np.sqrt(effects.prod())
         rest = np.maximum(first * second - together**2, LEAST_VARIANCE**2)
         squares = second * (one @ one) + first * (other @ other) - 2 * together * (one @ other)
         return np.asarray(-0.5 * (freedom * np.log(rest) + squares / rest))
 
-    def _shared_chance(self, reference: Cell, cell: Cell, ordinary: bool = False) -> float:
+    def _shared_chance(self, reference: Cell, cell: Cell, shared: tuple[Runs, Runs]) -> float:
         """Return the covariance that chance in single rows gives two models' means of one seed.
 
-        Models that learn from the same examples err on the same rows. 0 for fewer than two seeds.
+        Models that learn from the same examples err on the same rows. `shared` are their runs of
+        the same seeds; 0 for fewer than two of them.
         """
-        shared = self._shared(reference, cell, ordinary)
         if len(shared[0]) < 2:
             return 0.0
         places = [self.cells.index(member) for member in (reference, cell)]
@@ -232,7 +232,7 @@ class StudyErrors:
         weights = self._weights(runs[0]) - self._weights(runs[1])
         counts = len(runs[0]), len(runs[1])
         together = 2 * len(shared[0]) / (counts[0] * counts[1])
-        shared_chance = self._shared_chance(reference, cell, ordinary)
+        shared_chance = self._shared_chance(reference, cell, shared)
         chance = self._chance_of(reference, counts[0]) + self._chance_of(cell, counts[1])
         chance -= together * shared_chance
         variances = self._points(reference)[:, None], self._points(cell)[None, :]
