@@ -28,7 +28,8 @@ from gap.models.batching import LabelledTexts, PadBatch
 from gap.models.families.lstm import Recipe
 from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification, pool
 from gap.run.program import run
-from gap.study.recipes import GradientDescent, VocabularyRecipe
+from gap.study.datasets import VocabularyRecipe
+from gap.study.recipes import GradientDescent
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.utils.data import DataLoader

@@ -30,7 +30,7 @@ from gap.results.study_errors import StudyErrors
 from gap.results.tables import study_order, write_rows
 from gap.run.errors import UserError
 from gap.run.program import run
-from gap.study.recipes import TextUnit
+from gap.study.datasets import TextUnit
 from numpy.typing import NDArray
 
 

@@ -15,7 +15,7 @@ from gap.run.digests import sha256_file
 from gap.run.json import write_json
 from gap.run.program import run
 from gap.run.runstate import keep, restore, state_folder
-from gap.study.recipes import VocabularyRecipe
+from gap.study.datasets import VocabularyRecipe
 
 
 def training_texts(pool: Path, subsample: Subsample) -> Iterator[str]:

@@ -24,7 +24,7 @@ from gap.models.family import Folders, Job, family_of, load_recipe
 from gap.models.serving import TextReader, serve_network
 from gap.report.mistakes import LONGEST_TEXT, excerpt
 from gap.run.json import read_json
-from gap.study.recipes import TextUnit
+from gap.study.datasets import TextUnit
 from gap.study.rules import EncodeRecipe
 from hypothesis import given
 from hypothesis import strategies as st

@@ -34,7 +34,7 @@ from gap.results.rows import LengthRow
 from gap.results.tables import read_rows
 from gap.run.errors import UserError
 from gap.run.json import read_json
-from gap.study.recipes import TextUnit
+from gap.study.datasets import TextUnit
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up_results import LABELS, SIZES, TITLES, make_results, report_options

@@ -9,7 +9,7 @@ import regex
 from gap.data.preparing.texts import cut_text
 from gap.data.units import count_units, find_unit, is_unspaced, unit_starts
 from gap.data.words import split_words
-from gap.study.recipes import TextUnit
+from gap.study.datasets import TextUnit
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -13,7 +13,7 @@ from gap.data.encoding import Encoder, encode_piece, join_pieces
 from gap.data.vocabulary import EncodedTexts, FittedVocabulary, PretrainedVocabulary, fit_vocabulary
 from gap.data.word_encoding import flatten
 from gap.run.errors import UserError
-from gap.study.recipes import VocabularyRecipe
+from gap.study.datasets import VocabularyRecipe
 from gap.study.rules import EncodeRecipe
 from hypothesis import given
 from hypothesis import strategies as st

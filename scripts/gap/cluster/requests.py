@@ -19,7 +19,8 @@ from gap.models.family import ModelFamily
 from gap.models.network import CORE_RATE, GPU_RATE
 from gap.models.workload import Workload
 from gap.run.json import read_json
-from gap.study.recipes import Dataset, Validation, VocabularyRecipe
+from gap.study.datasets import Dataset, VocabularyRecipe
+from gap.study.recipes import Validation
 from gap.study.sizes import count_rows, longest_text, parse_seeds, validation_rows
 
 # What steps of the data path ask for: MB and minutes for any data; MB and seconds for each million

@@ -24,8 +24,9 @@ from gap.data.readers import (
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from gap.study import paths
+from gap.study.datasets import Dataset
 from gap.study.published import PublishedFigure
-from gap.study.recipes import Dataset, Folders, ModelRecipe, Validation
+from gap.study.recipes import Folders, ModelRecipe, Validation
 from gap.study.sizes import count_rows, parse_seeds
 from gap.study.sources import Checkpoint, DataFile, DataUrl, Folder, Source, Wheel, WheelFolder
 from gap.study.tuning import grid_size

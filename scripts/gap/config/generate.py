@@ -22,7 +22,7 @@ SCHEMA = ROOT / "schemas" / "config.schema.yaml"
 PAGE = ROOT / "docs" / "config.md"
 
 HEAD = """\
-# Made by scripts/gap/config/generate.py from the classes in gap.study.recipes, gap.config.study and
+# Made by scripts/gap/config/generate.py from the classes in gap.study, gap.config.study and
 # gap.models.families. For editors; the workflow itself checks a config by those classes.
 """
 

@@ -12,16 +12,11 @@ from pydantic.json_schema import JsonSchemaValue
 
 from gap.config.schema import config_schema
 from gap.config.study import FAMILIES, Study
+from gap.study.datasets import Dataset, VocabularyRecipe
 from gap.study.fields import WRITTEN, Block
 from gap.study.metrics import Gap
 from gap.study.published import PublishedFigure
-from gap.study.recipes import (
-    Dataset,
-    Folders,
-    Tuning,
-    Validation,
-    VocabularyRecipe,
-)
+from gap.study.recipes import Folders, Tuning, Validation
 from gap.study.sources import (
     DataFile,
     DataUrl,

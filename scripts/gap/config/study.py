@@ -11,17 +11,10 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gap.models.family import family_names, recipe_class
 from gap.study.cells import Cell, cells_of
+from gap.study.datasets import Dataset, VocabularyRecipe
 from gap.study.fields import UNKNOWN_KEY, Unit
 from gap.study.metrics import Gap
-from gap.study.recipes import (
-    Block,
-    Dataset,
-    Folders,
-    ModelRecipe,
-    Tuning,
-    Validation,
-    VocabularyRecipe,
-)
+from gap.study.recipes import Block, Folders, ModelRecipe, Tuning, Validation
 from gap.study.sources import Checkpoint
 from gap.study.spellings import Name, Names, SeedBlocks, Sizes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-from gap.study.recipes import TextUnit
+from gap.study.datasets import TextUnit
 
 
 class FetchedFile(TypedDict):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from gap.study.recipes import TextUnit
+from gap.study.datasets import TextUnit
 
 if TYPE_CHECKING:
     from regex import Pattern

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from gap.run.errors import UserError
 from gap.run.json import read_json
-from gap.study.recipes import VocabularyRecipe
+from gap.study.datasets import VocabularyRecipe
 
 # A run of signs without space of this length is no word, and SentencePiece cannot score it.
 LONGEST_WORD = 4096

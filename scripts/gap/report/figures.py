@@ -32,7 +32,7 @@ from gap.results.rows import (
     LengthRow,
     Row,
 )
-from gap.study.recipes import TextUnit
+from gap.study.datasets import TextUnit
 
 WIDTH, HEIGHT = 200, 160
 WIDE = 300

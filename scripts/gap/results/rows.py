@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from gap.study.datasets import TextUnit
 from gap.study.metrics import MetricName
-from gap.study.recipes import TextUnit
 
 
 @dataclass(frozen=True)

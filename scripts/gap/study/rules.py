@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gap.study.datasets import Dataset, Keep, MaxTokens, MaxUnknown, Rows
 from gap.study.fields import Block
-from gap.study.recipes import Dataset, Keep, MaxTokens, MaxUnknown, Rows, Validation
+from gap.study.recipes import Validation
 from gap.study.spellings import Name
 
 # A size as `canonical_size` spells it.

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from gap.data.pairs import SEPARATOR
 from gap.data.preparing.texts import count_pair, cut_pair, cut_text, normalise, text_digest
 from gap.data.units import count_units, find_unit
-from gap.study.recipes import TextUnit
+from gap.study.datasets import TextUnit
 
 # Rows, and characters of their texts, that a process works on at a time.
 BATCH_ROWS = 8192

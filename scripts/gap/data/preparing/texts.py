@@ -11,7 +11,7 @@ import numpy as np
 
 from gap.data.pairs import SEPARATOR, share_room, split_pair
 from gap.data.units import count_units, is_unspaced, unit_starts
-from gap.study.recipes import TextUnit
+from gap.study.datasets import TextUnit
 
 # A tag begins with a letter, / or !; other signs behind < are those of a comparison.
 TAG = compile_pattern(r"<[A-Za-z/!][^<>]*>")

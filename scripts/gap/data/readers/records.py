@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gap.data.excerpts import EXCERPT_CHARACTERS, shorten
 from gap.data.pairs import join_pair
 from gap.run.errors import UserError
-from gap.study.recipes import Rows
+from gap.study.datasets import Rows
 
 # This bounds memory where a file is no table, or where a quotation mark is never closed. A line of
 # short fields takes some twenty times its length.

@@ -1,0 +1,199 @@
+"""What a config may say of data: how rows are read, test sets drawn, and vocabularies fitted."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from gap.study.fields import Block, Omittable, Unit
+from gap.study.published import PublishedFigure
+from gap.study.sources import Source
+from gap.study.spellings import ColumnNames, Encoding, Labels, Size, Text
+
+Keep = Annotated[
+    Literal["head", "head_and_tail"], Field(description="What stays of a longer text.")
+]
+TextUnit = Literal["word", "character"]
+MaxTokens = Annotated[
+    int,
+    Unit("tokens"),
+    Field(
+        ge=8, description="Tokens of each text at most, within the positions of the checkpoints."
+    ),
+]
+
+
+MaxUnknown = Annotated[
+    float,
+    Unit("share"),
+    Field(
+        ge=0,
+        le=1,
+        description=(
+            "Share of unknown tokens, and of different texts that become the same tokens, above "
+            "which a tokenizer is an error; above 5 % it is a warning."
+        ),
+    ),
+]
+
+
+class Sourced(Block):
+    """Where the rows of a data set come from."""
+
+    source: Source = Field(description="Where the rows come from.")
+
+
+class Rows(Block):
+    """How texts and labels are read from the rows of a source."""
+
+    text: ColumnNames = Field(
+        description="Column of the text, or a list of columns that are joined in this order."
+    )
+    pair: bool = Field(
+        False,
+        description=(
+            "Whether the two columns of text are a pair, such as a premise and a hypothesis: "
+            "pretrained tokenizers read them as one, other models read them with a mark between."
+        ),
+    )
+    label: Text = Field(description="Column of the label.")
+    group: Omittable[Text] = Field(
+        None,
+        description=(
+            "Column of what rows belong to, such as their author; no group is in pool and test."
+        ),
+    )
+    labels: Omittable[Labels] = Field(
+        None,
+        description="The labels to use, as the data spell them; left out, all that there are.",
+    )
+    delimiter: Omittable[str] = Field(
+        None,
+        pattern=r'^[^"\r\n]$',
+        description=(
+            'The one character between columns (a tab is "\\t"); left out, the header tells.'
+        ),
+    )
+    quoting: Omittable[Literal["double", "backslash", "none"]] = Field(
+        None,
+        description=(
+            "What quotation marks are in CSV and TSV: fields stand in them, and one inside a field "
+            "is doubled, or has a backslash before it; or none: they are letters. Left out, each "
+            "file tells."
+        ),
+    )
+    encoding: Omittable[Encoding] = Field(
+        None,
+        description=(
+            "Encoding of CSV, TSV and JSON, any that Python has; left out, UTF-8, or UTF-16 with "
+            "its mark."
+        ),
+    )
+    records: Omittable[Text] = Field(
+        None,
+        description="Keys, with dots between, that lead to the list of rows inside a JSON object.",
+    )
+    words: Annotated[int, Unit("words")] = Field(
+        100,
+        ge=1,
+        description="The text budget, words of each text (or its `unit`) that any model sees.",
+    )
+    unit: Omittable[TextUnit] = Field(
+        None,
+        description=(
+            "What the text budget counts: words, which in scripts without spaces are mostly single "
+            "characters; or characters, for sequences such as proteins. Left out, characters where "
+            "most of the first texts are single runs of more than 50, otherwise words."
+        ),
+    )
+    keep: Keep = "head"
+    strip_tags: bool = Field(False, description="Replace tags such as <br /> by spaces.")
+    near_duplicates: Omittable[Literal["count", "drop"]] = Field(
+        None,
+        description="Count rows to train on whose text is nearly a test text, or drop them.",
+    )
+    max_rejected: Annotated[float, Unit("share")] = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Share of the rows that may be unusable and set aside before it is an error.",
+    )
+    origin: Omittable[str] = Field(
+        None, description="Whose data these are; shown in card and summary."
+    )
+
+
+def _size_or_source(given: object) -> str:
+    return "source" if isinstance(given, dict | Block) else "size"
+
+
+class Dataset(Rows, Sourced):
+    """Labelled texts."""
+
+    example: ClassVar[str] = """\
+source: {kind: file, path: tickets.csv}
+text: [subject, body]
+pair: false
+label: queue
+group: customer
+labels: [billing, delivery, other]
+delimiter: ";"
+quoting: double
+encoding: cp1252
+records: export.tickets
+words: 60
+unit: word
+keep: head_and_tail
+strip_tags: true
+near_duplicates: drop
+max_rejected: 0.01
+origin: Tickets of our help desk, 2024
+test: 10%
+max_tokens: 256
+max_unknown: 0.2
+published: [{model: lstm, size: 1000, accuracy: 80.5, source: Our report of 2023}]
+"""
+
+    test: Annotated[
+        Annotated[Size, Tag("size")] | Annotated[Source, Tag("source")],
+        Discriminator(_size_or_source),
+    ] = Field(
+        "20%",
+        validate_default=True,
+        description="Size of the test set to draw, or the source of a given one.",
+    )
+    max_tokens: MaxTokens = 512
+    max_unknown: MaxUnknown = 0.95
+    published: list[PublishedFigure] = Field(
+        [],
+        min_length=1,
+        description="Figures that others published of this data, shown beside the results.",
+    )
+
+    @property
+    def test_source(self) -> Source | None:
+        """The source of the test set; None where it is drawn from the rows."""
+        return None if isinstance(self.test, str) else self.test
+
+
+class VocabularyRecipe(Block):
+    """A SentencePiece model, fitted on the training texts of each run."""
+
+    example: ClassVar[str] = """\
+algorithm: bpe
+size: 4000
+character_coverage: 0.999
+sample_texts: 100000
+"""
+
+    algorithm: Literal["unigram", "bpe"] = Field(description="How pieces are found.")
+    size: Annotated[int, Unit("pieces")] = Field(
+        8000, ge=32, description="Pieces at most, fewer where the texts support no more."
+    )
+    character_coverage: Annotated[float, Unit("share")] = Field(
+        0.9995, gt=0, le=1, description="Share of the characters that get a piece."
+    )
+    sample_texts: Annotated[int, Unit("texts")] = Field(
+        1_000_000, ge=100, description="The most texts that it is fitted on."
+    )
