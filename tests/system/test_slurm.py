@@ -31,7 +31,7 @@ MEMORY = "mem_mb=(100 if attempt == 1 else 2000) if wildcards.model == 'tfidf' e
 MINUTES = "runtime=1 if wildcards.model == 'bert' else 20"
 TROUBLE = [f"{rule}:{ask}" for rule in ("train", "predict", "score") for ask in (MEMORY, MINUTES)]
 # Longer than that.
-LONG = {"batch_size": 8, "min_steps": 11000, "max_epochs": 1, "evaluations": 10, "lr": 0.001}
+LONG = {"batch_size": 8, "min_steps": 5500, "max_epochs": 1, "evaluations": 10, "lr": 0.001}
 
 
 def long_study():

@@ -78,7 +78,7 @@ def scripts(tmp_path, monkeypatch):
 
 def forget():
     """Let files be read again."""
-    for function in ("_found", "_code", "_kept", "_everything"):
+    for function in ("_summary", "_code", "_kept", "_everything"):
         getattr(provenance, function).cache_clear()
 
 
@@ -103,7 +103,7 @@ def test_what_was_found_is_found_once(scripts, monkeypatch):
     assert digest() == before
 
 
-@pytest.mark.parametrize("damaged", ["", "{}", "[]", '{"code": "another", "found": {}}'])
+@pytest.mark.parametrize("damaged", ["", "{}", "[]", '{"code": "another", "summaries": {}}'])
 def test_what_was_found_in_other_code_counts_for_nothing(scripts, damaged):
     before = digest()
     (kept,) = (scripts / "__pycache__").iterdir()

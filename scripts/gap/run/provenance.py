@@ -31,7 +31,7 @@ has no bases, nothing here mentions the method, and `CALLED_BY_LIBRARIES` lacks 
 files that code reads (data, templates, the schema) are no code: rules name them as inputs, or their
 content is part of a recipe.
 
-What was found is kept in a file beside compiled code, under a digest of all that it was found in:
+What a program reaches is kept in a file beside compiled code, under a digest of all that was read:
 every file under scripts/, these modules among them, and the version of Python, whose syntax it is.
 
 The parts: `syntax`, `scope` and `reader` read one statement, `definitions` and `effects` a module,
@@ -84,7 +84,7 @@ def _minor(version: str) -> str:
 
 def deciding_packages(program: str, families: Collection[str] = ()) -> frozenset[str]:
     """Return the packages, of those that can change a number, that a program's code uses."""
-    used = _found(SCRIPTS, program, frozenset(families))["packages"]
+    used = _summary(SCRIPTS, program, frozenset(families))["packages"]
     return frozenset(name for key in used for name in DECIDING.get(key, []))
 
 
@@ -94,10 +94,10 @@ def code_digest(program: str, families: Collection[str] = ()) -> str:
     `families` are those of the models that it works with; a program that looks none up needs none.
     Raises ValueError where it does and none are given.
     """
-    return _found(SCRIPTS, program, frozenset(families))["digest"]
+    return _summary(SCRIPTS, program, frozenset(families))["digest"]
 
 
-class Found(TypedDict):
+class Summary(TypedDict):
     """What is told of all that a program reaches: its digest, and the packages that it uses."""
 
     digest: str
@@ -105,7 +105,7 @@ class Found(TypedDict):
 
 
 @cache
-def _found(folder: Path, program: str, families: frozenset[str]) -> Found:
+def _summary(folder: Path, program: str, families: frozenset[str]) -> Summary:
     kept = _kept(folder)
     key = f"{program}: {sorted(families)}"
     if key not in kept:
@@ -121,23 +121,23 @@ def _code(folder: Path) -> Code:
 
 
 @cache
-def _kept(folder: Path) -> dict[str, Found]:
-    """Return what was found before in the very same code."""
+def _kept(folder: Path) -> dict[str, Summary]:
+    """Return the summaries that were made before of the very same code."""
     with contextlib.suppress(OSError, KeyError, TypeError, ValueError):
         kept = read_json(_file_of(folder))
         if kept["code"] == _everything(folder):
-            return kept["found"]
+            return kept["summaries"]
     return {}
 
 
-def _keep(folder: Path, found: dict[str, Found]) -> None:
-    """Write down what was found; where nobody may write, it is found again by the next call."""
+def _keep(folder: Path, summaries: dict[str, Summary]) -> None:
+    """Write down the summaries; where nobody may write, the next call makes them again."""
     file = _file_of(folder)
     # Several calls may write at once: each into a file of its own, and one of them is the last.
     partial = file.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):
         file.parent.mkdir(exist_ok=True)
-        partial.write_text(canonical_json({"code": _everything(folder), "found": found}))
+        partial.write_text(canonical_json({"code": _everything(folder), "summaries": summaries}))
         partial.replace(file)
 
 
