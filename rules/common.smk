@@ -123,7 +123,7 @@ wildcard_constraints:
     vocabulary=r"[\w.-]+",
     size=r"[\d.]+%?",
     seeds=r"\d+(-\d+)?",
-    source=r"(dataset|test|checkpoint)-[\w.-]+",
+    source=r"(dataset|test|table|checkpoint)-[\w.-]+",
 
 
 def program(name):
@@ -152,12 +152,12 @@ def provenance(name, models=None):
 
 
 def source_spec(wildcards):
-    """The config's source behind dataset-NAME, test-NAME or checkpoint-NAME."""
+    """The config's source behind dataset-NAME, test-NAME, table-NAME or checkpoint-NAME."""
     role, _, name = wildcards.source.partition("-")
     if role == "checkpoint":
         return STUDY.checkpoint_zoo[name]
     dataset = STUDY.dataset_zoo[name]
-    return dataset.source if role == "dataset" else dataset.test
+    return {"dataset": dataset.source, "test": dataset.test, "table": dataset.label_table}[role]
 
 
 def dataset_of(wildcards):
@@ -250,7 +250,7 @@ def local_content(wildcards):
 
 
 def source_manifest(role, name):
-    """The manifest of a source: that of a data set's "dataset" or "test", or of a "checkpoint"."""
+    """The manifest of a data set's "dataset", "test" or "table" (of labels), or of a "checkpoint"."""
     return paths.SOURCE_MANIFEST.format(source=f"{role}-{name}")
 
 
@@ -258,6 +258,8 @@ def prepare_inputs(wildcards):
     files = {"source": source_manifest("dataset", wildcards.dataset)}
     if dataset_of(wildcards).test_source:
         files["test_source"] = source_manifest("test", wildcards.dataset)
+    if dataset_of(wildcards).label_table:
+        files["label_table"] = source_manifest("table", wildcards.dataset)
     return files
 
 
@@ -421,10 +423,11 @@ def named_config():
 
 
 def source_names():
-    """The names of all sources that the study names: of data, of tests, of checkpoints."""
+    """The names of all sources that the study names: of data, tests, labels, checkpoints."""
     named = STUDY.with_named_entries()
     names = [f"dataset-{name}" for name in named.dataset_zoo]
     names += [f"test-{name}" for name, entry in named.dataset_zoo.items() if entry.test_source]
+    names += [f"table-{name}" for name, entry in named.dataset_zoo.items() if entry.label_table]
     return names + [f"checkpoint-{name}" for name in named.checkpoint_zoo]
 
 

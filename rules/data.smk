@@ -44,8 +44,8 @@ rule prepare:
         runtime=runtime(prepare_asks),
     params:
         recipe=lambda wildcards: spell(prepare_recipe(wildcards)),
-        test=lambda wildcards, input: options(
-            {"test-source": input.test_source} if "test_source" in input.keys() else {}
+        others=lambda wildcards, input: options(
+            {name.replace("_", "-"): input[name] for name in input.keys() if name != "source"}
         ),
         program=program("prepare.py"),
         provenance=provenance("prepare.py"),
@@ -53,7 +53,7 @@ rule prepare:
         "Preparing the pool and the test set of {wildcards.dataset}"
     shell:
         "{params.program} --recipe {params.recipe:q} --provenance {params.provenance:q}"
-        " --source {input.source} {params.test}"
+        " --source {input.source} {params.others}"
         " --pool {output.pool} --pool-manifest {output.pool_manifest}"
         " --test {output.test} --test-manifest {output.test_manifest}"
         " --rejects {output.rejects} --card {output.card} --threads {threads} > {log} 2>&1"

@@ -116,7 +116,7 @@ def partition_of_run(wildcards):
 
 
 def prepare_asks(wildcards, input):
-    return prepare_request(input[name] for name in input.keys() if name.endswith("source"))
+    return prepare_request(input)
 
 
 def subsample_asks(wildcards, input):

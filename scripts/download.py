@@ -350,7 +350,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--files", required=True, type=Path, help="folder for what is fetched")
     parser.add_argument("--manifest", required=True, type=Path, help="JSON file to write")
     parser.add_argument("--origin", required=True, type=Path, help="JSON file to write")
-    parser.add_argument("--role", choices=("dataset", "test", "checkpoint"), default="dataset")
+    roles = ("dataset", "test", "table", "checkpoint")
+    parser.add_argument("--role", choices=roles, default="dataset")
     args = parser.parse_args(argv)
     spec = json.loads(args.recipe)
     # Snakemake deletes outputs before it runs a job again; what was fetched stays in the store.

@@ -13,6 +13,7 @@ from typing import Literal
 from gap.data.excerpts import shorten
 from gap.data.manifests import Card, SourceManifest, TextsManifest
 from gap.data.preparing.card import describe
+from gap.data.preparing.label_table import LabelTable
 from gap.data.preparing.labels import Labels
 from gap.data.preparing.near_duplicates import find_near_duplicates
 from gap.data.preparing.rejects import Rejects
@@ -36,18 +37,20 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
     started = time.monotonic()
     recipe: PrepareRecipe = arguments.recipe
     source: SourceManifest = read_json(arguments.source)
-    test_source: SourceManifest | None = None
-    if arguments.test_source:
-        test_source = read_json(arguments.test_source)
+    test_source = read_manifest(arguments.test_source)
+    table = read_manifest(arguments.label_table)
     grouped, labels = recipe.group is not None, Labels(recipe.labels)
     store = Store(folder, arguments.memory, arguments.threads, grouped, recipe.unit)
     reader = Reader(recipe, store, labels, Rejects(arguments.rejects))
+    if table:
+        reader.table = LabelTable.of(table, recipe, reader.warnings.append)
     work = partial(take_batch, recipe.words, recipe.keep, grouped, recipe.pair)
     with Workers(work, arguments.threads) as workers:
         reader.take(source, workers, in_test=False)
         check_classes(store, recipe, labels)
         if test_source:
             reader.take(test_source, workers, in_test=True)
+    oddities = reader.sequences.warnings()
     assign_roles(store, recipe, labels, has_test=test_source is not None)
     near, near_dropped = None, recipe.near_duplicates == "drop"
     if recipe.near_duplicates is not None:
@@ -60,17 +63,24 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
         "origin": recipe.origin,
         "source_sha256": source["sha256"],
         "test_source_sha256": test_source["sha256"] if test_source else None,
+        "label_table_sha256": table["sha256"] if table else None,
         "rows_read": reader.rows_read,
         "rejected": dict(reader.rejects.counts),
         "test_groups": groups if grouped else None,
         "near_duplicates": near,
-        "warnings": [*reader.warnings, *labels.warnings()],
+        "sequences": reader.sequences.counts(),
+        "warnings": [*reader.warnings, *labels.warnings(), *oddities],
     }
     card["warnings"] += [*budget_warnings(card), *split_warnings(card, near_dropped)]
     write_json(arguments.pool_manifest, manifest_of(card, "pool"))
     write_json(arguments.test_manifest, manifest_of(card, "test"))
     write_json(arguments.card, card)
     tell(card, time.monotonic() - started)
+
+
+def read_manifest(path: Path | None) -> SourceManifest | None:
+    """Return the manifest of a source that may be left out."""
+    return read_json(path) if path else None
 
 
 def manifest_of(card: Card, side: Literal["pool", "test"]) -> TextsManifest:
@@ -146,6 +156,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--provenance", required=True, help="JSON: code, packages")
     parser.add_argument("--source", required=True, type=Path, help="manifest of the source")
     parser.add_argument("--test-source", type=Path, help="manifest of a given test set")
+    parser.add_argument("--label-table", type=Path, help="manifest of a table of labels by id")
     parser.add_argument("--pool", required=True, type=Path, help="Parquet file to write")
     parser.add_argument("--pool-manifest", required=True, type=Path, help="JSON file to write")
     parser.add_argument("--test", required=True, type=Path, help="Parquet file to write")
@@ -155,12 +166,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="processes that work at once")
     parser.add_argument("--memory", default="1GB", help="beyond it, the database spills to disk")
     arguments = parser.parse_args(argv)
+    if (arguments.label_table is None) != (arguments.recipe.id is None):
+        parser.error("--label-table goes with `id` and `table_id` of the recipe")
     outputs = [arguments.pool, arguments.pool_manifest, arguments.test, arguments.test_manifest]
     outputs += [arguments.rejects, arguments.card]
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
     specification = [arguments.recipe.plain(), arguments.provenance]
-    inputs = [arguments.source, *filter(None, [arguments.test_source])]
+    inputs = [arguments.source, *filter(None, [arguments.test_source, arguments.label_table])]
     state = state_folder(arguments.card.parent, "prepare", specification, inputs)
     if restore(state, outputs):
         return

@@ -263,7 +263,8 @@ SIZE = 'a number of rows, 4 or more (250), or a share of all (0.1 or "10%")'
         ),
         (
             "dataset_zoo: {other: {source: {kind: file, path: a.csv}, text: a}}",
-            "dataset_zoo.other: 'label' is missing; add it (column of the label)",
+            "dataset_zoo.other: 'label' is missing; add it (column of the label, "
+            "or, in FASTA, a pattern that finds it in headers)",
         ),
         (
             "checkpoint_zoo: {x: {kind: hub, id: a/b}}",

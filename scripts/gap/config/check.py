@@ -18,6 +18,7 @@ from gap.data.readers import (
     AbsentError,
     Columns,
     check_name,
+    check_patterns,
     describe_local_source,
     extension,
 )
@@ -234,18 +235,20 @@ def _check_pair(where: str, dataset: Dataset) -> None:
 def _check_dataset(study: Study, name: str, results: Path) -> list[str]:
     """Return a line for each file that is not there."""
     dataset, where = study.dataset_zoo[name], f"dataset_zoo.{name}"
-    for key, column in (("label", dataset.label), ("group", dataset.group)):
-        if column in dataset.text:
+    _check_table(where, dataset)
+    for key, column in (("label", dataset.label), ("group", dataset.group), ("id", dataset.id)):
+        if column in dataset.text and not (key == "label" and dataset.label_table):
             raise UserError(f"{where}: text and {key} are both {column!r}; name two columns")
     _check_pair(where, dataset)
     _check_published(f"{where}.published", dataset.published, study.model_zoo)
     rows, absent = None, []
-    for key in ("source", "test"):
+    for key in ("source", "test", "label_table"):
         source = getattr(dataset, key)
-        if isinstance(source, str):
+        if source is None or isinstance(source, str):
             continue
+        columns = Columns.of_table(dataset) if key == "label_table" else Columns.of(dataset)
         try:
-            count = _check_source(f"{where}.{key}", source, dataset)
+            count = _check_source(f"{where}.{key}", source, columns)
         except AbsentError as error:
             absent.append(str(error))
         else:
@@ -273,7 +276,17 @@ def _check_published(
         seen.add(setting)
 
 
-def _check_source(where: str, source: Source, dataset: Dataset) -> int | None:
+def _check_table(where: str, dataset: Dataset) -> None:
+    """Raise UserError for a key of a table of labels where there is none."""
+    for key in ("id", "table_id"):
+        if getattr(dataset, key) is not None and dataset.label_table is None:
+            raise UserError(
+                f"{where}.{key}: there is no `label_table`, which it is for; name that, too, or "
+                "leave it out"
+            )
+
+
+def _check_source(where: str, source: Source, columns: Columns) -> int | None:
     """Check a source of rows; return how many it has where that is quickly told."""
     file = ""
     if isinstance(source, Wheel | WheelFolder):
@@ -282,10 +295,11 @@ def _check_source(where: str, source: Source, dataset: Dataset) -> int | None:
         file = urlparse(source.url).path
     if file and not file.endswith("/") and extension(Path(file)) is None:
         raise UserError(f"{where}: {file} must end in one of {', '.join(EXTENSIONS)}")
-    if not isinstance(source, DataFile):
-        return None
     try:
-        return describe_local_source(source.path, Columns.of(dataset))
+        check_patterns(Path(file), columns)
+        if not isinstance(source, DataFile):
+            return None
+        return describe_local_source(source.path, columns)
     except UserError as error:
         raise type(error)(f"{where}: {error}") from None
     except OSError as error:

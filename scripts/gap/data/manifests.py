@@ -79,6 +79,18 @@ class RowsRead(TypedDict):
     test: int
 
 
+class SequenceCounts(TypedDict):
+    """Usable rows of FASTA files, with repeats: how many, and how often each letter stands in them.
+
+    `proteins` hold a letter that is no code of a nucleotide, `nucleic_acids` are of ACGTUN only.
+    """
+
+    rows: int
+    proteins: int
+    nucleic_acids: int
+    letters: dict[str, int]
+
+
 class CardOfRows(TypedDict):
     """What the data card says about the rows that are left.
 
@@ -106,17 +118,19 @@ class Card(CardOfRows):
     `rejected` counts rows by the reason why they are of no use; `warnings` are sentences that a
     person should read; `test_groups` counts the groups of the test set, None without groups.
     `near_duplicates` counts pool rows whose text is nearly a text of the test set, dropped or not;
-    None where they were not looked for.
+    None where they were not looked for. `sequences` is None where no row comes from FASTA.
     """
 
     origin: str | None
     source_sha256: str
     test_source_sha256: str | None
+    label_table_sha256: str | None
     rows_read: RowsRead
     rejected: dict[str, int]
     warnings: list[str]
     test_groups: int | None
     near_duplicates: int | None
+    sequences: SequenceCounts | None
 
 
 class SubsampleManifest(TypedDict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from gap.study.fields import Block, Omittable, Unit
 from gap.study.published import PublishedFigure
@@ -57,11 +57,27 @@ class Rows(Block):
             "pretrained tokenizers read them as one, other models read them with a mark between."
         ),
     )
-    label: Text = Field(description="Column of the label.")
+    label: Text = Field(
+        description="Column of the label, or, in FASTA, a pattern that finds it in headers."
+    )
     group: Omittable[Text] = Field(
         None,
         description=(
-            "Column of what rows belong to, such as their author; no group is in pool and test."
+            "Column of what rows belong to, such as their author, or a pattern as in `label`; no "
+            "group is in pool and test."
+        ),
+    )
+    id: Omittable[Text] = Field(
+        None,
+        description=(
+            "Column by which rows find their label in `label_table`, or a pattern as in `label`. "
+            "Left out, `id` where there is such a table."
+        ),
+    )
+    table_id: Omittable[Text] = Field(
+        None,
+        description=(
+            "Column of the ids in `label_table`. Left out, `id` where there is such a table."
         ),
     )
     labels: Omittable[Labels] = Field(
@@ -137,6 +153,9 @@ text: [subject, body]
 pair: false
 label: queue
 group: customer
+id: ticket
+table_id: ticket
+label_table: {kind: file, path: queues.csv}
 labels: [billing, delivery, other]
 delimiter: ";"
 quoting: double
@@ -163,6 +182,13 @@ published: [{model: lstm, size: 1000, accuracy: 80.5, source: Our report of 2023
         validate_default=True,
         description="Size of the test set to draw, or the source of a given one.",
     )
+    label_table: Omittable[Source] = Field(
+        None,
+        description=(
+            "Where a table with the labels of all rows comes from, those of a given test set, too; "
+            "`label` is a column of it then. Left out, the rows have their labels."
+        ),
+    )
     max_tokens: MaxTokens = 512
     max_unknown: MaxUnknown = 0.95
     published: list[PublishedFigure] = Field(
@@ -170,6 +196,13 @@ published: [{model: lstm, size: 1000, accuracy: 80.5, source: Our report of 2023
         min_length=1,
         description="Figures that others published of this data, shown beside the results.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_ids(cls, given: object) -> object:
+        if isinstance(given, dict) and "label_table" in given:
+            return {"id": "id", "table_id": "id"} | given
+        return given
 
     @property
     def test_source(self) -> Source | None:

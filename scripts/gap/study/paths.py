@@ -14,7 +14,7 @@ RESULTS = "<results>"
 # Arguments that are too long for a command line, see gap.run.arguments.
 ARGUMENTS = f"{RESULTS}/.arguments"
 
-# What was fetched; {source} is dataset-NAME, test-NAME or checkpoint-NAME.
+# What was fetched; {source} is dataset-NAME, test-NAME, table-NAME or checkpoint-NAME.
 SOURCE_FILES = f"{RESULTS}/sources/{{source}}/files"
 SOURCE_MANIFEST = f"{RESULTS}/sources/{{source}}/manifest.json"
 SOURCE_ORIGIN = f"{RESULTS}/sources/{{source}}/origin.json"

@@ -52,7 +52,7 @@ sha256:
 
 
 class DataFile(Block):
-    """A file on this machine (CSV, TSV, JSON Lines, Parquet), or a folder of such files."""
+    """A file on this machine (CSV, TSV, JSON Lines, Parquet, FASTA), or a folder of such files."""
 
     example: ClassVar[str] = """\
 kind: file

@@ -13,7 +13,10 @@ from gap.data.excerpts import shorten
 from gap.data.readers.encodings import encoding_advice
 from gap.data.readers.records import (
     BAD_QUOTES,
+    HEADER_LACKS,
     LONG_LABEL,
+    NO_RESIDUE,
+    NOT_IN_TABLE,
     NOT_UTF8,
     SEVERAL_LABELS,
     UNKNOWN_LABEL,
@@ -93,4 +96,11 @@ def _advice(reason: str, recipe: PrepareRecipe, files: Sequence[Path]) -> str:
         return "`label` must name a column of classes: are text and label swapped?"
     if reason == BAD_QUOTES:
         return "set `quoting: none` if quotation marks are letters here, or mend those rows"
+    if reason == NOT_IN_TABLE:
+        return "let `id` and `table_id` name columns that spell ids alike"
+    if reason.startswith(HEADER_LACKS):
+        key = reason.removeprefix(HEADER_LACKS).strip()
+        return f"choose another pattern as `{key}`, or mend those headers"
+    if reason.endswith(NO_RESIDUE):
+        return "a sequence is of the letters A to Z; take out gaps, numbers and other signs"
     return "mend those rows"

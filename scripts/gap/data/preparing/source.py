@@ -10,12 +10,22 @@ import pyarrow as pa
 
 from gap.data.manifests import RowsRead, SourceManifest
 from gap.data.pairs import join_pair, split_pair
+from gap.data.preparing.label_table import LabelTable
 from gap.data.preparing.labels import Labels
 from gap.data.preparing.rejects import Rejects, check_rejected
+from gap.data.preparing.sequences import Sequences
 from gap.data.preparing.store import Batch, Row, Store
 from gap.data.preparing.texts import TAG
-from gap.data.readers import Columns, Record, extension, read_records
-from gap.data.readers.records import NO_GROUP, NO_LABEL, NO_TEXT, UNKNOWN_LABEL
+from gap.data.readers import Columns, Record, extension, is_fasta, read_records
+from gap.data.readers.fasta import SEQUENCE
+from gap.data.readers.records import (
+    NO_GROUP,
+    NO_ID,
+    NO_LABEL,
+    NO_TEXT,
+    NOT_IN_TABLE,
+    UNKNOWN_LABEL,
+)
 from gap.run.errors import UserError
 from gap.run.progress import progress
 from gap.run.workers import Workers
@@ -27,6 +37,7 @@ class Reader:
     """Reads the sources of a data set; their rows go to `store`, or set aside to `rejects`.
 
     `rows_read` counts all of them. `warnings` has sentences about files that a person should read.
+    `table` has the labels where rows have ids in their place.
     """
 
     recipe: PrepareRecipe
@@ -35,6 +46,11 @@ class Reader:
     rejects: Rejects
     rows_read: RowsRead = field(default_factory=lambda: RowsRead(pool=0, test=0))
     warnings: list[str] = field(default_factory=list)
+    table: LabelTable | None = None
+    sequences: Sequences = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sequences = Sequences(self.recipe, self.store.database)
 
     def take(
         self, manifest: SourceManifest, workers: Workers[Batch, pa.Table], in_test: bool
@@ -57,8 +73,12 @@ class Reader:
         columns = Columns.of(self.recipe)
         source_row = 0
         for path in self._files(manifest):
+            of_sequences = is_fasta(path) and columns.text == (SEQUENCE,)
             for record in read_records(path, columns, self.warnings.append):
-                yield self._row(path, record, source_row)
+                row = self._row(path, record, source_row)
+                if row and of_sequences:
+                    self.sequences.add(record)
+                yield row
                 source_row += 1
 
     def _files(self, manifest: SourceManifest) -> list[Path]:
@@ -75,15 +95,25 @@ class Reader:
             parts = split_pair(text) if self.recipe.pair else [text]
             parts = [TAG.sub(" ", part) for part in parts]
             text = join_pair(parts) if self.recipe.pair else parts[0]
-        reason = record.reason
+        name, reason = record.label, record.reason
         if reason is None and (not text or text.isspace()):
             reason = NO_TEXT
-        elif reason is None and not record.label:
+        elif reason is None and self.table is not None:
+            name, reason = self._look_up(record.label)
+        elif reason is None and not name:
             reason = NO_LABEL
-        elif reason is None and self.recipe.group is not None and not record.group:
+        if reason is None and self.recipe.group is not None and not record.group:
             reason = NO_GROUP
-        label = self.labels.find(record.label) if reason is None else None
+        label = self.labels.find(name) if reason is None else None
         if label is None:
             self.rejects.add(path, record, reason or UNKNOWN_LABEL)
             return None
         return source_row, text, label, record.group
+
+    def _look_up(self, row_id: str) -> tuple[str, str | None]:
+        """Return the label of an id in the table, and the reason where there is none."""
+        assert self.table is not None
+        label = self.table.find(row_id) if row_id else None
+        if label:
+            return label, None
+        return "", NO_ID if not row_id else NOT_IN_TABLE if label is None else NO_LABEL

@@ -1,4 +1,4 @@
-"""Read labelled rows out of people's files: CSV, TSV, JSON Lines, JSON, Parquet, plain or gzipped.
+"""Read labelled rows out of people's files: CSV, TSV, JSON Lines, JSON, Parquet, FASTA.
 
 Readers give the same rows whatever the number of threads, and keep one row in memory. At about
 100 MB a second they are not what a study waits for.
@@ -11,8 +11,10 @@ from itertools import islice
 from pathlib import Path
 
 from gap.data.readers.delimited import find_table, read_delimited
+from gap.data.readers.fasta import check_fasta, find_takers, read_fasta
 from gap.data.readers.files import (
     EXTENSIONS,
+    FASTA_EXTENSIONS,
     AbsentError,
     check_name,
     extension,
@@ -31,8 +33,10 @@ __all__ = [
     "Columns",
     "Record",
     "check_name",
+    "check_patterns",
     "describe_local_source",
     "extension",
+    "is_fasta",
     "list_data_files",
     "read_records",
 ]
@@ -61,8 +65,21 @@ def read_records(
             yield from read_delimited(table, columns)
         elif kind == ".parquet":
             yield from read_parquet(path, columns)
+        elif is_fasta(path):
+            yield from read_fasta(path, columns)
         else:
             yield from read_json_objects(path, columns)
+
+
+def is_fasta(path: Path) -> bool:
+    """Return whether a file's name is that of FASTA."""
+    return (extension(path) or "").startswith(FASTA_EXTENSIONS)
+
+
+def check_patterns(path: Path, columns: Columns) -> None:
+    """Raise UserError for patterns that are none, where a name, of any source, is that of FASTA."""
+    if is_fasta(path):
+        find_takers(path, columns)
 
 
 def describe_local_source(path: str, columns: Columns) -> int | None:
@@ -88,6 +105,8 @@ def _check_file(path: Path, columns: Columns) -> None:
             find_table(path, columns)
         elif kind == ".parquet":
             check_schema(path, columns)
+        elif is_fasta(path):
+            check_fasta(path, columns)
         else:
             check_keys(path, columns)
 

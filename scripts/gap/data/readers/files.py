@@ -14,7 +14,8 @@ from typing import IO, TextIO, cast
 from gap.data.excerpts import first_line, visible
 from gap.run.errors import UserError
 
-TEXT_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+FASTA_EXTENSIONS = (".fasta", ".fa", ".faa", ".fna", ".fas")
+TEXT_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", *FASTA_EXTENSIONS)
 EXTENSIONS = (*TEXT_EXTENSIONS, *(f"{kind}.gz" for kind in TEXT_EXTENSIONS), ".parquet")
 # What other files begin with; their endings are often wrong, as spreadsheets' are.
 OTHER_FILES = {
@@ -73,7 +74,10 @@ def list_data_files(path: str | Path) -> list[Path]:
     entries = sorted(place.iterdir()) if place.is_dir() else [place]
     files = [file for file in entries if extension(file) and not file.name.startswith(".")]
     if not files:
-        raise UserError(f"{place}: no data file found; expected one of {', '.join(EXTENSIONS)}")
+        hint = fasta_hint(place) if place.is_file() else ""
+        raise UserError(
+            f"{place}: no data file found; expected one of {', '.join(EXTENSIONS)}{hint}"
+        )
     for file in files:
         check_name(file)
         if not file.is_file():
@@ -83,10 +87,17 @@ def list_data_files(path: str | Path) -> list[Path]:
 
 @contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
-    """Raise UserError where a file is of another kind than its name says, or a damaged gzip."""
+    """Raise UserError where a file is of another kind than its name says, or a damaged gzip.
+
+    Other errors of files that may be FASTA say so.
+    """
     _check_kind(path, kind)
     try:
         yield
+    except UserError as error:
+        if hint := "" if kind.startswith(FASTA_EXTENSIONS) else fasta_hint(path):
+            raise type(error)(f"{error}{hint}") from None
+        raise
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path}: damaged gzip file ({error}); fetch or pack it again") from None
     except UnicodeError as error:
@@ -108,6 +119,19 @@ def _check_kind(path: Path, kind: str) -> None:
             )
 
 
+def fasta_hint(path: Path) -> str:
+    """Return what to do about a file whose name is not that of FASTA, if it begins as FASTA does.
+
+    Nothing where it does not, or cannot be read.
+    """
+    try:
+        with open_bytes(path) as file:
+            start = file.read(1)
+    except (OSError, EOFError, zlib.error):
+        return ""
+    return "; it begins with '>': if it is FASTA, let its name end in .fasta" * (start == b">")
+
+
 def open_bytes(path: Path) -> IO[bytes]:
     """Open a file, unpacked where its name ends in .gz."""
     if path.name.lower().endswith(".gz"):
@@ -115,10 +139,10 @@ def open_bytes(path: Path) -> IO[bytes]:
     return open(path, "rb")
 
 
-def open_text(path: Path, encoding: str | None = None, newline: str = "") -> TextIO:
+def open_text(path: Path, encoding: str | None = None, newline: str | None = "") -> TextIO:
     """Open a text file, in `encoding` where it has no mark of its own, else in UTF-8.
 
-    Undecodable bytes become surrogates.
+    Undecodable bytes become surrogates. `newline` is that of `open`.
     """
     file = open_bytes(path)
     try:

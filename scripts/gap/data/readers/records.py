@@ -20,6 +20,8 @@ LONGEST_LABEL = 1_000
 NO_TEXT = "no text"
 NO_LABEL = "no label"
 NO_GROUP = "no group"
+NO_ID = "no id"
+NOT_IN_TABLE = "id is not in the label table"
 UNKNOWN_LABEL = "unknown label"
 SEVERAL_LABELS = "a list of labels"
 NOT_UTF8 = "not UTF-8"
@@ -29,6 +31,9 @@ TOO_LONG = f"longer than {LONGEST_ROW:,} characters"
 LONG_LABEL = f"label longer than {LONGEST_LABEL:,} characters"
 NOT_JSON = "not a JSON object"
 DOUBLE_KEY = "a key that is there twice"
+# Behind a letter, and before a key of the config.
+NO_RESIDUE = "is no residue"
+HEADER_LACKS = "header has no"
 
 # A list as Python or JSON write it: ['a', 'b'].
 LIST_OF_LABELS = re.compile(r"\[\s*(?P<mark>['\"]).*(?P=mark)\s*,?\s*\]", re.DOTALL)
@@ -41,7 +46,8 @@ class Columns(NamedTuple):
     """The names of the columns of a file, and what else is set about how it is read.
 
     Several columns of `text` are joined in their order, two of a `pair` with a mark between. What
-    is None is found out from each file.
+    is None is found out from each file. `text_key` and `label_key` are the keys of a config that
+    name text and label: rows may have an id in the place of a label.
     """
 
     text: tuple[str, ...]
@@ -52,12 +58,26 @@ class Columns(NamedTuple):
     encoding: str | None = None
     records: str | None = None
     pair: bool = False
+    text_key: str = "text"
+    label_key: str = "label"
 
     @classmethod
     def of(cls, rows: Rows) -> Columns:
-        """Return what a data set says of its columns."""
-        others = {key: getattr(rows, key) for key in cls._fields if key != "text"}
-        return cls(text=tuple(rows.text), **others)
+        """Return what a data set says of its columns; with a table of labels, ids are the labels.
+
+        The table then tells the label of each id, see `of_table`.
+        """
+        keys = ("group", "delimiter", "quoting", "encoding", "records", "pair")
+        others = {key: getattr(rows, key) for key in keys}
+        if rows.id is not None:
+            return cls(tuple(rows.text), rows.id, label_key="id", **others)
+        return cls(tuple(rows.text), rows.label, **others)
+
+    @classmethod
+    def of_table(cls, rows: Rows) -> Columns:
+        """Return the columns of a data set's table of labels: the text of its rows is their id."""
+        assert rows.table_id is not None
+        return cls((rows.table_id,), rows.label, text_key="table_id")
 
     @property
     def names(self) -> list[str]:
@@ -73,6 +93,7 @@ class Record(NamedTuple):
     """One row of a file: either text and label, or the reason why it cannot be used.
 
     `row` counts the data rows of the file from 1, `line` its lines from 1 (None in binary files).
+    `id` is what FASTA calls a record.
     """
 
     row: int
@@ -82,6 +103,7 @@ class Record(NamedTuple):
     reason: str | None = None
     excerpt: str = ""
     group: str = ""
+    id: str = ""
 
 
 def unusable(row: int, line: int | None, reason: str, excerpt: str) -> Record:
@@ -126,7 +148,7 @@ def is_unicode(text: str) -> bool:
 
 def check_columns(path: Path, names: Sequence[str], columns: Columns) -> None:
     """Raise UserError unless `names` holds the columns that are read, each once."""
-    keys = ["text"] * len(columns.text) + ["label", "group"]
+    keys = [columns.text_key] * len(columns.text) + [columns.label_key, "group"]
     for key, name in zip(keys, columns.names, strict=False):
         if name not in names:
             raise UserError(
