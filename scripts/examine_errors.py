@@ -30,7 +30,6 @@ from gap.results.study_errors import StudyErrors
 from gap.results.tables import study_order, write_rows
 from gap.run.errors import UserError
 from gap.run.program import run
-from gap.study.datasets import TextUnit
 from numpy.typing import NDArray
 
 
@@ -77,7 +76,7 @@ def by_length(
     cell: Cell,
     correct: CorrectRows,
     lengths: NDArray[np.int64],
-    unit: TextUnit,
+    budget: TextBudget,
     confidence: float,
 ) -> list[LengthRow]:
     """Return a model's accuracy in percent on the texts of each range of lengths."""
@@ -94,7 +93,8 @@ def by_length(
             cell.n,
             words_from=low,
             words_to=high,
-            unit=unit,
+            unit=budget["unit"],
+            called=budget["called"],
             rows=int(inside.sum()),
             accuracy=estimate.value,
             accuracy_low=float(ends[0]),
@@ -238,10 +238,8 @@ def examine(
     lengths = {dataset: text_lengths(path, budgets[dataset]) for dataset, path in tests.items()}
     for cell, correct, reference, reference_correct in beside_reference(cells, recipe.reference):
         _check(cell, correct, lengths)
-        unit = budgets[cell.dataset]["unit"]
-        tables.lengths.extend(
-            by_length(cell, correct, lengths[cell.dataset], unit, recipe.confidence)
-        )
+        budget, counts = budgets[cell.dataset], lengths[cell.dataset]
+        tables.lengths.extend(by_length(cell, correct, counts, budget, recipe.confidence))
         seeds = frozenset(reference_correct.keys() & correct.keys())
         if reference and cell != reference and seeds:
             pair = Pair(reference, cell, seeds)

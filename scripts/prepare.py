@@ -21,6 +21,7 @@ from gap.data.preparing.roles import assign_roles, check_classes, check_labels
 from gap.data.preparing.source import Reader
 from gap.data.preparing.store import Store, take_batch
 from gap.data.preparing.writing import write_rows
+from gap.data.units import plural
 from gap.run.folders import scratch_folder
 from gap.run.json import read_json, write_json
 from gap.run.program import run
@@ -105,10 +106,17 @@ def tell(card: Card, seconds: float) -> None:
 
 
 def budget_warnings(card: Card) -> list[str]:
-    """Return a sentence where the data decide that the text budget counts characters."""
+    """Return a sentence where the data decide what the text budget counts, and it is unusual."""
     budget = card["text_budget"]
-    if budget["unit"] == "word" or not budget["unit_from_data"]:
+    if not budget["unit_from_data"]:
         return []
+    if budget["unit"] == "word":
+        if budget["called"] == "word":
+            return []
+        return [
+            f"the text budget counts words, which reports call {plural(budget['called'])}; write "
+            "`unit: character` where each sign is one, or `unit: word` where this is right"
+        ]
     return [
         "most texts are single long runs without spaces, so the text budget is "
         f"{budget['words']:,} characters of each; write `unit: word` where words are meant, or "

@@ -86,7 +86,7 @@ def _write_data(folder: Path, dataset: str, rng: np.random.Generator) -> None:
     card = {"dataset": dataset, "labels": list(LABELS), "origin": "made up", "rejected": {}}
     card |= {"warnings": []}
     card |= {"pool": part | {"rows": 20_000}, "test": part}
-    card |= {"text_budget": {"words": 100, "unit": "word", "keep": "head"}}
+    card |= {"text_budget": {"words": 100, "unit": "word", "called": "word", "keep": "head"}}
     write_json(path / "card.json", card)
 
 

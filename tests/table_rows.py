@@ -44,7 +44,13 @@ def card_of(dataset: str, pool: int, test: int, **values: Any) -> Card:
         "sequences": None,
         "pool": side_of(pool),
         "test": side_of(test),
-        "text_budget": {"words": 100, "unit": "word", "unit_from_data": True, "keep": "head"},
+        "text_budget": {
+            "words": 100,
+            "unit": "word",
+            "called": "word",
+            "unit_from_data": True,
+            "keep": "head",
+        },
     }
     return typing.cast(Card, card | values)
 

@@ -299,8 +299,8 @@ SIZE = 'a number of rows, 4 or more (250), or a share of all (0.1 or "10%")'
         ),
         (
             "dataset_zoo: {tickets: {words: 0}}",
-            "dataset_zoo.tickets.words: found 0; expected 1 or more (the text budget, words of "
-            "each text (or its `unit`) that any model sees)",
+            "dataset_zoo.tickets.words: found 0; expected 1 or more (the text budget: so many "
+            "units of each text are all that any model sees; `unit` says of what)",
         ),
         (
             "dataset_zoo: {tickets: {labels: [yes, no]}}",

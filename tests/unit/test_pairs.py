@@ -180,7 +180,13 @@ def test_a_report_shows_both_texts_and_counts_neither_mark_nor_more(tmp_path):
     pq.write_table(rows, tmp_path / "test.parquet")
     cases: list[tuple[TextUnit, list[int]]] = [("word", [4, 2]), ("character", [14, 7])]
     for unit, lengths in cases:
-        budget: TextBudget = {"words": 30, "unit": unit, "unit_from_data": False, "keep": "head"}
+        budget: TextBudget = {
+            "words": 30,
+            "unit": unit,
+            "called": unit,
+            "unit_from_data": False,
+            "keep": "head",
+        }
         counted = examine_errors.text_lengths(str(tmp_path / "test.parquet"), budget)
         assert counted.tolist() == lengths
 

@@ -449,7 +449,7 @@ def test_a_text_without_spaces_is_cut_as_the_budget_says(tmp_path, signs, words,
         text = rows[row["source_row"]][0]
         assert row["text"] == text[:head] + (f" ... {text[-tail:]}" if tail else "")
     unit = "word" if signs == CHINESE else "character"
-    budget = {"words": words, "unit": unit, "unit_from_data": True, "keep": keep}
+    budget = {"words": words, "unit": unit, "called": unit, "unit_from_data": True, "keep": keep}
     assert card["text_budget"] == budget
     assert card["cut_share"] == (head < 610)
     assert card["words"]["median"] == (610 if signs == CHINESE else 1)

@@ -95,7 +95,7 @@ def test_texts_of_one_length_are_one_range() -> None:
 
 
 def budget(words: int, unit: TextUnit = "word", keep: str = "head_and_tail") -> TextBudget:
-    return {"words": words, "unit": unit, "unit_from_data": False, "keep": keep}
+    return {"words": words, "unit": unit, "called": unit, "unit_from_data": False, "keep": keep}
 
 
 @pytest.mark.parametrize(("unit", "lengths"), [("word", [8, 5, 1, 5]), ("character", [8, 8, 8, 7])])
@@ -114,7 +114,7 @@ def test_figures_name_the_unit_of_lengths(report: Path) -> None:
     rows = read_rows(report.with_name("lengths.csv"), LengthRow)
     recipe = ReadingRecipe(reference="encoder", margin=1.0, confidence=0.9, titles=TITLES)
     for unit in get_args(TextUnit):
-        lengths = [replace(row, unit=unit) for row in rows if row.dataset == "dishes"]
+        lengths = [replace(row, unit=unit, called=unit) for row in rows if row.dataset == "dishes"]
         (figure,) = length_figures(Findings(recipe, [], lengths=lengths))
         assert figure.text.startswith(f"Accuracy (%) by {unit}s of the text")
         assert f" {unit}s" in figure.svg

@@ -117,7 +117,7 @@ def make(rows: list[GapRow], **recipe: object) -> Findings:
             test=2000,
             labels=["bad", "good"],
             rejected={"no text": 3},
-            text_budget={"words": 48, "unit": "word", "keep": "head"},
+            text_budget={"words": 48, "unit": "word", "called": "word", "keep": "head"},
             origin="Maas et al. 2011",
         )
         for dataset in datasets

@@ -85,6 +85,7 @@ def test_models_are_right_on_what_they_can_read(study: Study, tiny_bert: Path) -
     # It sees no more than how many words a text has, which tells nothing.
     assert max(accuracies["foreign"]) < 0.75
     budget = read_json(results / "datasets" / "reviews" / "card.json")["text_budget"]
+    assert budget.pop("called") == "word"
     assert budget == {"words": 100, "unit": "word", "unit_from_data": True, "keep": "head"}
     summary = (results / "summary.md").read_text(encoding="utf-8")
     section = summary.split("Warning: what models could not read\n")[1].split("\n## ")[0]

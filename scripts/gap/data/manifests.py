@@ -63,11 +63,13 @@ class Lengths(TypedDict):
 class TextBudget(TypedDict):
     """How many words or characters of each text were kept, and which ("head" or "head_and_tail").
 
-    `unit` says which of the two `words` counts; `unit_from_data` that the config did not say it.
+    `unit` says which of the two `words` counts, whatever reports call one (`called`);
+    `unit_from_data` that the config did not say it.
     """
 
     words: int
     unit: TextUnit
+    called: str
     unit_from_data: bool
     keep: str
 

@@ -99,6 +99,13 @@ def _starts_in_run(run: re.Match[str]) -> list[int]:
     return [start, *(start + place for place in words[1:] if place in characters)]
 
 
+def plural(noun: str) -> str:
+    """Return a noun for several: "residues", "entries", "classes"."""
+    if noun.endswith(("s", "x", "z", "ch", "sh")):
+        return f"{noun}es"
+    return f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
+
+
 def find_unit(texts: Sequence[str]) -> TextUnit:
     """Return the unit that suits texts: characters where most are sequences, otherwise words."""
     return "character" if sum(map(_is_sequence, texts)) > len(texts) / 2 else "word"

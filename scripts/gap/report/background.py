@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections import defaultdict
 
-from gap.data.manifests import Card
+from gap.data.manifests import Card, TextBudget
+from gap.data.units import plural
 from gap.report.sections import Items, Paragraph, Part, Section, Table
 from gap.results.findings import Findings
 from gap.results.missing import count_missing, name_unpaired, spell_size
@@ -70,9 +71,14 @@ def _card_cells(findings: Findings, card: Card) -> list[str]:
         f"{card['pool']['rows']:,}",
         f"{card['test']['rows']:,}",
         f"{sum(card['rejected'].values()):,}",
-        f"{card['text_budget']['words']:,} {card['text_budget']['unit']}s",
+        _budget_cell(card["text_budget"]),
         textwrap.shorten(", ".join(card["labels"]), 30, placeholder=" ..."),
     ]
+
+
+def _budget_cell(budget: TextBudget) -> str:
+    words = budget["words"]
+    return f"{words:,} {budget['called'] if words == 1 else plural(budget['called'])}"
 
 
 def intervals(findings: Findings) -> Section:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import altair as alt
 
+from gap.data.units import plural
 from gap.report.charts import configured, datasets_of, prefix_of
 from gap.report.cost import cost_panel
 from gap.report.encodings import Datum, Panel, data
@@ -32,7 +33,6 @@ from gap.results.rows import (
     LengthRow,
     Row,
 )
-from gap.study.datasets import TextUnit
 
 WIDTH, HEIGHT = 200, 160
 WIDE = 300
@@ -199,7 +199,7 @@ def length_figures(findings: Findings) -> list[Figure]:
         largest = _largest_of(findings.lengths, dataset)
         points: list[Datum] = [
             {
-                "label": name_lengths(row.words_from, row.words_to, row.unit),
+                "label": name_lengths(row.words_from, row.words_to, row.called),
                 "title": findings.title(row.model),
                 "value": row.accuracy,
                 "low": row.accuracy_low,
@@ -211,17 +211,20 @@ def length_figures(findings: Findings) -> list[Figure]:
         if len(order) < 2:
             continue
         prefix = _prefix(findings, findings.lengths, dataset)
-        title = f"{prefix}Accuracy (%) by {largest[0].unit}s of the text"
+        title = f"{prefix}Accuracy (%) by {plural(largest[0].called)} of the text"
         chart = _dots(points, styles_of(findings), order, "accuracy (%)", title)
         figures.append(_figure(chart, f"{title}: accuracy of each model."))
     return figures
 
 
-def name_lengths(fewest: int, most: int, unit: TextUnit) -> str:
-    """Return a range of lengths: "3 to 12 words", or "32 words" where all texts are as long."""
+def name_lengths(fewest: int, most: int, called: str) -> str:
+    """Return a range of lengths: "3 to 12 words", or "32 words" where all texts are as long.
+
+    `called` is what one unit is called.
+    """
     if fewest == most:
-        return f"{fewest:,} {unit}{'' if fewest == 1 else 's'}"
-    return f"{fewest:,} to {most:,} {unit}s"
+        return f"{fewest:,} {called if fewest == 1 else plural(called)}"
+    return f"{fewest:,} to {most:,} {plural(called)}"
 
 
 def _dots(

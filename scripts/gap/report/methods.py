@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gap.data.manifests import Card, TextBudget
+from gap.data.units import plural
 from gap.models.family import family_of, load_recipe
 from gap.results.missing import spell_size
 from gap.results.reading import ReadingRecipe
@@ -59,8 +60,8 @@ def _data(config: Mapping[str, Any], cards: Sequence[Card], recipe: ReadingRecip
 
 
 def _kept(budget: TextBudget) -> str:
-    """Return which words or characters of a text models read, in words."""
-    words, units = budget["words"], f"{budget['unit']}s"
+    """Return which units of a text models read, in words."""
+    words, units = budget["words"], plural(budget["called"])
     if budget["keep"] == "head_and_tail":
         return f"the first and the last {units} ({words:,} in all)"
     return f"the first {words:,} {units}"

@@ -273,7 +273,8 @@ class LabelRow(Row):
 class LengthRow(Row):
     """A model's accuracy (percent) on texts of `words_from` to `words_to` words, ends included.
 
-    `unit` says what is counted, as in the data set's text budget: a "word" or a "character".
+    `unit` says what is counted, as in the data set's text budget: a "word" or a "character";
+    `called` is what reports call one.
     """
 
     size: str
@@ -281,6 +282,7 @@ class LengthRow(Row):
     words_from: int
     words_to: int
     unit: TextUnit
+    called: str
     rows: int
     accuracy: float
     accuracy_low: float

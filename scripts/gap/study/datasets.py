@@ -113,7 +113,10 @@ class Rows(Block):
     words: Annotated[int, Unit("words")] = Field(
         100,
         ge=1,
-        description="The text budget, words of each text (or its `unit`) that any model sees.",
+        description=(
+            "The text budget: so many units of each text are all that any model sees; `unit` says "
+            "of what."
+        ),
     )
     unit: Omittable[TextUnit] = Field(
         None,
@@ -121,6 +124,14 @@ class Rows(Block):
             "What the text budget counts: words, which in scripts without spaces are mostly single "
             "characters; or characters, for sequences such as proteins. Left out, characters where "
             "most of the first texts are single runs of more than 50, otherwise words."
+        ),
+    )
+    called: Omittable[str] = Field(
+        None,
+        pattern=r"^[^\W\d_][\w -]{0,39}$",
+        description=(
+            "What reports call one unit of the text budget, a noun such as residue; left out, "
+            "word or character."
         ),
     )
     keep: Keep = "head"
@@ -163,6 +174,7 @@ encoding: cp1252
 records: export.tickets
 words: 60
 unit: word
+called: term
 keep: head_and_tail
 strip_tags: true
 near_duplicates: drop

@@ -40,6 +40,7 @@ def describe(
         "text_budget": {
             "words": recipe.words,
             "unit": store.unit,
+            "called": recipe.called or store.unit,
             "unit_from_data": recipe.unit is None,
             "keep": recipe.keep,
         },
