@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from gap.data.manifests import IdsManifest
 from gap.data.pairs import SEPARATOR, share_room
-from gap.data.vocabulary import PretrainedVocabulary, Vocabulary
+from gap.data.vocabulary import PretrainedVocabulary, TokenizerParts, Vocabulary
 from gap.data.word_encoding import (
     Ids,
     Lengths,
@@ -75,17 +75,21 @@ class Encoder:
 
     @cached_property
     def _pad(self) -> str | None:
-        assert isinstance(self.vocabulary, PretrainedVocabulary)
-        return partition(self.vocabulary.parts(), self.vocabulary.pad_id)
+        return partition(self._parts, self.vocabulary.pad_id) if self._parts else None
+
+    @cached_property
+    def _parts(self) -> TokenizerParts | None:
+        vocabulary = self.vocabulary
+        return vocabulary.parts() if isinstance(vocabulary, PretrainedVocabulary) else None
 
     @cached_property
     def _split(self) -> Splitter | None:
-        if not isinstance(self.vocabulary, PretrainedVocabulary):
-            return None
-        return word_splitter(self.vocabulary.parts())
+        return word_splitter(self._parts) if self._parts else None
 
     def encode(self, texts: pa.Array) -> tuple[Ids, Lengths]:
         """Return the ids of texts (an array of strings) as `flatten` does, all and no others."""
+        if isinstance(self.vocabulary, PretrainedVocabulary) and self.vocabulary.letters:
+            return self.vocabulary.letters.encode(texts)
         words = self._split(texts) if self._split else None
         if words is not None:
             return self._words.encode(words)

@@ -6,12 +6,15 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NotRequired, Protocol, TypedDict
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from gap.data.letters import LetterTable, is_of_letters
 from gap.run.errors import UserError
 from gap.run.json import read_json
 from gap.study.datasets import VocabularyRecipe
@@ -85,20 +88,33 @@ class TokenizerParts(TypedDict):
 
 
 class PretrainedVocabulary:
-    """The tokenizer of a pretrained checkpoint."""
+    """The tokenizer of a pretrained checkpoint.
+
+    `letters` is what makes the ids where each token is a letter; None for other tokenizers.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         tokenizer = _load_tokenizer(folder)
-        if not tokenizer.is_fast:
+        self.pad_id = _padding_id(folder, tokenizer)
+        self.letters = LetterTable(tokenizer, str(folder)) if is_of_letters(tokenizer) else None
+        self.size = len(tokenizer)
+        self.unknown_id: int | None = tokenizer.unk_token_id
+        self.separator: list[int] | None
+        if self.letters:
+            self.prefix, self.suffix = self.letters.prefix, self.letters.suffix
+            self.separator, self.typed = self.letters.separator, False
+        elif tokenizer.is_fast:
+            self._take_backend(folder, tokenizer)
+        else:
             raise UserError(
                 f"{folder}: its tokenizer has no fast version; choose another checkpoint"
             )
+
+    def _take_backend(self, folder: str | Path, tokenizer: Any) -> None:
+        """Set what makes the ids, and the special ids that it puts around texts."""
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
-        self.size = len(tokenizer)
-        self.pad_id = _padding_id(folder, tokenizer)
-        self.unknown_id: int | None = tokenizer.unk_token_id
         probe = self._backend.encode("a")
         text_positions = [i for i, special in enumerate(probe.special_tokens_mask) if not special]
         if not text_positions:
@@ -106,7 +122,7 @@ class PretrainedVocabulary:
         self.prefix = probe.ids[: text_positions[0]]
         self.suffix = probe.ids[text_positions[-1] + 1 :]
         pair = self._backend.encode("a", "a")
-        self.separator: list[int] | None = self._separator(tokenizer, pair.ids)
+        self.separator = self._separator(tokenizer, pair.ids)
         # RoBERTa's kind has one type, also beside a model whose embeddings have two.
         self.typed = 1 in pair.type_ids
 
@@ -125,11 +141,17 @@ class PretrainedVocabulary:
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Return the ids of each text, without the special tokens."""
+        if self.letters:
+            ids, lengths = self.letters.encode(pa.array(texts, pa.large_string()))
+            numbers, ends = ids.tolist(), np.cumsum(lengths).tolist()
+            return [numbers[start:end] for start, end in pairwise([0, *ends])]
         encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
-    def parts(self) -> TokenizerParts:
-        """Return what the tokenizer consists of, as its tokenizer.json has it."""
+    def parts(self) -> TokenizerParts | None:
+        """Return what the tokenizer consists of, as its tokenizer.json has it; None of letters."""
+        if self.letters:
+            return None
         parts: TokenizerParts = json.loads(self._backend.to_str())
         return parts
 
