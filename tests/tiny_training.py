@@ -62,6 +62,7 @@ def make_recipes(**optimisation):
                 "optimisation": steps | {"lr": 0.02},
             },
             "tfidf": {"family": "linear"},
+            "composition": {"family": "composition"},
         },
     }
     study.complete(config)

@@ -318,8 +318,8 @@ SIZE = 'a number of rows, 4 or more (250), or a share of all (0.1 or "10%")'
         ),
         (
             "model_zoo: {mine: {family: bert}}",
-            "model_zoo.mine.family: found 'bert'; expected one of frozen, linear, lstm, "
-            "transformer (the kind of model)",
+            "model_zoo.mine.family: found 'bert'; expected one of composition, frozen, "
+            "linear, lstm, transformer (the kind of model)",
         ),
         ("model_zoo: {a/b: {family: linear}}", f"model_zoo, a name: found 'a/b'; expected {NAME}"),
         (

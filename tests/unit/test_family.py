@@ -16,6 +16,7 @@ ENTRIES = {
     "frozen": {"family": "frozen", "checkpoint": "tiny"},
     "lstm": {"family": "lstm", "vocabulary": "pieces"},
     "linear": {"family": "linear"},
+    "composition": {"family": "composition"},
 }
 
 

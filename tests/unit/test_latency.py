@@ -26,7 +26,7 @@ from gap.results.tables import read_rows, write_rows
 from gap.run.json import read_json, write_json
 from tiny_training import as_arguments, make_data, make_recipes, run_prediction, run_training
 
-NAMES = ("fine-tuned", "frozen", "lstm", "lstm-tiny", "tfidf")
+NAMES = ("fine-tuned", "frozen", "lstm", "lstm-tiny", "tfidf", "composition")
 
 
 def recipes():

@@ -492,7 +492,7 @@ def test_versions_count_as_far_as_the_config_says(scripts, granularity, packages
 
 def test_the_programs_name_the_packages_that_make_their_numbers():
     forget()
-    families = ["transformer", "frozen", "lstm", "linear"]
+    families = ["transformer", "frozen", "lstm", "linear", "composition"]
     used = {
         program: provenance.deciding_packages(f"{program}.py", families)
         for program in ("train", "encode", "prepare", "estimate_gap")

@@ -55,7 +55,9 @@ def train_first_seed(data, recipe, state):
     return history, (folders.weights / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["fine-tuned", "frozen", "lstm", "lstm-tiny", "tfidf"])
+@pytest.mark.parametrize(
+    "name", ["fine-tuned", "frozen", "lstm", "lstm-tiny", "tfidf", "composition"]
+)
 def test_each_family_learns_and_repeats_itself(data, recipes, name, tmp_path):
     predictions = []
     for attempt in ("first", "second"):

@@ -292,7 +292,9 @@ def data(tmp_path_factory, tiny_bert):
     return make_data(tmp_path_factory.mktemp("data"), tiny_bert)
 
 
-@pytest.mark.parametrize("name", ["fine-tuned", "frozen", "lstm", "lstm-tiny", "tfidf"])
+@pytest.mark.parametrize(
+    "name", ["fine-tuned", "frozen", "lstm", "lstm-tiny", "tfidf", "composition"]
+)
 def test_a_real_training_stays_below_its_estimate(data, tiny_bert, name, tmp_path):
     recipe = make_recipes()[name]
     command = [sys.executable, str(ROOT / "scripts" / "train.py")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gap.data.excerpts import shorten_sequence
+from gap.data.manifests import TextBudget
 from gap.data.pairs import MARK, SEPARATOR
 from gap.report.figures import (
     calibration_figures,
@@ -29,6 +31,10 @@ EXTREMES = (
     "These are test texts that one of the two gets right and the other wrong, by the mean of their "
     "probabilities over seeds. Of all such texts, those are shown on which the two probabilities "
     "of the true label differ most. They are extremes, not what is usual."
+)
+SEQUENCES = (
+    " Of a long sequence, the beginning and the end are shown, and how much of what models read "
+    "stands between them."
 )
 PAIRS = f" The mark {MARK} stands between the two texts of a pair."
 LEARNED = (
@@ -98,7 +104,8 @@ def _agreements(findings: Findings) -> list[Part]:
 def _examples(findings: Findings) -> list[Part]:
     """Return the test texts on which reference and model disagree."""
     pairs = any(SEPARATOR in row.text for row in findings.examples)
-    explained = EXTREMES + PAIRS * pairs
+    sequences = any(card["text_budget"]["unit"] == "character" for card in findings.cards)
+    explained = EXTREMES + SEQUENCES * sequences + PAIRS * pairs
     parts: list[Part] = [Heading("Texts on which they disagree"), Paragraph(explained)]
     groups: dict[tuple[str, str, str], list[ExampleRow]] = {}
     for row in findings.examples:
@@ -114,10 +121,15 @@ def _examples(findings: Findings) -> list[Part]:
     return parts
 
 
-def excerpt(text: str) -> str:
-    """Return the beginning of a text on one line; of a pair, the beginnings of both texts."""
+def excerpt(text: str, budget: TextBudget | None = None) -> str:
+    """Return the beginning of a text on one line; of a pair, the beginnings of both texts.
+
+    Where the text budget counts characters, it is the beginning and the end.
+    """
     parts = [" ".join(part.split()) for part in text.split(SEPARATOR)]
     longest = LONGEST_TEXT // len(parts)
+    if budget is not None and budget["unit"] == "character":
+        return SEPARATOR.join(shorten_sequence(part, longest, budget) for part in parts)
     return SEPARATOR.join(
         part if len(part) <= longest else part[: longest - 4].rsplit(" ", 1)[0] + " ..."
         for part in parts
@@ -130,4 +142,5 @@ def _quotation(findings: Findings, row: ExampleRow) -> Quotation:
         f"({row.reference_probability:.0%}). {findings.title(row.model)}: {row.model_label} "
         f"({row.model_probability:.0%}). Test row {row.row}."
     )
-    return Quotation(excerpt(row.text), said)
+    budgets = {card["dataset"]: card["text_budget"] for card in findings.cards}
+    return Quotation(excerpt(row.text, budgets.get(row.dataset)), said)
