@@ -22,7 +22,7 @@ sys.path.remove(str(ROOT / "scripts"))
 from gap.run.arguments import within_limit
 from gap.cluster.requests import expected_seconds
 from gap.models.family import family_of
-from gap.config.check import check, complete
+from gap.config.check import cautions, check, complete
 from gap.config.spelling import check_spelling
 from gap.run.errors import UserError
 from gap.run.json import canonical_json, read_json
@@ -84,6 +84,8 @@ except UserError as error:
     stop(f"config: {error}")
 for absent in ABSENT:
     warn(f"config: {absent}; nothing can run before")
+for caution in cautions(STUDY) if workflow.is_main_process else []:
+    warn(f"config: {caution}")
 unread = Path("config.yaml").absolute()
 if unread.exists() and STANDALONE and workflow.is_main_process:
     if unread.resolve() not in {Path(path).resolve() for path in workflow.configfiles}:

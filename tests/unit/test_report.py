@@ -384,6 +384,12 @@ def test_methods_say_what_a_body_had_been_fine_tuned_for(report: Path) -> None:
         "The body of small had been fine-tuned for classifying texts before it came here; its head "
         "was not taken over."
     ) in methods(provenance, [], recipe)[1]
+    for entry in provenance["config"]["model_zoo"].values():
+        if entry.get("checkpoint") == "small" and entry["family"] in ("transformer", "frozen"):
+            entry["weights"] = "random"
+        elif "checkpoint" in entry:
+            entry["embeddings"] = "learned"
+    assert "before it came here" not in methods(provenance, [], recipe)[1]
 
 
 def test_methods_say_which_words_of_a_text_are_read(report: Path) -> None:

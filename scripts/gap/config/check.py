@@ -79,6 +79,19 @@ def check(study: Study, results: Path) -> list[str]:
     return [line for name in study.datasets for line in _check_dataset(study, name, results)]
 
 
+def cautions(study: Study) -> list[str]:
+    """Return a line for each thing that a config may say, but that is seldom meant."""
+    reference = study.model_zoo[study.reference]
+    checkpoint = reference.name_in("checkpoint_zoo")
+    others = [name for name in study.models if study.model_zoo[name].pretrained]
+    if checkpoint is None or reference.pretrained or not others:
+        return []
+    return [
+        f"reference: {study.reference} does not begin with the weights of {checkpoint}, so gaps do "
+        f"not say what pretraining adds; if they should, let {others[0]} be the reference"
+    ]
+
+
 def _check_names(key: str, names: Sequence[str], entries: Collection[str], where: str) -> None:
     for name in names:
         if name not in entries:

@@ -16,7 +16,7 @@ from transformers import (
 
 import gap.models.quiet  # noqa: F401
 from gap.data.vocabulary import EncodedTexts
-from gap.models.weights import has_decoder, load_pretrained, load_trained
+from gap.models.weights import draw_weights, has_decoder, load_pretrained, load_trained
 from gap.run.errors import UserError
 
 # A config may ask for other outputs, which would only take memory, or for bare tuples; and one that
@@ -28,11 +28,15 @@ OUTPUTS = {
     "pair_separator": None,
 }
 
+# Those that are compared to tell whether two draws of random weights are the same.
+FIRST_PARAMETERS = 8
 
-def load_classifier(folder: str | Path, labels: list[str]) -> PreTrainedModel:
+
+def load_classifier(folder: str | Path, labels: list[str], drawn: bool = False) -> PreTrainedModel:
     """Return the checkpoint with a new classification head; random: the head's weights.
 
-    Whatever it was fine-tuned for before, it tells these labels apart, one for each text.
+    Whatever it was fine-tuned for before, it tells these labels apart, one for each text. Where
+    `drawn`, all weights are random, and the checkpoint's are not read.
     """
     names = dict(enumerate(labels))
     with _explained(folder):
@@ -47,6 +51,8 @@ def load_classifier(folder: str | Path, labels: list[str]) -> PreTrainedModel:
         if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
             # T5's decoder starts with its padding, which older configs leave unsaid.
             config.decoder_start_token_id = config.pad_token_id
+        if drawn:
+            return _ready(draw_weights(AutoModelForSequenceClassification, config))
         return _ready(load_pretrained(AutoModelForSequenceClassification, folder, config))
 
 
@@ -59,11 +65,17 @@ def load_trained_classifier(folder: Path) -> PreTrainedModel:
         return _ready(load_trained(type(empty), folder, config))
 
 
-def load_encoder(folder: str | Path) -> PreTrainedModel:
-    """Return the checkpoint without any head; of one with a decoder as well, its encoder."""
+def load_encoder(folder: str | Path, drawn: bool = False) -> PreTrainedModel:
+    """Return the checkpoint without any head; of one with a decoder as well, its encoder.
+
+    Where `drawn`, all weights are random, and the checkpoint's are not read.
+    """
     with _explained(folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **OUTPUTS)
-        model = load_pretrained(AutoModel, folder, config, encoder_only=True)
+        if drawn:
+            model = draw_weights(AutoModel, config)
+        else:
+            model = load_pretrained(AutoModel, folder, config, encoder_only=True)
         encoder = model.get_encoder() if has_decoder(model) else model
         assert isinstance(encoder, PreTrainedModel)
         return encoder
@@ -78,6 +90,12 @@ def _table(model: PreTrainedModel) -> torch.Tensor:
     table = model.get_input_embeddings().weight
     assert isinstance(table, torch.Tensor)
     return table
+
+
+def first_numbers(model: PreTrainedModel) -> list[float]:
+    """Return a few numbers that stand first in the model's parameters, two of each of the first."""
+    tables = list(model.parameters())[:FIRST_PARAMETERS]
+    return [float(number) for table in tables for number in table.detach().flatten()[:2]]
 
 
 def fit_to_vocabulary(

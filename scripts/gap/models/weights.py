@@ -137,6 +137,19 @@ def load_pretrained(
     return model
 
 
+def draw_weights(
+    auto_class: type[_BaseAutoModelClass], config: PreTrainedConfig
+) -> PreTrainedModel:
+    """Return a model of this config, in fp32, with the weights that its architecture begins with.
+
+    Random: all weights, from torch's generator of the CPU, whatever the device.
+    """
+    kinds = {"attn_implementation": attention(), "dtype": torch.float32}
+    with torch.device("cpu"):
+        drawn: PreTrainedModel = auto_class.from_config(config, trust_remote_code=False, **kinds)
+    return drawn.eval()
+
+
 def has_decoder(model: PreTrainedModel) -> bool:
     """Return whether a model without a head has a decoder beside an encoder."""
     return {"encoder", "decoder"} <= dict(model.named_children()).keys()

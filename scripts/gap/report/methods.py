@@ -74,11 +74,12 @@ def _models(record: StudyRecord, recipe: ReadingRecipe) -> str:
         f"{recipe.title(name)}: {family_of(load_recipe(zoo[name])).describe()}"
         for name in config["models"]
     ]
+    begun_with = {load_recipe(zoo[name]).pretrained for name in config["models"]}
     tuned = [
         f" The body of {name.removeprefix('checkpoint-')} had been fine-tuned for "
         f"{source['tuned_for']} before it came here; its head was not taken over."
         for name, source in record["sources"].items()
-        if "tuned_for" in source
+        if "tuned_for" in source and name.removeprefix("checkpoint-") in begun_with
     ]
     return f"Models. {'; '.join(phrases)}.{''.join(tuned)}"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from gap.study.fields import Block, Omittable, Tuned, Unit
@@ -96,6 +96,24 @@ max_iterations: 2000
     )
 
 
+def _random_or_none(given: str | None) -> str | None:
+    # To write the default decides no more than to leave it out.
+    return None if given == "pretrained" else given
+
+
+# "random", or None for a checkpoint's own weights.
+Weights = Annotated[
+    Omittable[Literal["pretrained", "random"]],
+    AfterValidator(_random_or_none),
+    Field(
+        description=(
+            "The weights to begin with: the checkpoint's, or random ones of the same architecture, "
+            "drawn by the seed, to tell what pretraining adds; left out, the checkpoint's."
+        )
+    ),
+]
+
+
 class ModelRecipe(Block):
     """What every family's recipe has."""
 
@@ -123,6 +141,11 @@ class ModelRecipe(Block):
     def name_in(self, zoo: Literal["checkpoint_zoo", "vocabulary_zoo"]) -> str | None:
         """Return the name of the checkpoint or vocabulary that the model uses; None without one."""
         return dict(self).get(zoo.removesuffix("_zoo"))
+
+    @property
+    def pretrained(self) -> str | None:
+        """The checkpoint, by its name, whose weights the model begins with; None without any."""
+        return self.name_in("checkpoint_zoo")
 
     def deciding(self) -> dict[str, object]:
         """Return what decides the model's results: all but its seeds and its name in charts."""

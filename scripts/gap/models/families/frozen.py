@@ -13,8 +13,9 @@ from gap.models.family import Folders
 from gap.models.feature_regression import FeatureRegression, RegressionRecipe
 from gap.models.network import CORE_RATE, ENCODER_ASSUMPTION
 from gap.models.workload import Assumption, Memory, ParameterCount, Workload
+from gap.run.errors import UserError
 from gap.study.fields import Completed
-from gap.study.recipes import LogisticRegression
+from gap.study.recipes import LogisticRegression, Weights
 from gap.study.spellings import Name
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 # How many texts' features are computed before they are saved: a killed job loses these at most.
 PIECE = 10_000
+# In the folder of weights: which random encoder they are for.
+DRAW = "draw.json"
 # Tokens of a batch where nothing is trained, as in gap.models.inference, which imports torch.
 INFERENCE_TOKENS = 4096
 
@@ -44,6 +47,7 @@ family: frozen
 title: MiniLM as it is
 seeds: [1-3]
 checkpoint: minilm
+weights: pretrained
 pooling: max
 optimisation: {inverse_regularisation: 0.1}
 """
@@ -52,6 +56,7 @@ optimisation: {inverse_regularisation: 0.1}
 
     family: Literal["frozen"] = Field(description="The kind of model.")
     checkpoint: Name = Field(description="Name in checkpoint_zoo.")
+    weights: Weights = None
     pooling: Literal["mean", "max", "first"] = Field(
         "mean",
         description="How a text becomes one vector: the mean or max over its tokens, or its first.",
@@ -60,28 +65,50 @@ optimisation: {inverse_regularisation: 0.1}
         {}, validate_default=True, description="How the head is fitted."
     )
 
+    @property
+    def pretrained(self) -> str | None:
+        """See ModelRecipe.pretrained."""
+        return None if self.weights == "random" else self.checkpoint
+
 
 class Model(FeatureRegression[Recipe]):
     """See Family: a logistic regression on an encoder's pooled states."""
 
     uses_gpu = True
 
+    @property
+    def _drawn(self) -> bool:
+        return self.recipe.weights == "random"
+
     @functools.cached_property
-    def encoder(self) -> PreTrainedModel:
-        """The pretrained encoder."""
+    def _encoders(self) -> dict[int | None, PreTrainedModel]:
+        return {}
+
+    def encoder(self, seed: int) -> PreTrainedModel:
+        """Return the encoder. With random weights each seed has its own, drawn by the seed."""
+        from transformers import set_seed
+
         from gap.models.encoder import load_encoder
 
         assert self.job.checkpoint is not None
-        return load_encoder(self.job.checkpoint)
+        key = seed if self._drawn else None
+        if key not in self._encoders:
+            # One is in memory at a time.
+            self._encoders.clear()
+            if self._drawn:
+                set_seed(seed)
+            self._encoders[key] = load_encoder(self.job.checkpoint, self._drawn)
+        return self._encoders[key]
 
-    def states(self, texts: EncodedTexts, rows: npt.NDArray[np.int64]) -> Matrix:
-        """Return the encoder's states for the texts of these rows, (rows, width)."""
+    def states(self, texts: EncodedTexts, rows: npt.NDArray[np.int64], seed: int) -> Matrix:
+        """Return the states of the seed's encoder for the texts of these rows, (rows, width)."""
         from gap.models.encoder import check_lengths, fit_to_vocabulary
         from gap.models.inference import features
 
-        fit_to_vocabulary(self.encoder, texts.pad_id, texts.vocabulary_size, texts.pair_separator)
-        check_lengths(self.encoder, texts)
-        return features(self.encoder, texts, texts.positions(rows), self.recipe.pooling)
+        encoder = self.encoder(seed)
+        fit_to_vocabulary(encoder, texts.pad_id, texts.vocabulary_size, texts.pair_separator)
+        check_lengths(encoder, texts)
+        return features(encoder, texts, texts.positions(rows), self.recipe.pooling)
 
     def train_features(
         self, recipe: Recipe, subsample: Subsample, folders: Folders
@@ -91,12 +118,45 @@ class Model(FeatureRegression[Recipe]):
 
         texts = self.job.encoded("pool", subsample.seed)
         rows = np.concatenate([subsample.training_rows, subsample.validation_rows])
-        states = self.kept_states(texts, rows, folders.shared)
+        states = self.kept_states(texts, rows, folders.shared, subsample.seed)
+        if self._drawn:
+            self._write_draw(folders.weights, subsample.seed)
         training, validation = np.split(states, [len(subsample.training_rows)])
         return training, validation
 
-    def kept_states(self, texts: EncodedTexts, rows: npt.NDArray[np.int64], folder: Path) -> Matrix:
-        """Return what `states` returns, computed in pieces; each piece is kept in the folder."""
+    def _write_draw(self, weights: Path, seed: int) -> None:
+        """Write by which seed the encoder was drawn, and the first numbers of it."""
+        from gap.models.encoder import first_numbers
+        from gap.run.json import write_json
+
+        weights.mkdir(parents=True, exist_ok=True)
+        numbers = first_numbers(self.encoder(seed))
+        write_json(weights / DRAW, {"seed": seed, "first_numbers": numbers})
+
+    def _drawn_again(self, weights: Path) -> int:
+        """Return the seed of the encoder that a training drew; raise UserError for another one."""
+        import numpy as np
+
+        from gap.models.encoder import first_numbers
+        from gap.run.json import read_json
+
+        draw = read_json(weights / DRAW)
+        seed: int = draw["seed"]
+        # Processors round differently.
+        if not np.allclose(first_numbers(self.encoder(seed)), draw["first_numbers"], atol=1e-5):
+            raise UserError(
+                f"{weights / DRAW}: seed {seed} draws other random weights here than in the "
+                "training; use the versions of torch and transformers that it used, or train again"
+            )
+        return seed
+
+    def kept_states(
+        self, texts: EncodedTexts, rows: npt.NDArray[np.int64], folder: Path, seed: int
+    ) -> Matrix:
+        """Return what `states` returns, computed in pieces.
+
+        Each piece is kept in the folder, which is the seed's own.
+        """
         import numpy as np
 
         from gap.run.durable import replace
@@ -106,22 +166,27 @@ class Model(FeatureRegression[Recipe]):
         for start in range(0, len(rows), PIECE):
             path, partial = folder / f"{start}.npy", folder / "partial.npy"
             if not path.exists():
-                np.save(partial, self.states(texts, rows[start : start + PIECE]))
+                np.save(partial, self.states(texts, rows[start : start + PIECE], seed))
                 replace(partial, path)
             pieces.append(np.load(path))
         return np.concatenate(pieces)
 
-    @functools.cached_property
-    def _test_states(self) -> Matrix:
-        """The encoder's states for the test texts, which are the same for every seed."""
+    def _states_of_test(self, seed: int) -> Matrix:
+        """Return the states of the seed's encoder for the test texts."""
         import numpy as np
 
         texts = self.job.encoded("test", seed=0)
-        return self.states(texts, np.arange(len(texts)))
+        return self.states(texts, np.arange(len(texts)), seed)
+
+    @functools.cached_property
+    def _test_states(self) -> Matrix:
+        """The pretrained encoder's states for the test texts, which are the same for every seed."""
+        return self._states_of_test(seed=0)
 
     def test_features(self, weights: Path, seed: int) -> Iterator[Matrix]:
         """See FeatureRegression.test_features."""
-        yield self._test_states
+        drawn = self._drawn
+        yield self._states_of_test(self._drawn_again(weights)) if drawn else self._test_states
 
     def serve(self, weights: Path, reader: TextReader | None) -> ServedModel:
         """See Family.serve."""
@@ -132,7 +197,8 @@ class Model(FeatureRegression[Recipe]):
         from gap.models.serving import ServedModel, count_numbers
 
         assert reader is not None
-        pad_id, encoder = reader.pad_id, self.encoder.eval()
+        seed = self._drawn_again(weights) if self._drawn else 0
+        pad_id, encoder = reader.pad_id, self.encoder(seed).eval()
         fit_to_vocabulary(encoder, pad_id, reader.vocabulary.size, reader.pair_separator)
         encoder.to(device())
         states, classify = pooled_states(encoder, self.recipe.pooling), load_regression(weights)
@@ -147,6 +213,11 @@ class Model(FeatureRegression[Recipe]):
     def describe(self) -> str:
         """See Family.describe."""
         checkpoint = self.recipe.checkpoint
+        if self._drawn:
+            return (
+                f"logistic regression on the states of the architecture of {checkpoint} with "
+                "random weights, which are not trained"
+            )
         return f"logistic regression on the states of {checkpoint}, which is not trained"
 
     # ------------------------------------------------------------ what it takes
@@ -186,6 +257,11 @@ class Model(FeatureRegression[Recipe]):
     def core_rate(self, cores: int) -> float:
         """See Family.core_rate. Nearly all of the work is the encoder's."""
         return CORE_RATE * float(cores**0.5)
+
+    @property
+    def weight_files(self) -> int:
+        """See Family.weight_files."""
+        return super().weight_files + self._drawn
 
     def weight_bytes(self, workload: Workload) -> float:
         """See Family.weight_bytes: those of the head."""

@@ -83,6 +83,11 @@ optimisation: {max_epochs: 10}
         {}, validate_default=True, description="How the weights are trained."
     )
 
+    @property
+    def pretrained(self) -> str | None:
+        """See ModelRecipe.pretrained."""
+        return None if self.embeddings == "learned" else self.checkpoint
+
     def check(self, where: str) -> None:
         """Raise UserError unless the model has either a vocabulary or a checkpoint, and fits it."""
         if (self.vocabulary is None) == (self.checkpoint is None):

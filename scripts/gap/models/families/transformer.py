@@ -11,7 +11,7 @@ from gap.models.describing import spell_optimisation
 from gap.models.network import Network, NetworkRecipe
 from gap.models.workload import ParameterCount, Workload
 from gap.study.fields import Completed
-from gap.study.recipes import GradientDescent
+from gap.study.recipes import GradientDescent, Weights
 from gap.study.spellings import Name
 
 if TYPE_CHECKING:
@@ -30,11 +30,13 @@ family: transformer
 title: MiniLM fine-tuned
 seeds: [1-3]
 checkpoint: minilm
+weights: pretrained
 optimisation: {lr: 2.0e-5}
 """
 
     family: Literal["transformer"] = Field(description="The kind of model.")
     checkpoint: Name = Field(description="Name in checkpoint_zoo.")
+    weights: Weights = None
     frozen: Literal[False] = Field(
         False,
         exclude=True,
@@ -43,6 +45,11 @@ optimisation: {lr: 2.0e-5}
     optimisation: Annotated[GradientDescent, DEFAULTS] = Field(
         {}, validate_default=True, description="How the weights are trained."
     )
+
+    @property
+    def pretrained(self) -> str | None:
+        """See ModelRecipe.pretrained."""
+        return None if self.weights == "random" else self.checkpoint
 
 
 class Model(Network[Recipe]):
@@ -53,7 +60,8 @@ class Model(Network[Recipe]):
         from gap.models.encoder import check_lengths, fit_to_vocabulary, load_classifier
 
         assert self.job.checkpoint is not None
-        model = load_classifier(self.job.checkpoint, self.job.labels)
+        drawn = recipe.weights == "random"
+        model = load_classifier(self.job.checkpoint, self.job.labels, drawn)
         fit_to_vocabulary(model, texts.pad_id, texts.vocabulary_size, texts.pair_separator)
         check_lengths(model, texts)
         return model
@@ -67,6 +75,11 @@ class Model(Network[Recipe]):
     def describe(self) -> str:
         """See Family.describe."""
         trained = spell_optimisation(self.recipe.optimisation)
+        if self.recipe.weights == "random":
+            return (
+                f"the architecture and the tokenizer of {self.recipe.checkpoint} with random "
+                f"weights, trained as a whole ({trained})"
+            )
         return f"{self.recipe.checkpoint}, fine-tuned as a whole ({trained})"
 
     def count_parameters(self, workload: Workload) -> ParameterCount:
