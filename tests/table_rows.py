@@ -40,6 +40,7 @@ def card_of(dataset: str, pool: int, test: int, **values: Any) -> Card:
         "warnings": [],
         "test_groups": None,
         "near_duplicates": None,
+        "relatives": None,
         "pool": side_of(pool),
         "test": side_of(test),
         "text_budget": {"words": 100, "unit": "word", "unit_from_data": True, "keep": "head"},
