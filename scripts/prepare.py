@@ -15,8 +15,10 @@ from gap.data.manifests import Card, SourceManifest, TextsManifest
 from gap.data.preparing.card import describe
 from gap.data.preparing.label_table import LabelTable
 from gap.data.preparing.labels import Labels
+from gap.data.preparing.mmseqs import check_program
 from gap.data.preparing.near_duplicates import find_near_duplicates
 from gap.data.preparing.rejects import Rejects
+from gap.data.preparing.relatives import RelativesSearch, relatives_warnings
 from gap.data.preparing.roles import assign_roles, check_classes, check_labels
 from gap.data.preparing.source import Reader
 from gap.data.preparing.store import Store, take_batch
@@ -40,6 +42,8 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
     source: SourceManifest = read_json(arguments.source)
     test_source = read_manifest(arguments.test_source)
     table = read_manifest(arguments.label_table)
+    if recipe.relatives is not None and recipe.relatives.by == "mmseqs2":
+        check_program(recipe.name)
     grouped, labels = recipe.group is not None, Labels(recipe.labels)
     store = Store(folder, arguments.memory, arguments.threads, grouped, recipe.unit)
     reader = Reader(recipe, store, labels, Rejects(arguments.rejects))
@@ -52,10 +56,16 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
         if test_source:
             reader.take(test_source, workers, in_test=True)
     oddities = reader.sequences.warnings()
+    relatives = None
+    if recipe.relatives is not None:
+        relatives = RelativesSearch(store, recipe, arguments.threads)
+        if recipe.relatives.apart:
+            relatives.group(has_test=test_source is not None)
     assign_roles(store, recipe, labels, has_test=test_source is not None)
     near, near_dropped = None, recipe.near_duplicates == "drop"
     if recipe.near_duplicates is not None:
         near = find_near_duplicates(store, arguments.threads, near_dropped)
+    related = relatives.examine() if relatives else None
     check_labels(store, recipe, labels)
     groups = write_rows(store, labels, arguments.pool, arguments.test)
     reader.rejects.close(arguments.rejects)
@@ -67,12 +77,14 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> None:
         "label_table_sha256": table["sha256"] if table else None,
         "rows_read": reader.rows_read,
         "rejected": dict(reader.rejects.counts),
-        "test_groups": groups if grouped else None,
+        "test_groups": groups if store.grouped else None,
         "near_duplicates": near,
+        "relatives": related,
         "sequences": reader.sequences.counts(),
         "warnings": [*reader.warnings, *labels.warnings(), *oddities],
     }
     card["warnings"] += [*budget_warnings(card), *split_warnings(card, near_dropped)]
+    card["warnings"] += relatives_warnings(related)
     write_json(arguments.pool_manifest, manifest_of(card, "pool"))
     write_json(arguments.test_manifest, manifest_of(card, "test"))
     write_json(arguments.card, card)
@@ -93,12 +105,14 @@ def manifest_of(card: Card, side: Literal["pool", "test"]) -> TextsManifest:
 def tell(card: Card, seconds: float) -> None:
     """Print what became of the rows, and what a person should know of them."""
     rows = card["rows_read"]["pool"] + card["rows_read"]["test"]
-    near = card["near_duplicates"]
+    near, related = card["near_duplicates"], card["relatives"]
+    dropped = related["dropped"] if related else None
     print(
         f"{card['dataset']}: {rows:,} rows read; pool {card['pool']['rows']:,}, "
         f"test {card['test']['rows']:,}, rejected {sum(card['rejected'].values()):,}, merged "
         f"{card['merged']:,}, dropped for standing in test {card['dropped_in_test']:,}"
-        f"{'' if near is None else f', near duplicates of test texts {near:,}'}; {seconds:.1f} s",
+        f"{'' if near is None else f', near duplicates of test texts {near:,}'}"
+        f"{'' if dropped is None else f', relatives of test texts {dropped:,}'}; {seconds:.1f} s",
         file=sys.stderr,
     )
     for warning in card["warnings"]:

@@ -41,6 +41,7 @@ def card_of(dataset: str, pool: int, test: int, **values: Any) -> Card:
         "warnings": [],
         "test_groups": None,
         "near_duplicates": None,
+        "relatives": None,
         "sequences": None,
         "pool": side_of(pool),
         "test": side_of(test),

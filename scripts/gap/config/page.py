@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 
 from gap.config.schema import config_schema
 from gap.config.study import FAMILIES, Study
-from gap.study.datasets import Dataset, VocabularyRecipe
+from gap.study.datasets import Dataset, Relatives, VocabularyRecipe
 from gap.study.fields import WRITTEN, Block
 from gap.study.metrics import Gap
 from gap.study.published import PublishedFigure
@@ -106,6 +106,7 @@ def sections() -> list[Section]:
     return [
         Section(2, "The study", Study),
         Section(2, "Data sets: dataset_zoo", Dataset, data),
+        Section(3, "Relatives", Relatives, (*data, "relatives")),
         Section(3, "Published figures", PublishedFigure, (*data, "published")),
         Section(2, "Sources of rows", text=SOURCES),
         Section(3, "File (kind: file)", DataFile, source),

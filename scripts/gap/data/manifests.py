@@ -114,13 +114,40 @@ class CardOfRows(TypedDict):
     cut_share: float
 
 
+class RelativesShare(TypedDict):
+    """Rows of pool and test with a relative on the other side, of at least this likeness."""
+
+    likeness: float
+    pool_rows: int
+    pool_share: float
+    test_rows: int
+    test_share: float
+
+
+class RelativesFound(TypedDict):
+    """What `prepare` found of relatives: likeness is the share of residues that are the same.
+
+    `dropped` pool rows had a relative in test. Clusters are those of relatives that stand apart,
+    None where they need not; the size of the largest one is in texts.
+    """
+
+    apart: bool
+    likeness: float
+    by: str
+    clusters: int | None
+    largest_cluster: int | None
+    dropped: int
+    shares: list[RelativesShare]
+
+
 class Card(CardOfRows):
     """The data card of `prepare`.
 
     `rejected` counts rows by the reason why they are of no use; `warnings` are sentences that a
     person should read; `test_groups` counts the groups of the test set, None without groups.
     `near_duplicates` counts pool rows whose text is nearly a text of the test set, dropped or not;
-    None where they were not looked for. `sequences` is None where no row comes from FASTA.
+    None where they were not looked for. So is `relatives`. `sequences` is None where no row comes
+    from FASTA.
     """
 
     origin: str | None
@@ -132,6 +159,7 @@ class Card(CardOfRows):
     warnings: list[str]
     test_groups: int | None
     near_duplicates: int | None
+    relatives: RelativesFound | None
     sequences: SequenceCounts | None
 
 

@@ -62,7 +62,38 @@ def data(findings: Findings) -> Section | None:
         for warning in card.get("warnings", [])
     ]
     told: list[Part] = [Items(warnings)] if warnings else []
-    return Section("data", "Data", [table, *told, *origins])
+    return Section("data", "Data", [table, *_relatives(findings), *told, *origins])
+
+
+def _relatives(findings: Findings) -> list[Part]:
+    """Return how many rows have a relative on the other side, where relatives were looked for."""
+    rows, texts = [], []
+    for card in findings.cards:
+        # Cards of earlier versions say nothing of relatives.
+        related, title = card.get("relatives"), findings.title(card["dataset"])
+        if related is None:
+            continue
+        rows += [
+            [
+                title,
+                f"{share['likeness']:.0%}",
+                f"{share['pool_rows']:,} ({share['pool_share']:.1%})",
+                f"{share['test_rows']:,} ({share['test_share']:.1%})",
+            ]
+            for share in related["shares"]
+        ]
+        if related["apart"]:
+            texts.append(
+                f"{title}: relatives of {related['likeness']:.0%} likeness or more stand on one "
+                f"side; {related['clusters']:,} clusters, the largest of "
+                f"{related['largest_cluster']:,} texts; {related['dropped']:,} rows were dropped "
+                "from the pool as relatives of test rows."
+            )
+    if not rows:
+        return []
+    header = ["Data set", "Likeness at least", "Rows to train on with a relative in test"]
+    table = Table([*header, "Rows to test on with a relative in the pool"], rows, frozenset({1}))
+    return [table, *map(Paragraph, texts)]
 
 
 def _card_cells(findings: Findings, card: Card) -> list[str]:

@@ -38,6 +38,33 @@ MaxUnknown = Annotated[
 ]
 
 
+class Relatives(Block):
+    """What becomes of texts that are so alike that they may have one origin (homologues)."""
+
+    example: ClassVar[str] = "apart: false\nlikeness: 0.5\nby: mmseqs2\n"
+
+    apart: bool = Field(
+        True,
+        description=(
+            "Whether relatives stand on one side, pool or test; with a given test set, pool rows "
+            "that have a relative in it are dropped. Otherwise they are counted only."
+        ),
+    )
+    likeness: Annotated[float, Unit("share")] = Field(
+        0.3,
+        ge=0.2,
+        le=1,
+        description="Residues (characters without spaces) that are the same in relatives.",
+    )
+    by: Literal["shared_runs", "mmseqs2"] = Field(
+        "shared_runs",
+        description=(
+            "How they are found: by runs of residues that they share, in any text; or by the "
+            "program mmseqs, which must be installed, among proteins or nucleotides."
+        ),
+    )
+
+
 class Sourced(Block):
     """Where the rows of a data set come from."""
 
@@ -140,6 +167,10 @@ class Rows(Block):
         None,
         description="Count rows to train on whose text is nearly a test text, or drop them.",
     )
+    relatives: Omittable[Relatives] = Field(
+        None,
+        description="Whether texts of one origin stand apart; left out, none are looked for.",
+    )
     max_rejected: Annotated[float, Unit("share")] = Field(
         0.05,
         ge=0,
@@ -178,6 +209,7 @@ called: term
 keep: head_and_tail
 strip_tags: true
 near_duplicates: drop
+relatives: {apart: true, likeness: 0.3, by: shared_runs}
 max_rejected: 0.01
 origin: Tickets of our help desk, 2024
 test: 10%

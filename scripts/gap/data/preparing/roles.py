@@ -15,7 +15,7 @@ from gap.run.errors import UserError
 from gap.study.rules import PrepareRecipe
 from gap.study.sizes import canonical_size, count_rows
 
-POOL, TEST, MERGED, DROPPED, NEAR = range(5)
+POOL, TEST, MERGED, DROPPED, NEAR, RELATIVE = range(6)
 # Up to so many labels are classes, however few the rows; measured numbers have fewer rows than
 # FEW_ROWS of each.
 MANY_LABELS, FEW_ROWS = 20, 20
@@ -89,10 +89,12 @@ def draw_groups(store: Store, recipe: PrepareRecipe) -> None:
         if count <= room:
             taken[place], room = True, room - count
     if room == total or taken.all():
+        apart = recipe.relatives is not None and recipe.relatives.apart
         raise UserError(
             f"{recipe.name}: test takes {total:,} rows, and the {len(counts):,} groups of "
-            f"{recipe.group!r} have {counts.min():,} to {counts.max():,} rows, so that none is "
-            "left for one side; choose another `test`, or another column as `group`"
+            f"{_name_groups(recipe)} have {counts.min():,} to {counts.max():,} rows, so that none "
+            "is left for one side; choose another `test`, or "
+            f"{'another `likeness` of relatives' if apart else 'another column as `group`'}"
         )
     chosen = pa.table({"belongs_to": groups["belongs_to"][taken]})
     store.database.register("chosen", chosen)
@@ -103,6 +105,13 @@ def draw_groups(store: Store, recipe: PrepareRecipe) -> None:
         FROM usable""",
     )
     store.database.unregister("chosen")
+
+
+def _name_groups(recipe: PrepareRecipe) -> str:
+    names = [] if recipe.group is None else [repr(recipe.group)]
+    if recipe.relatives is not None and recipe.relatives.apart:
+        names.append("relatives")
+    return " and ".join(names)
 
 
 def count_test_rows(name: str, test: str | float | None, rows: int) -> int:
@@ -160,18 +169,20 @@ def check_labels(store: Store, recipe: PrepareRecipe, labels: Labels) -> None:
             f"need 2 or more; is {recipe.label!r} the column of the labels?"
         )
     pool, test = (count_labels(store, "roles", role, labels) for role in (POOL, TEST))
-    dropped, near = (count_labels(store, "roles", role, labels) for role in (DROPPED, NEAR))
-    if not sum(pool):
+    roles = (DROPPED, NEAR, RELATIVE)
+    dropped, near, related = (count_labels(store, "roles", role, labels) for role in roles)
+    if not sum(pool) and not sum(related):
         raise UserError(
             f"{recipe.name}: no row is left in the pool, because all {sum(dropped):,} have a text "
             "that stands in the test set, too; is the test set the same file as the source? Then "
             "leave `test` out, and one is drawn"
         )
-    counts = zip(names, pool, test, dropped, near, strict=True)
-    for label, pool_rows, test_rows, lost, alike in counts:
+    counts = zip(names, pool, test, dropped, near, related, strict=True)
+    for label, pool_rows, test_rows, lost, alike, relatives in counts:
         if not pool_rows:
             reason = f", {lost:,} were dropped from the pool as texts of the test set" * bool(lost)
             reason += f", {alike:,} as near duplicates of test texts" * bool(alike)
+            reason += f", {relatives:,} as relatives of test texts" * bool(relatives)
             raise UserError(
                 f"{recipe.name}: label {shorten(label)!r} has no row in the pool (test has "
                 f"{test_rows:,}{reason}); add rows of it, or list the labels to use under `labels`"

@@ -141,10 +141,9 @@ class Store:
 
     def number(self, query: str) -> float:
         """Return the single number that a query gives."""
-        row = self.database.execute(query).fetchone()
-        assert row is not None
-        number: float = row[0]
-        return number
+        # All of the result is fetched: the database takes no table in while one is half read.
+        ((number,),) = self.database.execute(query).fetchall()
+        return float(number)
 
     def count(self, query: str) -> int:
         """Return the single whole number that a query gives."""
