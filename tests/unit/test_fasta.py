@@ -7,6 +7,7 @@ import json
 import random
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import prepare
 import pyarrow as pa
@@ -24,7 +25,12 @@ from gap.study.rules import PrepareRecipe
 from pages import ROOT
 from snakemake.utils import update_config
 
-RECIPE = {"name": "made-up", "text": "sequence", "label": r"label=(\w+)", "test": "25%"}
+RECIPE: dict[str, Any] = {
+    "name": "made-up",
+    "text": "sequence",
+    "label": r"label=(\w+)",
+    "test": "25%",
+}
 RECIPE |= {"words": 40_000, "max_rejected": 0.5}
 BY_ID = {"label": "place", "id": "id", "table_id": "id"}
 COLUMNS = Columns(("sequence",), r"label=(\w+)")
@@ -96,7 +102,7 @@ def line_of(call, *arguments, **changes):
 # ---------------------------------------------------------------- records
 
 ONE = [("MKTAY", "a"), ("GGH", "b")]
-SAME = {
+SAME: dict[str, Any] = {
     "plain": ">P1 label=a\nMKTAY\n>P2 label=b\nGGH\n",
     "lines of a sequence": ">P1 label=a\nMK\nTA\nY\n>P2 label=b\nG\nGH\n",
     "Windows line ends": ">P1 label=a\r\nMK\r\nTAY\r\n>P2 label=b\r\nGGH\r\n",
@@ -182,7 +188,7 @@ def test_a_pattern_is_the_name_of_a_column_in_other_files():
 
 # ---------------------------------------------------------------- what cannot be used
 
-REJECTS = {
+REJECTS: dict[str, Any] = {
     "a digit": ("MK1", "'1' is no residue"),
     "a gap": ("MK-TA", "'-' is no residue"),
     "a gap of another kind": ("MK.TA", "'.' is no residue"),
@@ -469,7 +475,7 @@ def test_one_id_of_a_table_before_different_sequences_is_an_error():
 def test_a_table_finds_each_id_and_no_other():
     names = [f"id {number}" for number in range(20_000)]
     rows = [(name, f"label {number % 7}") for number, name in enumerate(names)]
-    manifest = {"files": [{"path": str(write("t.csv", table(rows)))}], "sha256": ""}
+    manifest: Any = {"files": [{"path": str(write("t.csv", table(rows)))}], "sha256": ""}
     recipe = PrepareRecipe.from_json(json.dumps(RECIPE | BY_ID))
     labels = LabelTable.of(manifest, recipe, print)
     assert [labels.find(name) for name in names] == [label for _, label in rows]
