@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from gap.cluster.plan import Plan
 from gap.config.check import check, complete
 from gap.data import readers
 from gap.data.preparing.label_table import LabelTable
@@ -276,7 +277,7 @@ def test_memory_does_not_grow_with_a_chromosome(width):
     tracemalloc.stop()
     assert chromosome.reason == "longer than 16,000,000 characters"
     assert (small.text, small.row) == ("GGH", 2)
-    assert peak < 12 * LONGEST_ROW
+    assert peak < 2 * LONGEST_ROW
 
 
 def test_a_header_without_end():
@@ -571,3 +572,12 @@ def test_the_configs_of_the_page_of_data_are_fine():
     write("locations.tsv", table(PLACES, "\t", ("Entry", "location")))
     columns = Columns.of(checked(**yaml.safe_load(by_table)["dataset_zoo"]["proteins"]))
     assert next(readers.read_records(Path("proteins.fasta"), columns)).label == "P0"
+
+
+def test_a_plan_counts_the_source_of_a_table():
+    place = {"kind": "file", "path": "t.csv"}
+    alone, both = (
+        Plan(study_of(label="(P.)", **keys).plain(), {}, {}).sources
+        for keys in ({}, {"label_table": place})
+    )
+    assert [source for source in both if source not in alone] == [("table", place)]
