@@ -146,9 +146,10 @@ class Basis:
 
     @cached_property
     def sources(self) -> list[tuple[str, Config]]:
-        """The role ("dataset", "test", "checkpoint") and spec of each source."""
+        """The role ("dataset", "test", "table", "checkpoint") and spec of each source."""
         sets = [self.config["dataset_zoo"][name] for name in self.config["datasets"]]
         sources = [("dataset", entry["source"]) for entry in sets]
         sources += [("test", entry["test"]) for entry in sets if isinstance(entry["test"], dict)]
+        sources += [("table", entry["label_table"]) for entry in sets if "label_table" in entry]
         used = sorted({name for _, name in self.encoded})
         return sources + [("checkpoint", self.config["checkpoint_zoo"][name]) for name in used]

@@ -308,15 +308,14 @@ def _check_source(where: str, source: Source, columns: Columns) -> int | None:
         file = urlparse(source.url).path
     if file and not file.endswith("/") and extension(Path(file)) is None:
         raise UserError(f"{where}: {file} must end in one of {', '.join(EXTENSIONS)}")
+    path = source.path if isinstance(source, DataFile) else None
     try:
         check_patterns(Path(file), columns)
-        if not isinstance(source, DataFile):
-            return None
-        return describe_local_source(source.path, columns)
+        return describe_local_source(path, columns) if path else None
     except UserError as error:
         raise type(error)(f"{where}: {error}") from None
     except OSError as error:
-        raise UserError(f"{where}: {source.path} cannot be read: {error.strerror}") from None
+        raise UserError(f"{where}: {path} cannot be read: {error.strerror}") from None
 
 
 def _rows_read_before(source: Source, name: str, results: Path) -> int | None:
