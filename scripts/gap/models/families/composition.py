@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 MOST_LETTERS = 256
 # Texts whose letters are counted at once; a text may be long.
 BATCH = 64
-# Seconds of a core per token, for counting its letters: 0.1 to 0.14 µs a letter were measured, and a
-# token of words has about five of them.
+# Seconds of a core per token, for counting its letters: 0.1 to 0.14 µs a letter were measured, and
+# a token of words has about five of them.
 COUNTING_LETTERS = 1e-6
 
 DEFAULTS = Completed(standardise=True, inverse_regularisation=[0.01, 0.1, 1.0, 10.0, 100.0])
