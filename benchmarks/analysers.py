@@ -25,7 +25,7 @@ GOAL = -0.3  # points
 
 def former_vectorizer(
     kind: str,
-    longest: int,
+    lengths: tuple[int, int],
     min_texts: int = 1,
     max_features: int | None = None,
     vocabulary: list[str] | None = None,
@@ -35,7 +35,7 @@ def former_vectorizer(
 
     assert kind == "words"
     return TfidfVectorizer(
-        ngram_range=(1, longest),
+        ngram_range=lengths,
         min_df=min_texts,
         max_features=max_features,
         sublinear_tf=True,

@@ -22,6 +22,10 @@ from gap.study.datasets import VocabularyRecipe
 # A run of signs without space of this length is no word, and SentencePiece cannot score it.
 LONGEST_WORD = 4096
 ENDLESS_WORD = re.compile(rf"\S{{{LONGEST_WORD}}}")
+# What SentencePiece writes for a space, and before the first word of a text.
+SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
+# Pieces that no set of characters reaches.
+WITHOUT_BOUND = 1 << 21
 
 
 class Vocabulary(Protocol):
@@ -232,14 +236,21 @@ def split_endless_words(text: str) -> str:
 
 def _explain(recipe: VocabularyRecipe, error: str) -> str:
     """Return what SentencePiece's error means, and what to do."""
-    what = f"SentencePiece could not fit a {recipe.algorithm} vocabulary of {recipe.size:,} pieces"
     if match := re.search(r"smaller than required_chars\. \d+ vs (\d+)", error):
-        return (
-            f"{what}: the texts have more characters, {int(match[1]):,} different ones with all "
-            f"that belongs to them; set a larger `size`, or a `character_coverage` under "
-            f"{recipe.character_coverage}"
-        )
-    return f"{what}: {error}; try a smaller vocabulary or larger sizes"
+        return _too_many_characters(recipe, int(match[1]))
+    return f"{_failure(recipe)}: {error}; try a smaller vocabulary or larger sizes"
+
+
+def _too_many_characters(recipe: VocabularyRecipe, count: int) -> str:
+    return (
+        f"{_failure(recipe)}: the texts have more characters, {count:,} different ones with all "
+        f"that belongs to them; set a larger `size`, or a `character_coverage` under "
+        f"{recipe.character_coverage}"
+    )
+
+
+def _failure(recipe: VocabularyRecipe) -> str:
+    return f"SentencePiece could not fit a {recipe.algorithm} vocabulary of {recipe.size:,} pieces"
 
 
 def fit_vocabulary(texts: Iterator[str], recipe: VocabularyRecipe, seed: int, path: Path) -> int:
@@ -255,12 +266,18 @@ def fit_vocabulary(texts: Iterator[str], recipe: VocabularyRecipe, seed: int, pa
 
     sentencepiece.set_random_generator_seed(seed)
     model = io.BytesIO()
+    by_character = recipe.algorithm == "char"
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=map(split_endless_words, texts),
             model_writer=model,
             model_type=recipe.algorithm,
-            vocab_size=recipe.size,
+            # By char, SentencePiece would leave out what is beyond the size, and say nothing.
+            vocab_size=WITHOUT_BOUND if by_character else recipe.size,
+            # A piece for each character, and none for a space that the text does not have.
+            add_dummy_prefix=not by_character,
+            # In long sequences a space before the text is so rare that it would be unknown.
+            required_chars=SPACE,
             hard_vocab_limit=False,
             character_coverage=recipe.character_coverage,
             input_sentence_size=recipe.sample_texts,
@@ -275,8 +292,11 @@ def fit_vocabulary(texts: Iterator[str], recipe: VocabularyRecipe, seed: int, pa
         )
     except RuntimeError as error:
         raise UserError(_explain(recipe, str(error))) from None
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).get_piece_size()
+    if by_character and pieces > recipe.size:
+        raise UserError(_too_many_characters(recipe, pieces))
     path.write_bytes(model.getvalue())
-    return FittedVocabulary(path).size
+    return int(pieces)
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,7 @@ def length_figures(findings: Findings) -> list[Figure]:
             continue
         prefix = _prefix(findings, findings.lengths, dataset)
         title = f"{prefix}Accuracy (%) by {plural(largest[0].called)} of the text"
-        chart = _dots(points, styles_of(findings), order, "accuracy (%)", title)
+        chart = _dots(points, styles_of(findings), order, "accuracy (%)", title, room=200)
         figures.append(_figure(chart, f"{title}: accuracy of each model."))
     return figures
 
@@ -228,15 +228,23 @@ def name_lengths(fewest: int, most: int, called: str) -> str:
 
 
 def _dots(
-    points: Sequence[Datum], styles: Styles, order: Sequence[str], unit: str, title: str
+    points: Sequence[Datum],
+    styles: Styles,
+    order: Sequence[str],
+    unit: str,
+    title: str,
+    room: int = 120,
 ) -> Panel:
-    """Return points by label, models a little apart, with intervals where known."""
+    """Return points by label, models a little apart, with intervals where known.
+
+    Labels have `room` pixels, and are cut beyond.
+    """
     titles = [style.title for style in styles.values()]
     colours = alt.Scale(domain=titles, range=[style.colour for style in styles.values()])
     shapes = alt.Scale(domain=titles, range=[style.shape for style in styles.values()])
     legend = alt.Legend(orient="bottom", direction="vertical", title=None, labelLimit=WIDE)
     base = alt.Chart(data(points)).encode(
-        y=alt.Y("label:N", sort=list(order), title=None, axis=alt.Axis(labelLimit=120)),
+        y=alt.Y("label:N", sort=list(order), title=None, axis=alt.Axis(labelLimit=room)),
         yOffset=alt.YOffset("title:N", sort=titles),
         color=alt.Color("title:N", scale=colours, legend=legend),
     )

@@ -264,7 +264,9 @@ character_coverage: 0.999
 sample_texts: 100000
 """
 
-    algorithm: Literal["unigram", "bpe"] = Field(description="How pieces are found.")
+    algorithm: Literal["unigram", "bpe", "char"] = Field(
+        description="How pieces are found; by char, each character is one."
+    )
     size: Annotated[int, Unit("pieces")] = Field(
         8000, ge=32, description="Pieces at most, fewer where the texts support no more."
     )

@@ -20,6 +20,7 @@ from gap.models.describing import spell_values
 from gap.models.family import Folders, Job
 from gap.models.feature_regression import FeatureRegression, RegressionRecipe
 from gap.models.workload import Memory, ParameterCount, Workload
+from gap.run.errors import UserError
 from gap.study.fields import Completed, Tuned, Unit
 from gap.study.recipes import LogisticRegression
 from gap.study.tuning import values_of
@@ -33,13 +34,11 @@ if TYPE_CHECKING:
 
 # Bytes of a phrase or sequence and its weight on disk.
 TERM_BYTES = 24
-# Characters of the shortest sequences: words and pairs of them are as short in scripts without
-# spaces.
-SHORTEST = 3
-# Seconds of a core per token, for cutting a text into sequences and counting them, relative to
-# words and pairs; and the different sequences of one length per token of a text. 3 to 4 and 3.4 to
-# 4.2 were measured on the first 48 words of film reviews; in longer texts more of them repeat.
-SEQUENCES_TIME = 4
+# Seconds of a core per token, for cutting a text into sequences of so many lengths and counting
+# them, relative to words and pairs; and the different sequences of one length per token of a text.
+# 3 to 4 and 3.4 to 4.2 were measured on the first 48 words of film reviews; in longer texts more of
+# them repeat.
+SEQUENCES_TIME, TIMED_LENGTHS = 4, 2
 SEQUENCES = 4
 
 DEFAULTS = Completed(standardise=False, inverse_regularisation=[0.1, 1.0, 10.0, 100.0])
@@ -54,6 +53,7 @@ class Counted:
 
     analyser: Analyser
     longest_phrase: int
+    shortest_sequence: int
     longest_sequence: int
     min_texts: int
     max_features: int
@@ -73,6 +73,7 @@ title: Words and phrases
 seeds: [1-5]
 analyser: words
 longest_phrase: [1, 2, 3]
+shortest_sequence: 2
 longest_sequence: 5
 min_texts: 2
 max_features: 50000
@@ -89,11 +90,17 @@ optimisation: {inverse_regularisation: [1.0, 10.0]}
     longest_phrase: Annotated[int, Tuned(), Unit("words")] = Field(
         2, ge=1, le=10, description="Words of the longest phrases that are counted."
     )
-    longest_sequence: Annotated[int, Tuned(), Unit("characters")] = Field(
-        4,
-        ge=SHORTEST,
+    shortest_sequence: Annotated[int, Unit("characters")] = Field(
+        3,
+        ge=1,
         le=10,
-        description="Characters of the longest sequences that are counted; the shortest have 3.",
+        description=(
+            "Characters of the shortest sequences that are counted. In scripts without spaces, "
+            "words are as short as 1 or 2."
+        ),
+    )
+    longest_sequence: Annotated[int, Tuned(), Unit("characters")] = Field(
+        4, ge=1, le=10, description="Characters of the longest sequences that are counted."
     )
     min_texts: Annotated[int, Tuned(), Unit("texts")] = Field(
         1, ge=1, description="A phrase or sequence counts if it stands in so many texts or more."
@@ -105,12 +112,22 @@ optimisation: {inverse_regularisation: [1.0, 10.0]}
         {}, validate_default=True, description="How it is fitted."
     )
 
+    def check(self, where: str) -> None:
+        """See ModelRecipe.check."""
+        longest = min(values_of(self.longest_sequence))
+        if longest < self.shortest_sequence:
+            raise UserError(
+                f"{where}.longest_sequence: found {longest}; expected {self.shortest_sequence} or "
+                "more, as `shortest_sequence` says"
+            )
+
     @property
     def counted(self) -> Counted:
         """What a trial counts."""
         return Counted(
             self.analyser,
             self.longest_phrase,
+            self.shortest_sequence,
             self.longest_sequence,
             self.min_texts,
             self.max_features,
@@ -143,14 +160,15 @@ class Model(FeatureRegression[Recipe]):
     ) -> tuple[dict[str, TfidfVectorizer], tuple[sp.csr_matrix, sp.csr_matrix]]:
         """Return fitted vectorizers, and TF-IDF of the texts to train and to validate on."""
         from gap.data.prepared import texts_at
-        from gap.run.errors import UserError
 
         assert self.job.texts is not None
         texts = texts_at(self.job.texts, subsample.training_rows)
         vectorizers = {
             kind: make_vectorizer(
                 kind,
-                recipe.longest_phrase if kind == "words" else recipe.longest_sequence,
+                (1, recipe.longest_phrase)
+                if kind == "words"
+                else (recipe.shortest_sequence, recipe.longest_sequence),
                 recipe.min_texts,
                 recipe.max_features,
             )
@@ -193,7 +211,7 @@ class Model(FeatureRegression[Recipe]):
         """See Family.describe."""
         phrases = f"phrases of up to {spell_values(self.recipe.longest_phrase)} words"
         longest = spell_values(self.recipe.longest_sequence)
-        sequences = f"sequences of {SHORTEST} to {longest} characters"
+        sequences = f"sequences of {self.recipe.shortest_sequence} to {longest} characters"
         spelled = {
             "words": phrases,
             "characters": sequences,
@@ -224,14 +242,16 @@ class Model(FeatureRegression[Recipe]):
     def _per_token(self) -> float:
         """Return the phrases and sequences that there are for each token of a text."""
         recipe, kinds = self.recipe, self.recipe.counted.kinds
-        lengths = recipe.longest_sequence - SHORTEST + 1
+        lengths = recipe.longest_sequence - recipe.shortest_sequence + 1
         phrases = recipe.longest_phrase if "words" in kinds else 0
         return phrases + (SEQUENCES * lengths if "characters" in kinds else 0)
 
     def feature_operations(self, workload: Workload) -> float:
         """See FeatureRegression.feature_operations."""
-        kinds = self.recipe.counted.kinds
-        times = ("words" in kinds) + SEQUENCES_TIME * ("characters" in kinds)
+        recipe, kinds = self.recipe, self.recipe.counted.kinds
+        lengths = recipe.longest_sequence - recipe.shortest_sequence + 1
+        slower = SEQUENCES_TIME * max(1.0, lengths / TIMED_LENGTHS)
+        times = ("words" in kinds) + slower * ("characters" in kinds)
         return times * super().feature_operations(workload)
 
     def shared_operations(self, workload: Workload) -> float:
@@ -270,15 +290,15 @@ class Model(FeatureRegression[Recipe]):
 
 def make_vectorizer(
     kind: str,
-    longest: int,
+    lengths: tuple[int, int],
     min_texts: int = 1,
     max_features: int | None = None,
     vocabulary: list[str] | None = None,
 ) -> TfidfVectorizer:
     """Return scikit-learn's vectorizer, to be fitted or with a vocabulary.
 
-    It counts phrases of up to `longest` "words", or sequences of up to `longest` "characters" in
-    what stands between spaces.
+    `lengths` are those of the shortest and the longest that it counts: phrases of "words", or
+    sequences of "characters" in what stands between spaces.
     """
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -288,7 +308,7 @@ def make_vectorizer(
         analyzer="word" if words else "char_wb",
         tokenizer=split_words if words else None,
         token_pattern=None,
-        ngram_range=(1 if words else SHORTEST, longest),
+        ngram_range=lengths,
         preprocessor=normalise,
         min_df=min_texts,
         max_features=max_features,
@@ -325,7 +345,7 @@ def save_vectorizers(vectorizers: Mapping[str, TfidfVectorizer], folder: Path) -
     folder.mkdir(parents=True, exist_ok=True)
     terms = {
         kind: {
-            "longest": vectorizer.ngram_range[1],
+            "lengths": list(vectorizer.ngram_range),
             "terms": sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__),
         }
         for kind, vectorizer in vectorizers.items()
@@ -343,6 +363,7 @@ def load_vectorizers(folder: Path) -> dict[str, TfidfVectorizer]:
 
     weights, vectorizers = load_file(folder / "idf.safetensors"), {}
     for kind, counted in read_json(folder / "terms.json").items():
-        vectorizers[kind] = make_vectorizer(kind, counted["longest"], vocabulary=counted["terms"])
+        shortest, longest = counted["lengths"]
+        vectorizers[kind] = make_vectorizer(kind, (shortest, longest), vocabulary=counted["terms"])
         vectorizers[kind].idf_ = weights[kind]
     return vectorizers
