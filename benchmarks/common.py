@@ -105,7 +105,8 @@ def source_manifest(results: Path, role: str, name: str, spec: dict[str, Any]) -
     folder = results / "sources" / f"{role}-{name}"
     manifest = folder / "manifest.json"
     if not manifest.exists():
-        options = {"role": role, "recipe": json.dumps(spec)}
+        fetched = {key: value for key, value in spec.items() if key != "origin"}
+        options = {"role": role, "recipe": json.dumps(fetched)}
         options |= {"files": str(folder / "files"), "manifest": str(manifest)}
         options |= {"origin": str(folder / "origin.json")}
         download.main([f"--{key}={value}" for key, value in options.items()])

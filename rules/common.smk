@@ -38,7 +38,7 @@ from gap.study.cells import largest_size, timed_cells
 from gap.study.fields import Block
 from gap.study.rules import EncodeRecipe, PrepareRecipe, SubsampleRecipe
 from gap.study.sizes import count_rows, parse_seeds
-from gap.study.sources import DataFile, Folder
+from gap.study.sources import DataFile, Folder, deciding
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config

@@ -12,7 +12,7 @@ rule download:
         "../envs/data.yaml"
     params:
         role=lambda wildcards: wildcards.source.partition("-")[0],
-        recipe=lambda wildcards: spell(source_spec(wildcards)),
+        recipe=lambda wildcards: spell(deciding(source_spec(wildcards))),
         content=local_content,
         program=program("download.py"),
         provenance=provenance("download.py"),

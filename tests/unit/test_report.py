@@ -24,9 +24,10 @@ from gap.data.preparing.texts import cut_text
 from gap.report.contents import document
 from gap.report.figures import length_figures, name_lengths
 from gap.report.markdown import write_markdown
-from gap.report.methods import methods
+from gap.report.methods import checkpoint_origins, methods
+from gap.report.origins import origins
 from gap.report.page import to_html
-from gap.report.sections import Document, Figures, Section, Table
+from gap.report.sections import Document, Figures, Items, Section, Table
 from gap.results.findings import Findings
 from gap.results.predictions import index, read_correct, write_predictions
 from gap.results.reading import ReadingRecipe
@@ -405,3 +406,19 @@ def test_methods_say_which_words_of_a_text_are_read(report: Path) -> None:
 def test_markdown_of_names_makes_no_links_and_no_pictures() -> None:
     made = to_html("[a](http://a.b) ![c](http://d.e) <http://f.g> <b>h</b>")
     assert not re.search("<(a|img|b)\\b", made)
+
+
+def test_what_a_checkpoint_is_stands_in_methods_and_sources(report: Path) -> None:
+    provenance = read_json(report.with_name("provenance.json"))
+    recipe = ReadingRecipe(reference="encoder", margin=1.0, confidence=0.9, titles=TITLES)
+    zoo = provenance["config"]["checkpoint_zoo"]
+    for source in zoo.values():
+        source.pop("origin", None)
+    assert "Checkpoint" not in methods(provenance, [], recipe)[1]
+    assert checkpoint_origins(provenance["config"]) == {}
+    zoo["small"] = {"kind": "file", "path": "small", "origin": "ESM-2 8M, of proteins."}
+    zoo["unused"] = zoo["small"]
+    assert "Checkpoint small: ESM-2 8M, of proteins. " in methods(provenance, [], recipe)[1] + " "
+    section = origins(replace(Findings(recipe, []), record=provenance))
+    assert section is not None
+    assert Items(["small: ESM-2 8M, of proteins."]) in section.parts

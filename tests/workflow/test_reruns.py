@@ -292,6 +292,16 @@ def the_texts_that_are_shown(study):
     study.config["examples"] = 0
 
 
+@change(RECORD)
+def what_a_checkpoint_is(study):
+    study.config["checkpoint_zoo"]["tiny"]["origin"] = "A tiny BERT with random weights"
+
+
+@change(NOTHING)
+def the_weights_of_a_checkpoint_spelled_out(study):
+    study.model("bert")["weights"] = "pretrained"
+
+
 @change({**GAP_CHART, **SUMMARY, **RECORD})
 def published_figures(study):
     figure = {"model": "lstm", "size": "100%", "accuracy": 76.37, "source": "Table 2"}

