@@ -339,9 +339,14 @@ def test_mmseqs_finds_relatives_among_nucleotides(tmp_path, monkeypatch):
 
 def test_a_change_of_the_key_prepares_again_and_its_absence_changes_no_recipe():
     keys = {"source": {"kind": "file", "path": "rows.csv"}, "text": ["text"], "label": "label"}
-    recipes = [
+    written: list[dict[str, Any]] = [
+        {},
+        {"relatives": {}},
+        {"relatives": {"likeness": 0.5}},
+    ]
+    recipes: list[Any] = [
         PrepareRecipe.of("made-up", Dataset.model_validate(keys | relatives)).plain()
-        for relatives in ({}, {"relatives": {}}, {"relatives": {"likeness": 0.5}})
+        for relatives in written
     ]
     assert "relatives" not in recipes[0]
     assert recipes[1]["relatives"] == {"apart": True, "likeness": 0.3, "by": "shared_runs"}
