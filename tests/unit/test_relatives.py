@@ -5,6 +5,8 @@ import itertools
 import json
 import shutil
 import subprocess
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import prepare
@@ -13,8 +15,12 @@ import pytest
 from gap.data.prepared import load_groups
 from gap.data.preparing import mmseqs, shared_runs, store
 from gap.data.preparing.roles import POOL
+from gap.report import background
 from gap.run.errors import UserError
 from gap.run.json import read_json
+from gap.study.datasets import Dataset
+from gap.study.rules import PrepareRecipe
+from table_rows import card_of
 
 RESIDUES = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
 RECIPE = {"name": "made-up", "text": "text", "label": "label", "test": "25%", "words": 40_000}
@@ -107,6 +113,7 @@ def test_no_family_is_on_both_sides(tmp_path, by):
     assert all(not share["pool_rows"] and not share["test_rows"] for share in related["shares"])
     # A family is one observation: intervals are over the groups of the test rows.
     groups = load_groups(tmp_path / "test.parquet")
+    assert groups is not None
     assert card["test_groups"] == len({numbers[text] for text in test}) == groups.max() + 1
     families = {(numbers[text], group) for text, group in zip(test, groups, strict=True)}
     assert len(families) == card["test_groups"]
@@ -158,7 +165,7 @@ def test_relatives_of_a_given_test_set_leave_the_pool(tmp_path, likeness, left):
     assert f"{99 - left} pool rows were dropped" in " ".join(card["warnings"])
     assert card["test_groups"] == 40
     groups = load_groups(tmp_path / "test.parquet")
-    assert groups[0] == groups[-1]
+    assert groups is not None and groups[0] == groups[-1]
     # What is left is counted, and what left is not.
     for share in card["relatives"]["shares"]:
         expected = sum(share["likeness"] <= identity < likeness for identity in pool.values())
@@ -328,3 +335,39 @@ def test_mmseqs_finds_relatives_among_nucleotides(tmp_path, monkeypatch):
     card, pool, test = run(tmp_path, labelled(list(numbers)), relatives=relatives)
     assert on_both_sides(numbers, pool, test) == set()
     assert card["relatives"]["clusters"] == 90
+
+
+def test_a_change_of_the_key_prepares_again_and_its_absence_changes_no_recipe():
+    keys = {"source": {"kind": "file", "path": "rows.csv"}, "text": ["text"], "label": "label"}
+    written: list[dict[str, Any]] = [
+        {},
+        {"relatives": {}},
+        {"relatives": {"likeness": 0.5}},
+    ]
+    recipes: list[Any] = [
+        PrepareRecipe.of("made-up", Dataset.model_validate(keys | relatives)).plain()
+        for relatives in written
+    ]
+    assert "relatives" not in recipes[0]
+    assert recipes[1]["relatives"] == {"apart": True, "likeness": 0.3, "by": "shared_runs"}
+    assert recipes[2] == recipes[1] | {"relatives": recipes[1]["relatives"] | {"likeness": 0.5}}
+
+
+def parts_of_report(cards: Any) -> Any:
+    findings: Any = SimpleNamespace(cards=cards, title=str)
+    section: Any = background.data(findings)
+    return section.parts
+
+
+def test_the_report_tells_relatives_where_they_were_looked_for(tmp_path):
+    test, pool = given_sets(np.random.default_rng(4))
+    related, *_ = run(tmp_path, labelled(list(pool)), labelled(test), relatives={"likeness": 0.5})
+    cards = [card_of("films", pool=10, test=5), related]
+    _, table, paragraph, *_ = parts_of_report(cards)
+    assert [row[:3] for row in table.rows] == [
+        ["made-up", "30%", "6 (9.1%)"],
+        ["made-up", "50%", "0 (0.0%)"],
+        ["made-up", "90%", "0 (0.0%)"],
+    ]
+    assert "40 clusters, the largest of 1 texts; 33 rows were dropped" in paragraph.text
+    assert len(parts_of_report(cards[:1])) == 1

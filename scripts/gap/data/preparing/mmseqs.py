@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow.parquet as pq
 
@@ -17,11 +18,11 @@ from gap.run.errors import UserError
 PROGRAM = "mmseqs"
 SEQUENCE = re.compile(r"[a-z*]+")
 NUCLEOTIDES = re.compile(r"[acgtun]+")
-# What mmseqs calls the search of nucleotides, and that of proteins.
-NUCLEOTIDE_SEARCH, PROTEIN_SEARCH = "3", "1"
-# Texts that a text is compared with, as in shared_runs; sensitivity is the highest there is a name
-# for: families of 30 % likeness need it.
-OPTIONS = ["--max-seqs", "300", "-s", "7.5", "-v", "1"]
+# The kind of a search, and the length of its runs: those that mmseqs would take need gigabytes.
+NUCLEOTIDE_SEARCH = ["--search-type", "3", "-k", "11"]
+PROTEIN_SEARCH = ["--search-type", "1", "-k", "5"]
+# Relatives of 30 % likeness need the highest sensitivity. The share is that of the longer sequence.
+OPTIONS = ["-s", "7.5", "--max-seqs", "300", "--seq-id-mode", "2", "-v", "1"]
 
 
 def check_program(name: str) -> None:
@@ -41,6 +42,9 @@ class Mmseqs:
     local alignment. `name` is the data set's.
     """
 
+    # A search takes minutes, and a seeker has few hundreds of relatives at most.
+    both_ways: ClassVar[bool] = False
+
     def __init__(self, store: Store, threads: int, name: str) -> None:
         check_program(name)
         self.store, self.threads, self.name = store, threads, name
@@ -59,7 +63,7 @@ class Mmseqs:
         kind = NUCLEOTIDE_SEARCH if self.nucleotides else PROTEIN_SEARCH
         pairs = folder / "pairs.tsv"
         command = [PROGRAM, "easy-search", *map(str, [*paths, pairs, folder / "scratch"]), *OPTIONS]
-        command += ["--threads", str(self.threads), "--search-type", kind, "--seq-id-mode", "2"]
+        command += [*kind, "--threads", str(self.threads)]
         command += ["--min-seq-id", str(least), "--format-output", "query,target,fident"]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,12 @@ TOLD_LIKENESS, TOLD_SHARE = 0.5, 0.05
 
 
 class Search(Protocol):
-    """A way to find texts that are alike."""
+    """A way to find texts that are alike.
+
+    `both_ways` says whether targets that look for seekers may find further pairs.
+    """
+
+    both_ways: ClassVar[bool]
 
     def find(self, seekers: str, targets: str, least: float) -> None:
         """Add to the table `alike` (seeker, target, likeness) texts that are alike by `least`."""
@@ -126,9 +131,9 @@ class RelativesSearch:
             )
         database.execute("DELETE FROM alike")
         least = min(self.asked.likeness, *LIKENESSES)
-        # A run leads to some texts of the other side only, so each side looks for itself.
         self.search.find("pool_texts", "test_texts", least)
-        self.search.find("test_texts", "pool_texts", least)
+        if self.search.both_ways:
+            self.search.find("test_texts", "pool_texts", least)
         store.replace_table(
             "across",
             """SELECT pool.position AS pool, test.position AS test, max(likeness) AS likeness

@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -53,6 +53,9 @@ class Part(NamedTuple):
 
 class SharedRuns:
     """Finds like texts in the table `texts` of the store by the runs that they share."""
+
+    # A run leads to some of the targets only, so each side looks for itself.
+    both_ways: ClassVar[bool] = True
 
     def __init__(self, store: Store, threads: int) -> None:
         self.store, self.threads = store, threads
