@@ -160,7 +160,7 @@ def test_a_long_sequence_shows_both_ends_and_counts_the_rest():
     assert excerpt(words).endswith(" ...")
 
 
-@pytest.mark.parametrize("words", [420, 600])
+@pytest.mark.parametrize("words", [420, 600, 900])
 def test_dots_of_a_text_that_was_cut_are_no_residues(words):
     (text,) = proteins(1, 1000)
     cut = cut_text(text, words, "head_and_tail", "character")
