@@ -18,11 +18,11 @@ from gap.run.errors import UserError
 PROGRAM = "mmseqs"
 SEQUENCE = re.compile(r"[a-z*]+")
 NUCLEOTIDES = re.compile(r"[acgtun]+")
-# The kind of a search, and the length of its runs: those that mmseqs would take need gigabytes.
+# The kind of a search. Runs as long as mmseqs would take for nucleotides need 8 GB.
 NUCLEOTIDE_SEARCH = ["--search-type", "3", "-k", "11"]
-PROTEIN_SEARCH = ["--search-type", "1", "-k", "5"]
-# Relatives of 30 % likeness need the highest sensitivity. The share is that of the longer sequence.
-OPTIONS = ["-s", "7.5", "--max-seqs", "300", "--seq-id-mode", "2", "-v", "1"]
+PROTEIN_SEARCH = ["--search-type", "1"]
+# The share is that of the longer sequence.
+OPTIONS = ["--max-seqs", "300", "--seq-id-mode", "2", "-v", "1"]
 
 
 def check_program(name: str) -> None:
