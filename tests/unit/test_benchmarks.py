@@ -20,6 +20,7 @@ from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
 from gap.results import predictions
 from gap.run.errors import UserError
 from gap.study.recipes import GradientDescent
+from tiny_esm import make_tiny_esm
 from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -33,6 +34,7 @@ real_seeds = importlib.import_module("real_seeds")
 intervals = importlib.import_module("intervals")
 metric_intervals = importlib.import_module("metric_intervals")
 planning = importlib.import_module("planning")
+sequences = importlib.import_module("sequences")
 statistics_speed = importlib.import_module("statistics_speed")
 study_overhead = importlib.import_module("study_overhead")
 student_intervals = importlib.import_module("student_intervals")
@@ -637,3 +639,30 @@ def test_forecasts_of_real_curves_are_compared_with_the_last_gap():
     first, second = results[design]["all"]
     assert len(first.held) == len(second.held) > 10
     assert f"| all | 4 | {sum(second.project) / len(second.project):.2f} |" in text
+
+
+def test_encoding_and_fine_tuning_of_proteins(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    checkpoint = make_tiny_esm(tmp_path / "esm")
+    page = tmp_path / "page.md"
+    options = ["--proteins=60", "--texts=40", "--tokens=40", "--steps=1", "--rounds=2"]
+    sequences.main([*options, f"--checkpoint={checkpoint}", f"--page={page}"])
+    (peer,) = rows_of(page, sequences.MAPPED)
+    assert peer[3].count(" / ") == peer[4].count(" / ") == 2
+    assert peer[5].startswith("≥ 3: ")
+    (trainer,) = rows_of(page, sequences.PEER)
+    assert trainer[3].count(" / ") == 2
+    assert len(rows_of(page, sequences.OURS)) == 2
+    assert "All ids are equal." in page.read_text()
+
+
+def test_ids_of_proteins_that_differ_end_the_benchmark(tmp_path, monkeypatch):
+    monkeypatch.setattr("gap.data.letters.LetterTable.encode", lambda *_: WRONG_IDS)
+    checkpoint = make_tiny_esm(tmp_path / "esm")
+    options = ["--proteins=1", "--texts=1", "--tokens=40", "--steps=1", "--rounds=1"]
+    page = tmp_path / "page.md"
+    with pytest.raises(ValueError, match="row 0: ids differ"):
+        sequences.main([*options, f"--checkpoint={checkpoint}", f"--page={page}"])
+
+
+WRONG_IDS = np.array([4], dtype=np.uint32), np.array([1])
