@@ -293,3 +293,18 @@ def test_weights_that_are_drawn_otherwise_are_refused(data, recipes, tmp_path):
     write_json(path, draw)
     with pytest.raises(UserError, match="seed 3 draws other random weights here than in the train"):
         run_prediction(data, recipes["frozen"], tmp_path)
+
+
+def test_each_seed_has_states_of_its_own(data, recipes):
+    model = family_for(data, recipes["frozen"], "test")
+    assert isinstance(model, frozen.Model)
+    texts = model.job.encoded("test", 0)
+    first, second, again = (model.states(texts, np.arange(9), seed) for seed in (3, 4, 3))
+    assert np.array_equal(first, again)
+    assert np.abs(first - second).max() > 0.1
+    plain = {key: value for key, value in recipes["frozen"].items() if key != "weights"}
+    pretrained = family_for(data, plain, "test")
+    assert isinstance(pretrained, frozen.Model)
+    states = [pretrained.states(texts, np.arange(9), seed) for seed in (3, 4)]
+    assert np.array_equal(states[0], states[1])
+    assert np.abs(states[0] - first).max() > 0.1
