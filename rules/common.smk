@@ -32,7 +32,7 @@ from gap.run.packages import installed_packages, locked_packages
 from gap.run.provenance import provenance_of
 from gap.run.terminal import take_all_letters
 from gap.data.readers import AbsentError, list_data_files
-from gap.results.reading import ErrorsRecipe, ReadingRecipe, reading_recipe
+from gap.results.reading import ErrorsRecipe, ReadingRecipe, checkpoint_origins, reading_recipe
 from gap.study import paths
 from gap.study.cells import largest_size, timed_cells
 from gap.study.fields import Block
@@ -473,9 +473,9 @@ def errors_recipe():
 
 
 def verdict_recipe():
-    """How the summary is made: as the chart is, and with the seeds, since it tells which to add."""
+    """How the summary is made: as the chart is, with seeds, as it tells which to add, and origins."""
     seeds = {model: STUDY.model_zoo[model].seeds for model in STUDY.models}
-    return summary_recipe() | {"seeds": seeds}
+    return summary_recipe() | {"seeds": seeds, "checkpoints": checkpoint_origins(config)}
 
 
 def cost_chart_recipe():

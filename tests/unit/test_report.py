@@ -21,16 +21,16 @@ import write_report
 import yaml
 from gap.data.manifests import TextBudget
 from gap.data.preparing.texts import cut_text
+from gap.report.background import data
 from gap.report.contents import document
 from gap.report.figures import length_figures, name_lengths
 from gap.report.markdown import write_markdown
-from gap.report.methods import checkpoint_origins, methods
-from gap.report.origins import origins
+from gap.report.methods import methods
 from gap.report.page import to_html
-from gap.report.sections import Document, Figures, Items, Section, Table
+from gap.report.sections import Document, Figures, Paragraph, Section, Table
 from gap.results.findings import Findings
 from gap.results.predictions import index, read_correct, write_predictions
-from gap.results.reading import ReadingRecipe
+from gap.results.reading import ReadingRecipe, checkpoint_origins
 from gap.results.rows import LengthRow
 from gap.results.tables import read_rows
 from gap.run.errors import UserError
@@ -408,17 +408,25 @@ def test_markdown_of_names_makes_no_links_and_no_pictures() -> None:
     assert not re.search("<(a|img|b)\\b", made)
 
 
-def test_what_a_checkpoint_is_stands_in_methods_and_sources(report: Path) -> None:
+def test_what_a_checkpoint_is_stands_in_methods_and_beside_the_data(report: Path) -> None:
     provenance = read_json(report.with_name("provenance.json"))
     recipe = ReadingRecipe(reference="encoder", margin=1.0, confidence=0.9, titles=TITLES)
-    zoo = provenance["config"]["checkpoint_zoo"]
+    assert "Checkpoint" not in methods(provenance, [], recipe)[1]
+    origin = "ESM-2 8M, of proteins."
+    recipe = recipe.model_copy(update={"checkpoints": {"small": origin}})
+    assert f"Checkpoint small: {origin} " in methods(provenance, [], recipe)[1] + " "
+    card = card_of("dishes", pool=9, test=5, labels=["no", "yes"])
+    section = data(Findings(recipe, [], cards=[card]))
+    assert section is not None
+    assert Paragraph(f"Checkpoint small: {origin}") in section.parts
+
+
+def test_only_checkpoints_of_the_models_are_told_of(report: Path) -> None:
+    config = read_json(report.with_name("provenance.json"))["config"]
+    zoo = config["checkpoint_zoo"]
     for source in zoo.values():
         source.pop("origin", None)
-    assert "Checkpoint" not in methods(provenance, [], recipe)[1]
-    assert checkpoint_origins(provenance["config"]) == {}
+    assert checkpoint_origins(config) == {}
     zoo["small"] = {"kind": "file", "path": "small", "origin": "ESM-2 8M, of proteins."}
     zoo["unused"] = zoo["small"]
-    assert "Checkpoint small: ESM-2 8M, of proteins. " in methods(provenance, [], recipe)[1] + " "
-    section = origins(replace(Findings(recipe, []), record=provenance))
-    assert section is not None
-    assert Items(["small: ESM-2 8M, of proteins."]) in section.parts
+    assert checkpoint_origins(config) == {"small": "ESM-2 8M, of proteins."}

@@ -292,7 +292,7 @@ def the_texts_that_are_shown(study):
     study.config["examples"] = 0
 
 
-@change(RECORD)
+@change({**SUMMARY, **RECORD})
 def what_a_checkpoint_is(study):
     study.config["checkpoint_zoo"]["tiny"]["origin"] = "A tiny BERT with random weights"
 

@@ -45,7 +45,7 @@ def missing(findings: Findings) -> Section | None:
 
 
 def data(findings: Findings) -> Section | None:
-    """Return how many rows each data set has, what is odd in them, and whose they are."""
+    """Return how many rows each data set has, what is odd in them, and whose data and weights."""
     if not findings.cards:
         return None
     header = ["Data set", "Rows to train on", "Rows to test on", "Set aside", "Text budget"]
@@ -54,6 +54,10 @@ def data(findings: Findings) -> Section | None:
         Paragraph(f"{findings.title(card['dataset'])}: {card['origin']}")
         for card in findings.cards
         if card["origin"]
+    ]
+    origins += [
+        Paragraph(f"Checkpoint {name}: {origin}")
+        for name, origin in findings.recipe.checkpoints.items()
     ]
     table = Table([*header, "Labels"], rows, frozenset({1, 2, 3, 4}))
     warnings = [

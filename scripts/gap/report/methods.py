@@ -83,22 +83,9 @@ def _models(record: StudyRecord, recipe: ReadingRecipe) -> str:
     ]
     told = [
         f" Checkpoint {name}: {origin.removesuffix('.')}."
-        for name, origin in checkpoint_origins(config).items()
+        for name, origin in recipe.checkpoints.items()
     ]
     return f"Models. {'; '.join(phrases)}.{''.join(told)}{''.join(tuned)}"
-
-
-def checkpoint_origins(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the config says of the checkpoints that its models use, by their names."""
-    used = {
-        load_recipe(config["model_zoo"][name]).name_in("checkpoint_zoo")
-        for name in config["models"]
-    }
-    return {
-        name: source["origin"]
-        for name, source in config.get("checkpoint_zoo", {}).items()
-        if name in used and "origin" in source
-    }
 
 
 def _training(config: Mapping[str, Any], recipe: ReadingRecipe) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import yaml
 
-from gap.report.methods import checkpoint_origins, methods, name_machine
-from gap.report.sections import Heading, Items, Paragraph, Part, Preformatted, Section, Table
+from gap.report.methods import methods, name_machine
+from gap.report.sections import Heading, Paragraph, Preformatted, Section, Table
 from gap.results.findings import Findings
 from gap.results.records import SourceRecord, StudyRecord
 
@@ -42,7 +42,6 @@ def origins(findings: Findings) -> Section | None:
             Paragraph(checksums),
             Heading("Sources"),
             _sources(record),
-            *_checkpoints(record),
             Heading("Data sets, cleaned"),
             _datasets(record),
             Heading("Where models were trained"),
@@ -60,12 +59,6 @@ def _sources(record: StudyRecord) -> Table:
         for file, sha256 in source["files"].items()
     ]
     return Table(["Source", "From", "sha256", "File"], rows)
-
-
-def _checkpoints(record: StudyRecord) -> list[Part]:
-    """Return what the config says of checkpoints, if anything."""
-    origins = checkpoint_origins(record["config"])
-    return [Items([f"{name}: {origin}" for name, origin in origins.items()])] if origins else []
 
 
 def _where(source: SourceRecord) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from gap.models.family import load_recipe
 from gap.study.metrics import METRICS, Metric, MetricName
 from gap.study.recipes import Block
 
@@ -82,7 +83,8 @@ class ReadingRecipe(NamingRecipe):
     Gaps are of the first `metric` (gap.study.metrics); the report shows the others, too. A
     gap of at most `margin` points counts as none. `compared` is the model of the main comparison;
     without it, that is the first beside the reference. `seeds` has the blocks of seeds of each
-    model, as in the config.
+    model, as in the config; `checkpoints` says what each checkpoint of the models is, where the
+    config tells.
     """
 
     metric: Annotated[Sequence[MetricName], Field(min_length=1)] = ("accuracy",)
@@ -90,6 +92,7 @@ class ReadingRecipe(NamingRecipe):
     compared: str | None = None
     published: Sequence[PublishedFigure] = ()
     seeds: Mapping[str, Sequence[str]] = {}
+    checkpoints: Mapping[str, str] = {}
 
     @property
     def headline(self) -> Metric:
@@ -124,3 +127,16 @@ def reading_recipe(config: Mapping[str, Any]) -> dict[str, Any]:
     titles = {model: zoo[model].get("title") or model for model in config["models"]}
     named = {key: config[key] for key in ("datasets", "models", "reference")}
     return named | {"titles": titles} | config["gap"]
+
+
+def checkpoint_origins(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the config says of the checkpoints that its models use, by their names."""
+    used = {
+        load_recipe(config["model_zoo"][name]).name_in("checkpoint_zoo")
+        for name in config["models"]
+    }
+    return {
+        name: source["origin"]
+        for name, source in config.get("checkpoint_zoo", {}).items()
+        if name in used and "origin" in source
+    }
