@@ -44,7 +44,8 @@ BLOCKS = {
 def home(tmp_path):
     """A home folder as the pages have it: the repository, a study and a workflow of one's own."""
     repository = copy_workflow(tmp_path / "pretrain-or-not").folder
-    shutil.copytree(ROOT / "studies", repository / "studies")
+    for folder in ("studies", "docs/findings"):
+        shutil.copytree(ROOT / folder, repository / folder)
     (repository / "benchmarks").mkdir()
     shutil.copy(ROOT / "benchmarks" / "real_seeds.yaml", repository / "benchmarks")
     (repository / ".venv" / "bin").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What the machine computes well: device, precision, attention."""
+"""What the machine computes well: device, precision, processes."""
 
 from __future__ import annotations
 
@@ -33,14 +33,6 @@ def precision() -> str:
 def autocast() -> contextlib.AbstractContextManager[object]:
     """Return a context in which matrix products are done in bf16 where that is native."""
     return torch.autocast(device().type, dtype=torch.bfloat16, enabled=native_bf16())
-
-
-def attention() -> str:
-    """Return the attention implementation for transformers.
-
-    On CPUs the plain one trained MiniLM, whose heads are narrow, a seventh faster than sdpa.
-    """
-    return "sdpa" if torch.cuda.is_available() else "eager"
 
 
 def loading_processes(training_processes: int = 1) -> int:

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from gap.models.hardware import attention
+from gap.models.attention import attention
 from gap.run.errors import UserError
 from gap.run.json import read_json
 
@@ -144,7 +144,7 @@ def draw_weights(
 
     Random: all weights, from torch's generator of the CPU, whatever the device.
     """
-    kinds = {"attn_implementation": attention(), "dtype": torch.float32}
+    kinds = {"attn_implementation": attention(config), "dtype": torch.float32}
     with torch.device("cpu"):
         drawn: PreTrainedModel = auto_class.from_config(config, trust_remote_code=False, **kinds)
     return _under_its_names(drawn.eval())
@@ -227,7 +227,7 @@ def _fill(
         None,
         config=config,
         state_dict=tensors,
-        attn_implementation=attention(),
+        attn_implementation=attention(config),
         dtype=torch.float32,
         ignore_mismatched_sizes=True,
         output_loading_info=True,
