@@ -200,7 +200,7 @@ def describe_gaps(folder: Path, card: Card) -> str:
     recipe = ReadingRecipe(reference="reference", margin=1, confidence=0.95)
     cells = index(sorted(map(str, folder.glob("*.gap"))))
     told = [
-        f"a gap of {row.gap:.0f} points is {row.difference}"
+        f"a gap of {row.gap:z.0f} points is {row.difference}"
         for row in estimate_gap.estimate(cells, recipe).gaps
     ]
     return f"{len(labels)} test rows; {'; '.join(told)}"

@@ -28,7 +28,7 @@ def size_label(size: str, n: int) -> str:
 
 def points(value: float) -> str:
     """Return percentage points with one decimal, never as -0.0."""
-    return f"{value:.1f}".replace("-0.0", "0.0") if abs(value) < 0.05 else f"{value:.1f}"
+    return f"{value:z.1f}"
 
 
 def span(low: float, high: float) -> str:

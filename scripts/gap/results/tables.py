@@ -82,7 +82,8 @@ def _spell(row_class: type[Row], name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float) and name not in row_class.exact:
-        return f"{value:.{row_class.decimals}f}"
+        # "z": a zero has no sign, which would depend on how a machine adds up.
+        return f"{value:z.{row_class.decimals}f}"
     return str(value)
 
 
