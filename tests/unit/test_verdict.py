@@ -369,8 +369,12 @@ def test_a_gap_is_told_as_far_from_the_margin_as_the_outlook_says(values: Any) -
         half = outlook.reach * outlook.error(3, ROWS)
         for further, difference in ((1.001, "clear"), (0.999, "unclear")):
             moved: Told = (250, 1.0 + half * further, *cells[place][2:])
-            others = [*cells[:place], moved, *cells[place + 1 :]]
-            assert make(3, lstm=others).gaps[place].difference == difference
+            told = make(3, lstm=[*cells[:place], moved, *cells[place + 1 :]]).gaps
+            others = zip(told, study.gaps, strict=True)
+            changed = sum(after.difference != before.difference for after, before in others)
+            # Two that are nearly told may be told together, by the rate of false discoveries.
+            if difference == "clear" or changed < 2:
+                assert told[place].difference == difference
 
 
 def test_the_main_comparison_goes_first_then_the_least_training() -> None:
