@@ -44,8 +44,7 @@ BLOCKS = {
 def home(tmp_path):
     """A home folder as the pages have it: the repository, a study and a workflow of one's own."""
     repository = copy_workflow(tmp_path / "pretrain-or-not").folder
-    for folder in ("studies", "docs/findings"):
-        shutil.copytree(ROOT / folder, repository / folder)
+    shutil.copytree(ROOT / "studies", repository / "studies")
     (repository / "benchmarks").mkdir()
     shutil.copy(ROOT / "benchmarks" / "real_seeds.yaml", repository / "benchmarks")
     (repository / ".venv" / "bin").mkdir(parents=True)
