@@ -354,7 +354,7 @@ def test_a_change_of_the_key_prepares_again_and_its_absence_changes_no_recipe():
 
 
 def parts_of_report(cards: Any) -> Any:
-    findings: Any = SimpleNamespace(cards=cards, title=str)
+    findings: Any = SimpleNamespace(cards=cards, title=str, recipe=SimpleNamespace(checkpoints={}))
     section: Any = background.data(findings)
     return section.parts
 

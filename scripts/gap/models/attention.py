@@ -58,8 +58,8 @@ def _in_fp32(value: Any) -> Any:
 
 
 def _drops(config: PreTrainedConfig) -> bool:
-    names = ("attention_probs_dropout_prob", "attention_dropout")
-    return any(getattr(config, name, 0.0) for name in names)
+    share = getattr(config, "attention_probs_dropout_prob", 0.0)
+    return bool(share or getattr(config, "attention_dropout", 0.0))
 
 
 def _head_width(config: PreTrainedConfig) -> int:
