@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from transformers import AddedToken, EsmTokenizer
+    from transformers import AddedToken, EsmConfig, EsmTokenizer
 
 ALPHABET = "LAGVSERTIDPKQNFYMHWCXBUZO.-"
 VOCABULARY = ["<cls>", "<pad>", "<eos>", "<unk>", *ALPHABET, "<null_1>", "<mask>"]
@@ -30,10 +30,19 @@ def save_tokenizer(
 def make_tiny_esm(folder: Path, seed: int = 1) -> Path:
     """Save a model of two narrow layers, random by the seed, with its tokenizer."""
     import torch
-    from transformers import EsmConfig, EsmModel
+    from transformers import EsmModel
 
     torch.manual_seed(seed)
-    config = EsmConfig(
+    EsmModel(tiny_esm_config()).save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
+
+
+def tiny_esm_config() -> EsmConfig:
+    """Return the config of a model of two narrow layers, whose heads are 16 wide."""
+    from transformers import EsmConfig
+
+    return EsmConfig(
         vocab_size=len(VOCABULARY),
         hidden_size=32,
         num_hidden_layers=2,
@@ -47,6 +56,3 @@ def make_tiny_esm(folder: Path, seed: int = 1) -> Path:
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    EsmModel(config).save_pretrained(folder)
-    save_tokenizer(folder)
-    return folder

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from gap.models.attention import FUSED_IN_FP32, attention
+from tiny_esm import tiny_esm_config
 from transformers import BertConfig, EsmConfig, EsmForSequenceClassification, T5Config
 
 TOKENS, PADDED = 12, 5
@@ -17,16 +18,9 @@ NARROW: dict[str, Any] = {
 
 def small_esm(implementation: str) -> EsmForSequenceClassification:
     torch.manual_seed(0)
-    config = EsmConfig(
-        vocab_size=33,
-        pad_token_id=1,
-        num_hidden_layers=2,
-        intermediate_size=64,
-        position_embedding_type="rotary",
-        hidden_dropout_prob=0.0,
-        **NARROW,
+    model = EsmForSequenceClassification._from_config(
+        tiny_esm_config(), attn_implementation=implementation
     )
-    model = EsmForSequenceClassification._from_config(config, attn_implementation=implementation)
     assert isinstance(model, EsmForSequenceClassification)
     assert model.config._attn_implementation == implementation
     return model
@@ -46,7 +40,8 @@ def outputs(model: EsmForSequenceClassification) -> tuple[torch.Tensor, torch.Te
 
 
 def test_the_fused_attention_is_the_plain_one():
-    name = attention(EsmConfig(**NARROW))
+    name = attention(tiny_esm_config())
+    assert name == FUSED_IN_FP32
     logits, gradient = outputs(small_esm(name))
     plain_logits, plain_gradient = outputs(small_esm("eager"))
     torch.testing.assert_close(logits, plain_logits, rtol=1e-5, atol=1e-6)

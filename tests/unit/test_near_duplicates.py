@@ -1,13 +1,8 @@
 """Pool rows whose text is nearly a text of the test set: told, counted, dropped."""
 
-import csv
-import itertools
-import json
 import tracemalloc
 
 import numpy as np
-import prepare
-import pyarrow.parquet as pq
 import pytest
 from gap.data.preparing import near_duplicates, store
 from gap.data.preparing.near_duplicates import (
@@ -19,14 +14,13 @@ from gap.data.preparing.near_duplicates import (
 )
 from gap.data.preparing.roles import POOL, TEST
 from gap.run.errors import UserError
-from gap.run.json import read_json
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prepared_rows import prepare_rows
 
 RNG = np.random.default_rng(5)
 WORDS = ["".join(RNG.choice(list("abcdefghijklmnop"), RNG.integers(2, 9))) for _ in range(2000)]
 RECIPE = {"name": "made-up", "text": "text", "label": "label", "test": "25%"}
-CALLS = itertools.count()
 START = RNG.bit_generator.state
 
 
@@ -56,26 +50,7 @@ def likeness(one, other):
 
 def run(folder, rows, test_rows=None, threads=1, **recipe):
     """Run prepare on rows; return the card, and the texts of pool and test."""
-    argv = ["--recipe", json.dumps(RECIPE | recipe), "--provenance", str(next(CALLS))]
-    argv += ["--source", write(folder, rows, "source"), "--threads", str(threads)]
-    if test_rows:
-        argv += ["--test-source", write(folder, test_rows, "test-source")]
-    for name in ("pool.parquet", "test.parquet", "rejects.csv"):
-        argv += [f"--{name.split('.')[0]}", str(folder / name)]
-    for name in ("card", "pool-manifest", "test-manifest"):
-        argv += [f"--{name}", str(folder / f"{name}.json")]
-    prepare.main(argv)
-    sides = (pq.read_table(folder / f"{side}.parquet")["text"] for side in ("pool", "test"))
-    return read_json(folder / "card.json"), *(side.to_pylist() for side in sides)
-
-
-def write(folder, rows, name):
-    """Write rows and their manifest; return the path of that."""
-    with open(folder / f"{name}.csv", "w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("text", "label"), *rows])
-    manifest = {"files": [{"path": str(folder / f"{name}.csv")}], "sha256": "0" * 64}
-    (folder / f"{name}.json").write_text(json.dumps(manifest))
-    return str(folder / f"{name}.json")
+    return prepare_rows(folder, RECIPE | recipe, rows, test_rows, threads)
 
 
 def labelled(texts):

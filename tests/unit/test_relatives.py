@@ -1,31 +1,26 @@
 """Relatives: families of sequences of one origin stand on one side, and are counted."""
 
-import csv
 import itertools
-import json
 import shutil
 import subprocess
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import prepare
-import pyarrow.parquet as pq
 import pytest
 from gap.data.prepared import load_groups
 from gap.data.preparing import mmseqs, shared_runs, store
 from gap.data.preparing.roles import POOL
 from gap.report import background
 from gap.run.errors import UserError
-from gap.run.json import read_json
 from gap.study.datasets import Dataset
 from gap.study.rules import PrepareRecipe
+from prepared_rows import prepare_rows
 from table_rows import card_of
 
 RESIDUES = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
 RECIPE = {"name": "made-up", "text": "text", "label": "label", "test": "25%", "words": 40_000}
 IDENTITIES = (0.95, 0.6, 0.35)
-CALLS = itertools.count()
 needs_mmseqs = pytest.mark.skipif(shutil.which("mmseqs") is None, reason="mmseqs is not installed")
 
 
@@ -64,27 +59,8 @@ def with_others(rng, numbers, others=60):
 
 
 def run(folder, rows, test_rows=None, threads=1, **recipe):
-    """Run prepare on rows of text, label and group; return the card, and texts of pool and test."""
-    folder.mkdir(exist_ok=True)
-    argv = ["--recipe", json.dumps(RECIPE | recipe), "--provenance", str(next(CALLS))]
-    argv += ["--source", write(folder, rows, "source"), "--threads", str(threads)]
-    if test_rows:
-        argv += ["--test-source", write(folder, test_rows, "test-source")]
-    for name in ("pool.parquet", "test.parquet", "rejects.csv"):
-        argv += [f"--{name.split('.')[0]}", str(folder / name)]
-    for name in ("card", "pool-manifest", "test-manifest"):
-        argv += [f"--{name}", str(folder / f"{name}.json")]
-    prepare.main(argv)
-    sides = (pq.read_table(folder / f"{side}.parquet")["text"] for side in ("pool", "test"))
-    return read_json(folder / "card.json"), *(side.to_pylist() for side in sides)
-
-
-def write(folder, rows, name):
-    with open(folder / f"{name}.csv", "w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("text", "label", "group"), *rows])
-    manifest = {"files": [{"path": str(folder / f"{name}.csv")}], "sha256": "0" * 64}
-    (folder / f"{name}.json").write_text(json.dumps(manifest))
-    return str(folder / f"{name}.json")
+    """Run prepare on rows; return the card, and the texts of pool and test."""
+    return prepare_rows(folder, RECIPE | recipe, rows, test_rows, threads)
 
 
 def labelled(texts, groups=None):

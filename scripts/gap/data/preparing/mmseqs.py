@@ -11,13 +11,13 @@ from typing import ClassVar
 import pyarrow.parquet as pq
 
 from gap.data.excerpts import shorten
+from gap.data.preparing.sequences import NUCLEOTIDES
 from gap.data.preparing.shared_runs import read_residues, text_parts
 from gap.data.preparing.store import Store
 from gap.run.errors import UserError
 
 PROGRAM = "mmseqs"
 SEQUENCE = re.compile(r"[a-z*]+")
-NUCLEOTIDES = re.compile(r"[acgtun]+")
 # The kind of a search. Runs as long as mmseqs would take for nucleotides need 8 GB.
 NUCLEOTIDE_SEARCH = ["--search-type", "3", "-k", "11"]
 PROTEIN_SEARCH = ["--search-type", "1"]
@@ -91,7 +91,7 @@ class Mmseqs:
                 for position, residues in rows:
                     if not SEQUENCE.fullmatch(residues):
                         raise UserError(self._refusal(part.path, position - part.start, residues))
-                    self.nucleotides &= NUCLEOTIDES.fullmatch(residues) is not None
+                    self.nucleotides &= NUCLEOTIDES.issuperset(residues.upper())
                     file.write(f">{position}\n{residues.upper()}\n")
         return path
 
