@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from gap.data.vocabulary import Vocabulary
-    from gap.models.batching import LabelledTexts
+    from gap.models.labelled_texts import LabelledTexts
     from gap.study.recipes import GradientDescent
     from transformers import PreTrainedModel, Trainer
 
@@ -164,7 +164,7 @@ def mixed_texts(
     """Return encoded prefixes of the texts, their lengths in tokens drawn with `seed`."""
     import numpy as np
     from gap.data.vocabulary import EncodedTexts
-    from gap.models.batching import LabelledTexts
+    from gap.models.labelled_texts import LabelledTexts
 
     random = np.random.default_rng([seed, 1])
     around = vocabulary.prefix, vocabulary.suffix
@@ -195,7 +195,7 @@ def project_trainer(
 
     Those are the same work for any training; how many there are is the recipe's choice.
     """
-    from gap.models.batching import LengthGroupedSampler, PadBatch
+    from gap.models.batching import LengthGroupedSampler
     from gap.models.trainers import GroupedTrainer
     from gap.models.training import training_arguments
     from transformers import PrinterCallback
@@ -208,7 +208,7 @@ def project_trainer(
         model=model,
         args=arguments.set_evaluate(strategy="no").set_save(strategy="no"),
         train_dataset=texts,
-        data_collator=PadBatch(texts.texts.pad_id),
+        data_collator=texts.collate,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -39,7 +39,7 @@ from throughput import build, large_product, operations_of_text
 if TYPE_CHECKING:
     from common import Contestant
     from gap.data.vocabulary import Vocabulary
-    from gap.models.batching import LabelledTexts
+    from gap.models.labelled_texts import LabelledTexts
     from transformers import PreTrainedModel, Trainer
 
 OURS, PEER = "this project", "transformers Trainer, defaults"

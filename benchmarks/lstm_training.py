@@ -24,8 +24,8 @@ from common import (
     write_section,
 )
 from gap.data.vocabulary import FittedVocabulary, fit_vocabulary
-from gap.models.batching import LabelledTexts, PadBatch
 from gap.models.families.lstm import Recipe
+from gap.models.labelled_texts import LabelledTexts
 from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification, pool
 from gap.run.program import run
 from gap.study.datasets import VocabularyRecipe
@@ -80,9 +80,7 @@ def train_plainly(
     optimiser = torch.optim.AdamW(
         model.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True
     )
-    batches = DataLoader(
-        texts, settings.batch_size, shuffle=True, collate_fn=PadBatch(texts.texts.pad_id)
-    )
+    batches = DataLoader(texts, settings.batch_size, shuffle=True, collate_fn=texts.collate)
     tokens = 0
     for _, batch in zip(range(steps), batches, strict=False):
         tokens += int(batch["attention_mask"].sum())

@@ -156,7 +156,7 @@ def compare_training(given: argparse.Namespace, proteins: Proteins) -> list[str]
     """Return the paragraphs about fine-tuning."""
     from gap.data.prepared import load_labels
     from gap.data.vocabulary import EncodedTexts
-    from gap.models.batching import LabelledTexts
+    from gap.models.labelled_texts import LabelledTexts
 
     recipe = load_recipe({"family": "transformer", "checkpoint": "esm"})
     settings = recipe.optimisation

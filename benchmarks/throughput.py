@@ -35,7 +35,7 @@ from gap.study.recipes import GradientDescent, ModelRecipe
 from plan_study import load_study, read_yaml
 
 if TYPE_CHECKING:
-    from gap.models.batching import LabelledTexts
+    from gap.models.labelled_texts import LabelledTexts
     from transformers import PreTrainedModel
 
 LABELS, PIECES, BATCH = ["1", "2", "3", "4", "5"], 8000, 32
@@ -56,7 +56,7 @@ def made_up_texts(kind: str, texts: int, vocabulary: int) -> LabelledTexts:
     """Return texts of random tokens, all as long as may be ("full") or of "mixed" lengths."""
     import numpy as np
     from gap.data.vocabulary import EncodedTexts
-    from gap.models.batching import LabelledTexts
+    from gap.models.labelled_texts import LabelledTexts
 
     random = np.random.default_rng(0)
     lengths = np.full(texts, LONGEST)

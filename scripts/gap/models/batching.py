@@ -4,59 +4,52 @@ from __future__ import annotations
 
 import itertools
 import math
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset, Sampler
-
-from gap.data.vocabulary import EncodedTexts
+from transformers import PreTrainedModel
 
 # Batches sorted together by length: enough to leave little padding, few enough that the batches of
 # an epoch stay a random draw.
 POOLED_BATCHES = 50
 
-
-class Example(TypedDict):
-    """A text to train on: its ids, (tokens,), and the index of its label."""
-
-    input_ids: npt.NDArray[np.int64]
-    labels: int
+Item = TypeVar("Item")
+Batch = dict[str, torch.Tensor]
 
 
-class LabelledTexts(Dataset[Example]):
-    """The texts at `rows` of an encoded file, with their labels; ids are read when asked for."""
+class Examples(Dataset[Item]):
+    """What a network is trained on, read when asked for, and how it is judged on them.
 
-    def __init__(
-        self, texts: EncodedTexts, rows: npt.NDArray[np.int64], labels: npt.NDArray[np.int32]
-    ) -> None:
-        self.texts = texts
-        self.rows = rows
-        self.labels = labels
-        self.lengths = texts.lengths[rows]
+    `lengths` are the tokens of each example, (examples,). In each the network is asked for so many
+    `targets`, such as a text's label.
+    """
 
+    lengths: npt.NDArray[np.int64]
+    targets: int = 1
+
+    @abstractmethod
     def __len__(self) -> int:
-        return len(self.rows)
+        """Return the number of examples."""
 
-    def __getitem__(self, index: int) -> Example:
-        """Return one example: `input_ids` (tokens,) and `labels`, a label's index."""
-        return {"input_ids": self.texts[self.rows[index]], "labels": int(self.labels[index])}
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that examples belong to, where what is drawn of them depends on it."""
 
+    @abstractmethod
+    def collate(self, items: list[Item], tokens: int = 0) -> Batch:
+        """Return the batch of examples, of the longest one's tokens and `tokens` at least.
 
-class PadBatch:
-    """Collates examples into tensors `input_ids`, `attention_mask` (batch, tokens), `labels`."""
+        It has the network's inputs, and `labels` (batch * targets,).
+        """
 
-    def __init__(self, pad_id: int) -> None:
-        self.pad_id = pad_id
-
-    def __call__(self, examples: list[Example]) -> dict[str, torch.Tensor]:
-        """Return the batch of these examples."""
-        batch = pad([example["input_ids"] for example in examples], self.pad_id)
-        batch["labels"] = torch.tensor([example["labels"] for example in examples])
-        return batch
+    @abstractmethod
+    def judge(self, model: PreTrainedModel, indices: npt.NDArray[np.int64]) -> tuple[float, float]:
+        """Return the loss on examples, in nats, and the right answers: sums over their targets."""
 
 
 def pad(rows: list[npt.NDArray[np.int64]], pad_id: int, tokens: int = 0) -> dict[str, torch.Tensor]:
@@ -80,11 +73,19 @@ class LengthGroupedSampler(Sampler[int]):
     Random per (seed, epoch): which texts meet, and the order of the batches. The sampler of the
     same name in transformers gives batches from long to short within each pool; here they are
     shuffled, and an epoch's order does not depend on what else was drawn before it, so a resumed
-    run sees the same one.
+    run sees the same one. `examples`, where they are given, are told of the epoch, too: the loader
+    tells its dataset nothing while it skips what a killed training has done.
     """
 
-    def __init__(self, lengths: npt.NDArray[np.int64], batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        lengths: npt.NDArray[np.int64],
+        batch_size: int,
+        seed: int,
+        examples: Examples[Any] | None = None,
+    ) -> None:
         self.lengths = lengths
+        self.examples = examples
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
@@ -92,6 +93,8 @@ class LengthGroupedSampler(Sampler[int]):
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration belongs to."""
         self.epoch = epoch
+        if self.examples is not None:
+            self.examples.set_epoch(epoch)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -184,36 +187,19 @@ class PartSampler(Sampler[Part]):
             )
 
 
-class PartBatch(TypedDict):
-    """A part's tensors as PadBatch makes them, and the part itself."""
-
-    input_ids: torch.Tensor
-    attention_mask: torch.Tensor
-    labels: torch.Tensor
-    part: Part
-
-
-class Parts(Dataset[PartBatch]):
+class Parts(Dataset[dict[str, object]], Generic[Item]):
     """Collated parts of batches of `examples`, by what PartSampler yields."""
 
-    def __init__(self, examples: LabelledTexts) -> None:
+    def __init__(self, examples: Examples[Item]) -> None:
         self.examples = examples
 
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, part: Part) -> PartBatch:
-        """Return the part's padded tensors as PadBatch does, and itself as `part`."""
-        examples = [self.examples[row] for row in part.rows]
-        ids = [example["input_ids"] for example in examples]
-        batch = pad(ids, self.examples.texts.pad_id, part.tokens)
-        labels = torch.tensor([example["labels"] for example in examples])
-        return {
-            "input_ids": batch["input_ids"],
-            "attention_mask": batch["attention_mask"],
-            "labels": labels,
-            "part": part,
-        }
+    def __getitem__(self, part: Part) -> dict[str, object]:
+        """Return the part's tensors, of as many tokens as the whole batch has, and itself."""
+        items = [self.examples[row] for row in part.rows]
+        return {**self.examples.collate(items, part.tokens), "part": part}
 
 
 def batches_by_tokens(

@@ -85,7 +85,7 @@ class Network(Family[R]):
         """See Family.train."""
         from transformers import set_seed
 
-        from gap.models.batching import LabelledTexts
+        from gap.models.labelled_texts import LabelledTexts
         from gap.models.training import train_network
         from gap.run.processes import is_first
 

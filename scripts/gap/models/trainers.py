@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypedDict, TypeVar, Unpack
+from typing import Any, NamedTuple, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import torch
@@ -15,17 +16,15 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_pt_utils import safe_globals
 
 from gap.models.batching import (
+    Batch,
     Division,
-    LabelledTexts,
+    Examples,
     LengthGroupedSampler,
-    PadBatch,
     Part,
-    PartBatch,
     Parts,
     PartSampler,
 )
 from gap.models.dropout import DividedDropout
-from gap.models.inference import log_scores
 from gap.run.processes import is_first, rank_and_count, total
 
 # The file of the random generators' states, by the name that the Trainer has for one process.
@@ -39,15 +38,15 @@ class TrainerOptions(TypedDict, total=False):
 
     model: PreTrainedModel
     args: TrainingArguments
-    eval_dataset: LabelledTexts
-    data_collator: PadBatch
+    eval_dataset: Examples[Any]
+    data_collator: Callable[[list[Any]], Batch]
     callbacks: list[TrainerCallback]
 
 
 def make_trainer(
     division: Division,
     sampler: LengthGroupedSampler,
-    train_dataset: LabelledTexts,
+    train_dataset: Examples[Any],
     **options: Unpack[TrainerOptions],
 ) -> GroupedTrainer:
     """Return a trainer for batches that are divided so; a GroupedTrainer where they are not."""
@@ -62,7 +61,7 @@ class GroupedTrainer(Trainer):
     def __init__(
         self,
         sampler: LengthGroupedSampler,
-        train_dataset: LabelledTexts,
+        train_dataset: Examples[Any],
         **options: Unpack[TrainerOptions],
     ) -> None:
         self.sampler = sampler
@@ -89,22 +88,19 @@ class GroupedTrainer(Trainer):
     def evaluate(self, *_: object, **__: object) -> dict[str, float]:
         """Return loss and accuracy on the validation examples, the same on each process.
 
-        They are scored as prediction scores the test texts, each process its share.
+        Each process is given its share of them.
         """
         examples, model = self.eval_dataset, self.model
-        assert isinstance(examples, LabelledTexts)
+        assert isinstance(examples, Examples)
         assert isinstance(model, PreTrainedModel)
         process, processes = rank_and_count()
-        mine = slice(process, None, processes)
-        rows, labels = examples.rows[mine], examples.labels[mine]
+        share = np.arange(process, len(examples), processes)
         # torch's loader draws a number when it starts. Dropout in later steps depends on it, so one
         # is drawn here, too.
         torch.empty((), dtype=torch.int64).random_()
         sums = [0.0, 0.0, 0.0]
-        if len(rows):
-            scores = log_scores(model, examples.texts, rows, silent=True)
-            loss = -scores[np.arange(len(rows)), labels].sum(dtype=np.float64)
-            sums = [float(loss), float((scores.argmax(1) == labels).sum()), float(len(rows))]
+        if len(share):
+            sums = [*examples.judge(model, share), float(len(share) * examples.targets)]
         loss, right, count = total(sums)
         metrics = {"eval_loss": loss / count, "eval_accuracy": right / count}
         self.log(metrics)
@@ -125,15 +121,15 @@ class DividedTrainer(GroupedTrainer):
         self,
         division: Division,
         sampler: LengthGroupedSampler,
-        train_dataset: LabelledTexts,
+        train_dataset: Examples[Any],
         **options: Unpack[TrainerOptions],
     ) -> None:
         self.division = division
-        self.parts = Parts(train_dataset)
+        self.parts: Parts[Any] = Parts(train_dataset)
         self.dropout = DividedDropout()
         super().__init__(sampler, train_dataset, **options)
 
-    def get_train_dataloader(self) -> DataLoader[PartBatch]:
+    def get_train_dataloader(self) -> DataLoader[dict[str, object]]:
         """Return this process's parts; as for one process, or accelerate would share them out."""
         loader = DataLoader(
             self.parts,
@@ -152,7 +148,7 @@ class DividedTrainer(GroupedTrainer):
         return_outputs: bool = False,
         num_items_in_batch: object = None,
     ) -> torch.Tensor:
-        """Return the part's share of the mean loss over the batch.
+        """Return the part's share of the mean loss over the targets of the batch.
 
         Times the number of processes, over which their gradients are averaged.
         """
@@ -160,9 +156,10 @@ class DividedTrainer(GroupedTrainer):
         assert isinstance(part, Part)
         assert isinstance(labels, torch.Tensor)
         with self.dropout.of(part):
-            logits = model(**inputs).logits
+            logits = model(**inputs).logits.flatten(0, -2)
         losses = functional.cross_entropy(logits.float(), labels, reduction="sum")
-        return losses * (0 if part.idle else self.division.processes / part.whole)
+        whole = part.whole * self.parts.examples.targets
+        return losses * (0 if part.idle else self.division.processes / whole)
 
     def _save_rng_state(self, output_dir: str) -> None:
         """Save the generators' states once, as they are in step on all processes."""

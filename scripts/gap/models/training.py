@@ -6,6 +6,7 @@ import math
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -21,7 +22,7 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 
-from gap.models.batching import Division, LabelledTexts, LengthGroupedSampler, PadBatch
+from gap.models.batching import Division, Examples, LengthGroupedSampler
 from gap.models.dropout import fast_dropout
 from gap.models.hardware import loading_processes, native_bf16
 from gap.models.trainers import make_trainer
@@ -141,8 +142,8 @@ def last_whole_checkpoint(state: Path) -> Path | None:
 
 def train_network(
     model: PreTrainedModel,
-    training: LabelledTexts,
-    validation: LabelledTexts,
+    training: Examples[Any],
+    validation: Examples[Any],
     settings: GradientDescent,
     seed: int,
     state: Path,
@@ -163,12 +164,12 @@ def train_network(
     with stop_when_saved() as stop, fast_dropout():
         trainer = make_trainer(
             division,
-            sampler=LengthGroupedSampler(training.lengths, settings.batch_size, seed),
+            sampler=LengthGroupedSampler(training.lengths, settings.batch_size, seed, training),
             model=model,
             args=training_arguments(settings, steps, interval, seed, state, division),
             train_dataset=training,
             eval_dataset=validation,
-            data_collator=PadBatch(training.texts.pad_id),
+            data_collator=training.collate,
             callbacks=[
                 KeepCheckpoints(stop),
                 ReportProgress(training.lengths.sum() / per_epoch(len(training), settings)),
@@ -262,6 +263,8 @@ def training_arguments(
         logging_nan_inf_filter=False,
         report_to=[],
         disable_tqdm=True,
+        # Examples hold what collate needs, whatever the network's inputs are called.
+        remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         dataloader_num_workers=loading_processes(division.processes),
     )

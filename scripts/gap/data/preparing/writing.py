@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,8 @@ import pyarrow.parquet as pq
 from gap.data.preparing.labels import Labels
 from gap.data.preparing.roles import POOL, TEST, read_column
 from gap.data.preparing.store import Store
+from gap.data.row_writer import RowWriter
 
-GROUP_ROWS = 8192
-GROUP_BYTES = 32_000_000
 ROWS = pa.schema(
     [("row", pa.int64()), ("text", pa.string()), ("label", pa.int32()), ("source_row", pa.int64())]
 )
@@ -22,38 +20,6 @@ ROWS = pa.schema(
 
 # The group of a test row: groups are numbered from 0, as they come.
 GROUP = pa.field("group", pa.int64())
-
-
-class RowWriter:
-    """Writes pool or test: rows numbered from 0, in row groups of moderate size."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path, self.partial = path, path.with_name(path.name + ".partial")
-        self.schema = schema
-        self.file = pq.ParquetWriter(self.partial, schema, compression="zstd")
-        self.waiting: list[pa.Table] = []
-        self.rows = 0
-
-    def add(self, rows: pa.Table) -> None:
-        """Append rows that have the columns of the schema but the first, `row`."""
-        numbers = pa.array(np.arange(self.rows, self.rows + len(rows)))
-        self.waiting.append(rows.add_column(0, "row", numbers).cast(self.schema))
-        self.rows += len(rows)
-        full = sum(len(table) for table in self.waiting) >= GROUP_ROWS
-        if full or sum(table.nbytes for table in self.waiting) >= GROUP_BYTES:
-            self._write()
-
-    def _write(self) -> None:
-        if self.waiting:
-            table = pa.concat_tables(self.waiting).combine_chunks()
-            self.file.write_table(table, row_group_size=len(table))
-        self.waiting = []
-
-    def close(self) -> None:
-        """Write what waits and give the file its name."""
-        self._write()
-        self.file.close()
-        os.replace(self.partial, self.path)
 
 
 def write_rows(store: Store, labels: Labels, pool: Path, test: Path) -> int:
