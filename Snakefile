@@ -34,6 +34,7 @@ rule all:
 
 include: "rules/placement.smk"
 include: "rules/data.smk"
+include: "rules/pretrain.smk"
 include: "rules/vocabulary.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"

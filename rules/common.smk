@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -118,6 +119,10 @@ else:
     VERSIONS = installed_packages()
 
 
+# The names of what is fetched, or made to stand as if it had been.
+SOURCES = r"(dataset|test|table|checkpoint)-[\w.-]+"
+
+
 wildcard_constraints:
     dataset=r"[\w.-]+",
     model=r"[\w.-]+",
@@ -125,7 +130,7 @@ wildcard_constraints:
     vocabulary=r"[\w.-]+",
     size=r"[\d.]+%?",
     seeds=r"\d+(-\d+)?",
-    source=r"(dataset|test|table|checkpoint)-[\w.-]+",
+    source=SOURCES,
 
 
 def program(name):
@@ -251,6 +256,11 @@ def local_content(wildcards):
     return canonical_json(file_digests(map(str, local_files(wildcards)), known))
 
 
+def any_of(names):
+    """A pattern that fits these names and nothing else; without names, nothing at all."""
+    return "(?:" + ("|".join(map(re.escape, sorted(names))) or "(?!)") + ")"
+
+
 def source_manifest(role, name):
     """The manifest of a data set's "dataset", "test" or "table" (of labels), or of a "checkpoint"."""
     return paths.SOURCE_MANIFEST.format(source=f"{role}-{name}")
@@ -324,6 +334,36 @@ def encoded_tests():
 def checkpoint_inputs(wildcards):
     name = checkpoint_of(wildcards)
     return {"checkpoint": source_manifest("checkpoint", name)} if name else {}
+
+
+def corpus_inputs(wildcards):
+    """The pools that a checkpoint is pretrained on, and the test sets no text of which is read."""
+    corpus = STUDY.pretrained[wildcards.checkpoint].corpus
+    named = sorted({*corpus, *STUDY.datasets})
+    return {
+        "pool_manifests": [paths.POOL_MANIFEST.format(dataset=name) for name in sorted(corpus)],
+        "pools": [ancient(paths.POOL.format(dataset=name)) for name in sorted(corpus)],
+        "test_manifests": [paths.TEST_MANIFEST.format(dataset=name) for name in sorted(STUDY.datasets)],
+        "tests": [ancient(paths.TEST.format(dataset=name)) for name in sorted(STUDY.datasets)],
+        "cards": [ancient(paths.CARD.format(dataset=name)) for name in named],
+    }
+
+
+def corpus_options(wildcards, input):
+    """Command-line options that name the files of each data set."""
+    corpus = STUDY.pretrained[wildcards.checkpoint].corpus
+    having = {"pools": corpus, "tests": STUDY.datasets, "cards": {*corpus, *STUDY.datasets}}
+    return " ".join(
+        f"--{kind} " + " ".join(shlex.quote(f"{name}={path}") for name, path in pairs)
+        for kind, names in having.items()
+        if (pairs := list(zip(sorted(names), input.get(kind), strict=True)))
+    )
+
+
+def start_inputs(wildcards):
+    """The checkpoint that is pretrained further, if it is not a new one."""
+    start = STUDY.pretrained[wildcards.checkpoint].continued
+    return {"start": source_manifest("checkpoint", start)} if start else {}
 
 
 def recipe_of(wildcards):
@@ -411,7 +451,7 @@ def expected_work(wildcards):
 PROGRAMS = {
     name: provenance(f"{name}.py")
     for name in (
-        "download prepare subsample fit_vocabulary encode train predict score gather estimate_gap "
+        "download prepare collect_corpus pretrain subsample fit_vocabulary encode train predict score gather estimate_gap "
         "forecast_gap examine_errors measure_latency gather_latency chart_gap chart_cost write_summary "
         "write_report export_tables"
     ).split()

@@ -7,6 +7,9 @@ rule download:
         files=directory(paths.SOURCE_FILES),
     log:
         "<logs>/download/{source}.log",
+    wildcard_constraints:
+        # Those are made by `pretrain`.
+        source=rf"(?!checkpoint-{any_of(STUDY.pretrained)}/){SOURCES}",
     localrule: True
     conda:
         "../envs/data.yaml"

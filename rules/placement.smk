@@ -1,9 +1,11 @@
 """What jobs ask of a cluster: resources, which decide no result and make nothing run again."""
 
+from gap.cluster.pretraining import pretraining_request
 from gap.cluster.slurm import check_site, refusal
 from gap.cluster.requests import (
     Inputs,
     Site,
+    corpus_request,
     data_request,
     gap_request,
     latency_request,
@@ -117,6 +119,16 @@ def partition_of_run(wildcards):
 
 def prepare_asks(wildcards, input):
     return prepare_request(input)
+
+
+def collect_corpus_asks(wildcards, input):
+    return corpus_request([*input.pool_manifests, *input.test_manifests])
+
+
+def pretrain_asks(wildcards, input):
+    start = input.start if "start" in input.keys() else None
+    recipe = STUDY.pretrained[wildcards.checkpoint]
+    return pretraining_request(recipe, input.corpus, start, SITE)
 
 
 def subsample_asks(wildcards, input):

@@ -15,6 +15,7 @@ from gap.config.page import page, sections
 from gap.config.schema import config_schema
 from gap.config.study import FAMILIES
 from gap.models.family import family_names
+from gap.study.pretraining import LanguageModel, LstmSize, MaskedLm
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 from snakemake.utils import update_config
@@ -67,7 +68,10 @@ def with_example(section):
         place, given = place.setdefault(key, {}), given[key]
     last = section.keys[-1]
     place[last] = given[last]
-    if last == "optimisation":
+    if section.keys[0] == "checkpoint_zoo" and len(section.keys) > 2:
+        own = LanguageModel if section.block is LstmSize else MaskedLm
+        place |= yaml.safe_load(own.example) | {last: given[last]}
+    elif last == "optimisation":
         # That of a model of the section's family.
         family = section.title.split()[-1]
         place |= yaml.safe_load(FAMILIES[family].example) | {last: given[last]}

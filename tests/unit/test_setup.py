@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 ENVS = ROOT / "envs"
 LOCKS = ("requirements.txt", "torch-cpu.txt", "torch-cuda.txt")
 PROGRAMS = {
-    "data": ["download", "prepare", "subsample", "fit_vocabulary", "encode"],
-    "train": ["train", "predict", "measure_latency"],
+    "data": ["download", "prepare", "subsample", "fit_vocabulary", "encode", "collect_corpus"],
+    "train": ["train", "predict", "measure_latency", "pretrain"],
     "summary": [
         "score",
         "gather",

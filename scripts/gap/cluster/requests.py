@@ -30,6 +30,7 @@ DATA_STEPS = {
     "subsample": (1000, 3, 300, 20),
     "fit_vocabulary": (1500, 5, 12_000, 1800),
     "encode": (2500, 5, 100, 1200),
+    "collect_corpus": (1000, 5, 200, 300),
 }
 # How many texts each model scores while it is timed, alone and in batches, roughly.
 TIMED_TEXTS = 2000
@@ -103,6 +104,16 @@ def gap_request(predictions: Iterable[str]) -> Request:
     """Return what estimating gaps from these files of predictions asks for."""
     megabytes = sum(Path(path).stat().st_size for path in predictions) / 1e6
     return Request(math.ceil(2000 + 6 * megabytes), math.ceil(15 + megabytes / 10))
+
+
+def corpus_request(manifests: Iterable[str]) -> Request:
+    """Return what collecting a corpus asks for, from the manifests of its texts."""
+    megabytes, minutes, more_megabytes, more_seconds = DATA_STEPS["collect_corpus"]
+    millions = sum(read_json(manifest)["rows"] for manifest in manifests) / 1e6
+    return Request(
+        math.ceil(megabytes + more_megabytes * millions),
+        math.ceil(minutes + more_seconds * millions / 60),
+    )
 
 
 @dataclass(frozen=True)

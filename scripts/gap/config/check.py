@@ -26,10 +26,11 @@ from gap.run.errors import UserError
 from gap.run.json import read_json
 from gap.study import paths
 from gap.study.datasets import Dataset
+from gap.study.pretraining import PretrainedCheckpoint
 from gap.study.published import PublishedFigure
 from gap.study.recipes import Folders, ModelRecipe, Validation
 from gap.study.sizes import count_rows, parse_seeds
-from gap.study.sources import Checkpoint, DataFile, DataUrl, Folder, Source, Wheel, WheelFolder
+from gap.study.sources import DataFile, DataUrl, Folder, Source, Wheel, WheelFolder
 from gap.study.tuning import grid_size
 
 
@@ -76,7 +77,7 @@ def check(study: Study, results: Path) -> list[str]:
     _check_titles(study)
     _check_folders(study.pathvars)
     _check_validation(study)
-    return [line for name in study.datasets for line in _check_dataset(study, name, results)]
+    return [line for name in study.prepared for line in _check_dataset(study, name, results)]
 
 
 def cautions(study: Study) -> list[str]:
@@ -111,12 +112,38 @@ def _check_model(study: Study, name: str) -> None:
             )
     if checkpoint is not None:
         _check_names(f"{where}.checkpoint", [checkpoint], study.checkpoint_zoo, "checkpoint_zoo")
-        _check_checkpoint(checkpoint, study.checkpoint_zoo[checkpoint])
+        _check_checkpoint(study, checkpoint, [])
+        source = study.checkpoint_zoo[checkpoint]
+        if isinstance(source, PretrainedCheckpoint) and source.objective not in model.begins_with:
+            raise UserError(
+                f"{where}.checkpoint: {checkpoint} is pretrained by objective {source.objective}, "
+                f"and a model of family {model.family} begins with "
+                f"{' or '.join(sorted(model.begins_with))}; choose another checkpoint or family"
+            )
 
 
-def _check_checkpoint(name: str, source: Checkpoint) -> None:
-    if not isinstance(source, Folder):
+def _check_checkpoint(study: Study, name: str, further: list[str]) -> None:
+    """Check a checkpoint; `further` are those that are pretrained further from it."""
+    source = study.checkpoint_zoo[name]
+    if isinstance(source, Folder):
+        _check_folder(name, source)
+    if not isinstance(source, PretrainedCheckpoint):
         return
+    where = f"checkpoint_zoo.{name}"
+    source.check(where)
+    _check_names(f"{where}.corpus", source.corpus, study.dataset_zoo, "dataset_zoo")
+    if source.continued is None:
+        return
+    _check_names(f"{where}.start", [source.continued], study.checkpoint_zoo, "checkpoint_zoo")
+    if source.continued in (name, *further):
+        raise UserError(
+            f"{where}.start: {source.continued} is pretrained further from {name} itself; begin "
+            "with another checkpoint, or with a size"
+        )
+    _check_checkpoint(study, source.continued, [*further, name])
+
+
+def _check_folder(name: str, source: Folder) -> None:
     try:
         check_name(source.path)
     except UserError as error:
@@ -268,7 +295,7 @@ def _check_dataset(study: Study, name: str, results: Path) -> list[str]:
             rows = count if key == "source" else rows
     if rows is None:
         rows = _rows_read_before(dataset.source, name, results)
-    if rows is not None:
+    if rows is not None and name in study.datasets:
         _check_sizes(study, name, rows)
     return absent
 

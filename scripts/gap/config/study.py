@@ -14,8 +14,8 @@ from gap.study.cells import Cell, cells_of
 from gap.study.datasets import Dataset, VocabularyRecipe
 from gap.study.fields import UNKNOWN_KEY, Unit
 from gap.study.metrics import Gap
+from gap.study.pretraining import Checkpoint, PretrainedCheckpoint
 from gap.study.recipes import Block, Folders, ModelRecipe, Tuning, Validation
-from gap.study.sources import Checkpoint
 from gap.study.spellings import Name, Names, SeedBlocks, Sizes
 
 FAMILIES = {name: recipe_class(name) for name in family_names()}
@@ -153,7 +153,10 @@ pathvars: {results: results/tickets}
     )
     checkpoint_zoo: dict[Name, Checkpoint] = Field(
         {},
-        description="Pretrained checkpoints (config.json, tokenizer, model.safetensors) by name.",
+        description=(
+            "Pretrained checkpoints (config.json, tokenizer, model.safetensors) by name, fetched "
+            "or made by the workflow."
+        ),
     )
     vocabulary_zoo: dict[Name, VocabularyRecipe] = Field(
         {}, description="Vocabularies that are fitted on a run's own training texts, by name."
@@ -173,14 +176,48 @@ pathvars: {results: results/tickets}
         blocks = {name: self.model_zoo[name].seeds for name in self.models}
         return cells_of(self.datasets, blocks, self.sizes)
 
+    @cached_property
+    def checkpoints(self) -> dict[str, Checkpoint]:
+        """The checkpoints that models begin with, and those that these were pretrained from."""
+        names = [name for model in self.models if (name := self._checkpoint_of(model))]
+        for name in names:
+            # The list grows while it is gone through.
+            source = self.checkpoint_zoo[name]
+            if isinstance(source, PretrainedCheckpoint) and source.continued:
+                names.append(source.continued)
+        return {name: self.checkpoint_zoo[name] for name in sorted(set(names))}
+
+    def _checkpoint_of(self, model: str) -> str | None:
+        return self.model_zoo[model].name_in("checkpoint_zoo")
+
+    @cached_property
+    def pretrained(self) -> dict[str, PretrainedCheckpoint]:
+        """Those of the checkpoints that the workflow makes."""
+        return {
+            name: source
+            for name, source in self.checkpoints.items()
+            if isinstance(source, PretrainedCheckpoint)
+        }
+
+    @cached_property
+    def prepared(self) -> list[str]:
+        """The data sets of the study, and those whose pools are read to pretrain only."""
+        corpora = [name for source in self.pretrained.values() for name in source.corpus]
+        return list(dict.fromkeys([*self.datasets, *corpora]))
+
     def with_named_entries(self) -> Self:
         """Return the study without the entries of its zoos that it does not use."""
         models = {name: self.model_zoo[name] for name in self.models}
-        zoos: dict[str, dict[str, Block]] = {
-            "dataset_zoo": {name: self.dataset_zoo[name] for name in self.datasets},
-            "model_zoo": {**models},
+        vocabularies = {
+            name for model in models.values() if (name := model.name_in("vocabulary_zoo"))
         }
-        for zoo in ("checkpoint_zoo", "vocabulary_zoo"):
-            used = {name for model in models.values() if (name := model.name_in(zoo))}
-            zoos[zoo] = {name: getattr(self, zoo)[name] for name in sorted(used)}
-        return self.model_copy(update=zoos)
+        return self.model_copy(
+            update={
+                "dataset_zoo": {name: self.dataset_zoo[name] for name in self.prepared},
+                "model_zoo": models,
+                "checkpoint_zoo": self.checkpoints,
+                "vocabulary_zoo": {
+                    name: self.vocabulary_zoo[name] for name in sorted(vocabularies)
+                },
+            }
+        )

@@ -56,6 +56,12 @@ def is_pickled(name: str) -> bool:
     return PurePosixPath(name).match("pytorch_model*.bin")
 
 
+def is_weights_or_config(name: str) -> bool:
+    """Return whether a file of a checkpoint, by its name, is of the model, not of its tokenizer."""
+    index = name.endswith((".safetensors.index.json", ".bin.index.json"))
+    return index or name == "config.json" or name.endswith((".safetensors", ".bin"))
+
+
 def refuse_adapter(names: Iterable[str], where: str) -> None:
     """Raise UserError if the files of a checkpoint, by their names, are those of an adapter."""
     if any(PurePosixPath(name).name == "adapter_config.json" for name in names):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NotRequired, TypedDict
 
 from gap.study.datasets import TextUnit
+from gap.study.tuning import Evaluation
 
 
 class FetchedFile(TypedDict):
@@ -22,15 +23,48 @@ class SourceManifest(TypedDict):
     sha256: str
 
 
+class CorpusManifest(TypedDict):
+    """A corpus of `collect_corpus`: texts to train on, those held out, and those left out.
+
+    `test_texts` were left out because they stand in a test set, `repeats` because they stand in the
+    corpus before. The sha256 is that of the file of texts, which has no labels.
+    """
+
+    texts: int
+    held_out: int
+    characters: int
+    test_texts: int
+    repeats: int
+    sha256: str
+
+
+class PretrainingRecord(TypedDict):
+    """What `pretrain` did: tokens of the corpus, passes through them, wall seconds.
+
+    `evaluations` are on the held-out texts, the first before training; the weights are those of
+    `best_step`. Word vectors, which are not trained, have none.
+    """
+
+    tokens: int
+    passes: float
+    processes: int
+    seconds: float
+    best_step: int | None
+    evaluations: list[Evaluation]
+
+
 class Origin(TypedDict):
     """Where `download` fetched it: the source's entry, and the commit of a hub's repository.
 
-    `tuned_for` says what a checkpoint had been fine-tuned for before.
+    `tuned_for` says what a checkpoint had been fine-tuned for before. One that `pretrain` made has
+    `corpus` and `pretraining`.
     """
 
     spec: dict[str, object]
     commit: NotRequired[str]
     tuned_for: NotRequired[str]
+    corpus: NotRequired[CorpusManifest]
+    pretraining: NotRequired[PretrainingRecord]
 
 
 class TextsManifest(TypedDict):

@@ -40,6 +40,12 @@ def _load_numbers(path: str | Path, name: str, kind: type[Number]) -> NDArray[Nu
     return numbers
 
 
+def held_out_rows(path: str | Path) -> NDArray[np.bool_]:
+    """Return which rows of a corpus are held out, (texts,)."""
+    flags: NDArray[np.bool_] = pq.read_table(path, columns=["held_out"]).column(0).to_numpy()
+    return flags
+
+
 def iterate_texts(
     path: str | Path, rows: NDArray[np.int64] | None = None, batch_size: int = 1024
 ) -> Iterator[list[str]]:

@@ -103,6 +103,7 @@ class PretrainedVocabulary:
         self.letters = LetterTable(tokenizer, str(folder)) if is_of_letters(tokenizer) else None
         self.size = len(tokenizer)
         self.unknown_id: int | None = tokenizer.unk_token_id
+        self.mask_id: int | None = tokenizer.mask_token_id
         self.separator: list[int] | None
         if self.letters:
             self.prefix, self.suffix = self.letters.prefix, self.letters.suffix

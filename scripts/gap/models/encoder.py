@@ -14,6 +14,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+import gap.models.own_networks
 import gap.models.quiet  # noqa: F401
 from gap.data.vocabulary import EncodedTexts
 from gap.models.weights import draw_weights, has_decoder, load_pretrained, load_trained
@@ -39,7 +40,7 @@ def load_classifier(folder: str | Path, labels: list[str], drawn: bool = False) 
     `drawn`, all weights are random, and the checkpoint's are not read.
     """
     names = dict(enumerate(labels))
-    with _explained(folder):
+    with explained(folder):
         config = AutoConfig.from_pretrained(
             folder,
             trust_remote_code=False,
@@ -58,7 +59,7 @@ def load_classifier(folder: str | Path, labels: list[str], drawn: bool = False) 
 
 def load_trained_classifier(folder: Path) -> PreTrainedModel:
     """Return a classifier that a training wrote, with the head that was trained."""
-    with _explained(folder):
+    with explained(folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         with torch.device("meta"):
             empty = AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
@@ -70,7 +71,7 @@ def load_encoder(folder: str | Path, drawn: bool = False) -> PreTrainedModel:
 
     Where `drawn`, all weights are random, and the checkpoint's are not read.
     """
-    with _explained(folder):
+    with explained(folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **OUTPUTS)
         if drawn:
             model = draw_weights(AutoModel, config)
@@ -194,7 +195,7 @@ def _padding_to_the_left(
 
 
 @contextmanager
-def _explained(folder: str | Path) -> Iterator[None]:
+def explained(folder: str | Path) -> Iterator[None]:
     """Turn what loading a checkpoint raises into a UserError: a damaged one can fail in any way."""
     try:
         yield

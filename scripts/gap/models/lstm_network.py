@@ -88,6 +88,24 @@ def pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor
     return (states * real).sum(1, dtype=torch.float32) / real.sum(1)
 
 
+def start_weights(module: nn.Module) -> None:
+    """Initialise a module as torch does, with a forget bias of one and small embeddings.
+
+    Jozefowicz et al. 2015 (An Empirical Exploration of Recurrent Network Architectures) recommend
+    the forget bias. Random: the weights, from torch's generator.
+    """
+    if isinstance(module, nn.LSTM):
+        module.reset_parameters()
+        for name, parameter in module.named_parameters():
+            if name.startswith("bias_ih"):
+                with torch.no_grad():
+                    parameter[module.hidden_size : 2 * module.hidden_size] = 1.0
+    elif isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=0.1)
+    elif isinstance(module, nn.Linear):
+        module.reset_parameters()
+
+
 class LstmForSequenceClassification(PreTrainedModel):
     """Embeddings, LSTM layers, pooling over the tokens, and a linear classifier."""
 
@@ -108,21 +126,7 @@ class LstmForSequenceClassification(PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Initialise as torch does for LSTMs, with a forget bias of one and small embeddings.
-
-        Jozefowicz et al. 2015 (An Empirical Exploration of Recurrent Network Architectures)
-        recommend the forget bias.
-        """
-        if isinstance(module, nn.LSTM):
-            module.reset_parameters()
-            for name, parameter in module.named_parameters():
-                if name.startswith("bias_ih"):
-                    with torch.no_grad():
-                        parameter[module.hidden_size : 2 * module.hidden_size] = 1.0
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.1)
-        elif isinstance(module, nn.Linear):
-            module.reset_parameters()
+        start_weights(module)
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the table of token embeddings."""

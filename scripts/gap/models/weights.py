@@ -117,17 +117,21 @@ def load_pretrained(
     folder: str | Path,
     config: PreTrainedConfig,
     encoder_only: bool = False,
+    head_kept: bool = False,
 ) -> PreTrainedModel:
     """Return the model of a checkpoint, in fp32; what it lacks of head and pooler is new.
 
-    The head of another classification is not taken over. Where `encoder_only`, a decoder beside an
-    encoder need not be there. Random: the new weights, from torch's generator. Raises UserError
-    where a tensor of the body is missing, left over or of another shape.
+    A head is not taken over, as it may be that of another classification, unless `head_kept`.
+    Where `encoder_only`, a decoder beside an encoder need not be there. Random: the new weights,
+    from torch's generator. Raises UserError where a tensor of the body is missing, left over or of
+    another shape.
     """
     with torch.device("meta"):
         empty = auto_class.from_config(config, trust_remote_code=False)
     layout = Layout.of(empty, "decoder." if encoder_only and has_decoder(empty) else None)
-    tensors = layout.without_old_head(unwrap(read_tensors(Path(folder)), folder))
+    tensors = unwrap(read_tensors(Path(folder)), folder)
+    if not head_kept:
+        tensors = layout.without_old_head(tensors)
     model, misfits = _fill(type(empty), config, tensors)
     Misfits(
         frozenset(filter(layout.needs, misfits.missing)),

@@ -29,6 +29,10 @@ TEST_MANIFEST = f"{DATASET}/test.json"
 REJECTS = f"{DATASET}/rejects.csv"
 CARD = f"{DATASET}/card.json"
 
+# The texts that a checkpoint is pretrained on.
+CORPUS = f"{RESULTS}/corpora/{{checkpoint}}/texts.parquet"
+CORPUS_MANIFEST = f"{RESULTS}/corpora/{{checkpoint}}/texts.json"
+
 # Subsamples and vocabularies of a block of seeds.
 SUBSAMPLE = f"{DATASET}/subsamples/{{size}}/{{seeds}}.parquet"
 SUBSAMPLE_MANIFEST = f"{DATASET}/subsamples/{{size}}/{{seeds}}.json"

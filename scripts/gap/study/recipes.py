@@ -120,6 +120,9 @@ class ModelRecipe(Block):
     # Whether weights are found by gradient descent, whose result depends on settings. The other
     # models are logistic regressions, which have one solution for each trial.
     by_gradient_descent: ClassVar[bool] = True
+    # What checkpoints that the workflow makes were to learn, if models of the family can begin with
+    # them.
+    begins_with: ClassVar[frozenset[str]] = frozenset({"masked_lm"})
     # Another spelling of the family, which is part of a config: {"family": ..., "frozen": true}.
     also_spelled: ClassVar[dict[str, object]] = {}
 

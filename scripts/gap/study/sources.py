@@ -185,4 +185,3 @@ Source = Annotated[
     | Annotated[HubDataset, Tag("HubDataset")],
     Discriminator(kind),
 ]
-Checkpoint = Annotated[WheelCheckpoint | Folder | HubModel, Field(discriminator="kind")]

@@ -52,6 +52,7 @@ pooling: max
 optimisation: {inverse_regularisation: 0.1}
 """
 
+    begins_with: ClassVar[frozenset[str]] = frozenset({"masked_lm", "language_model", "static"})
     also_spelled: ClassVar[dict[str, object]] = {"family": "transformer", "frozen": True}
 
     family: Literal["frozen"] = Field(description="The kind of model.")

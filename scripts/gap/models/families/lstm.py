@@ -53,13 +53,18 @@ pooling: max
 optimisation: {max_epochs: 10}
 """
 
+    begins_with: ClassVar[frozenset[str]] = frozenset({"masked_lm", "language_model", "static"})
+
     family: Literal["lstm"] = Field(description="The kind of model.")
     vocabulary: Omittable[Name] = Field(
         None, description="Name in vocabulary_zoo; its embeddings are learned."
     )
     checkpoint: Omittable[Name] = Field(
         None,
-        description="Name in checkpoint_zoo; its tokenizer and, unless learned, its embeddings.",
+        description=(
+            "Name in checkpoint_zoo; its tokenizer and, unless learned, its embeddings; of a "
+            "language model that the workflow made its layers, too."
+        ),
     )
     embeddings: Literal["tuned", "frozen", "learned"] = Field(
         "tuned",
@@ -108,6 +113,7 @@ class Model(Network[Recipe]):
     def build(self, recipe: Recipe, texts: EncodedTexts) -> PreTrainedModel:
         """See Network.build."""
         from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
+        from gap.models.own_networks import take_layers
 
         table, rows = self.embeddings, texts.vocabulary_size
         if table is not None:
@@ -127,6 +133,8 @@ class Model(Network[Recipe]):
         model = LstmForSequenceClassification(config)
         if table is not None:
             model.embeddings.weight.data[: len(table)] = table
+            assert self.job.checkpoint is not None
+            take_layers(model, self.job.checkpoint)
         return model
 
     @functools.cached_property

@@ -1,0 +1,193 @@
+"""Networks of this project that are checkpoints, as transformers' Auto classes load them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput
+
+import gap.models.quiet  # noqa: F401
+from gap.models.lstm_network import (
+    LstmForSequenceClassification,
+    LstmLayer,
+    drop,
+    start_weights,
+)
+from gap.models.weights import read_tensors
+from gap.run.errors import UserError
+from gap.run.json import read_json
+
+# What a classifier and the language model that it begins with have alike.
+SIZES = ("layers", "width", "bidirectional")
+
+
+class WordVectorsConfig(PreTrainedConfig):
+    """A table of vectors: `hidden_size` numbers for each token."""
+
+    model_type = "gap-word-vectors"
+
+    def __init__(self, vocab_size: int = 8000, hidden_size: int = 128, **kwargs: Any) -> None:
+        self.vocab_size = vocab_size
+        self.hidden_size = hidden_size
+        super().__init__(**kwargs)
+
+
+class WordVectorsModel(PreTrainedModel):
+    """Vectors of tokens, whatever stands around them."""
+
+    config_class = WordVectorsConfig
+    config: WordVectorsConfig
+
+    def __init__(self, config: WordVectorsConfig) -> None:
+        super().__init__(config)
+        self.embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        start_weights(module)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the table of token embeddings."""
+        return self.embeddings
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Put another table in the place of this one."""
+        assert isinstance(value, nn.Embedding)
+        self.embeddings = value
+
+    def forward(self, input_ids: torch.Tensor, **_: object) -> BaseModelOutput:
+        """Return the tokens' vectors, (batch, tokens, width), as `last_hidden_state`."""
+        return BaseModelOutput(last_hidden_state=self.embeddings(input_ids))
+
+
+class LstmLanguageConfig(PreTrainedConfig):
+    """Sizes of an LSTM language model; the names are those of an LSTM classifier's."""
+
+    model_type = "gap-lstm-language"
+
+    def __init__(
+        self,
+        vocab_size: int = 8000,
+        embedding_size: int = 128,
+        layers: int = 1,
+        width: int = 128,
+        bidirectional: bool = True,
+        dropout: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
+        self.vocab_size = vocab_size
+        self.embedding_size = embedding_size
+        self.layers = layers
+        self.width = width
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        super().__init__(**kwargs)
+
+    @property
+    def hidden_size(self) -> int:
+        """The width of its embeddings, as estimates ask for it."""
+        return self.embedding_size
+
+
+class LstmLanguageModel(PreTrainedModel):
+    """An LSTM whose states tell the next token and, backwards, the one before.
+
+    Its embeddings and layers have the names and shapes of an LSTM classifier's, which begins with
+    them. What a state tells is compared with the embeddings themselves (Press and Wolf 2017, Using
+    the Output Embedding to Improve Language Models).
+    """
+
+    config_class = LstmLanguageConfig
+    config: LstmLanguageConfig
+
+    def __init__(self, config: LstmLanguageConfig) -> None:
+        super().__init__(config)
+        directions = 2 if config.bidirectional else 1
+        self.embeddings = nn.Embedding(config.vocab_size, config.embedding_size)
+        inputs = [config.embedding_size] + [config.width * directions] * (config.layers - 1)
+        self.layers = nn.ModuleList(
+            LstmLayer(size, config.width, config.bidirectional) for size in inputs
+        )
+        self.heads = nn.ModuleList(
+            nn.Linear(config.width, config.embedding_size) for _ in range(directions)
+        )
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        start_weights(module)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the table of token embeddings."""
+        return self.embeddings
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Put another table in the place of this one."""
+        assert isinstance(value, nn.Embedding)
+        self.embeddings = value
+
+    def states(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return the last layer's states, (batch, tokens, directions * width)."""
+        lengths, share = attention_mask.sum(1), self.config.dropout
+        states = drop(self.embeddings(input_ids), share, self.training)
+        for layer in self.layers:
+            states = drop(layer(states, lengths), share, self.training)
+        return states
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        places: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        **_: object,
+    ) -> BaseModelOutput | MaskedLMOutput:
+        """Return the states, or with `places` what they tell there.
+
+        `places`, (directions, targets), count all tokens of a batch; `labels`, (directions *
+        targets,), are the ids to be told, and `logits` (directions * targets, vocabulary).
+        """
+        states = self.states(input_ids, attention_mask)
+        if places is None:
+            return BaseModelOutput(last_hidden_state=states)
+        directions = states.flatten(0, 1).split(self.config.width, dim=-1)
+        told = [
+            head(direction[chosen])
+            for head, direction, chosen in zip(self.heads, directions, places, strict=True)
+        ]
+        logits = functional.linear(torch.cat(told), self.embeddings.weight, self.bias).float()
+        loss = None if labels is None else functional.cross_entropy(logits, labels)
+        return MaskedLMOutput(loss=loss, logits=logits)
+
+
+def take_layers(model: LstmForSequenceClassification, folder: Path) -> None:
+    """Let a classifier begin with the layers of the language model in a folder, if it is one.
+
+    Raises UserError where they have other sizes.
+    """
+    config = read_json(folder / "config.json")
+    if config.get("model_type") != LstmLanguageConfig.model_type:
+        return
+    sizes = [(key, config[key], getattr(model.config, key)) for key in SIZES]
+    for key, given, wanted in sizes:
+        if given != wanted:
+            raise UserError(
+                f"{folder}: its `{key}` is {given}, but that of the model is {wanted}; give both "
+                "the same, or let the model learn its embeddings (embeddings: learned)"
+            )
+    tensors = read_tensors(folder)
+    own = {name: tensors[name] for name in model.state_dict() if name.startswith("layers.")}
+    model.load_state_dict(own, strict=False)
+
+
+for _config, _model in (
+    (WordVectorsConfig, WordVectorsModel),
+    (LstmLanguageConfig, LstmLanguageModel),
+):
+    AutoConfig.register(_config.model_type, _config)
+    AutoModel.register(_config, _model)

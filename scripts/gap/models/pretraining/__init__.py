@@ -1,0 +1,1 @@
+"""How checkpoints are pretrained on texts without labels."""

@@ -1,0 +1,73 @@
+"""A masked language model: of random weights, or a checkpoint that is pretrained further."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForMaskedLM, BertConfig, PreTrainedModel
+
+import gap.models.quiet  # noqa: F401
+from gap.data.vocabulary import PretrainedVocabulary
+from gap.models.encoder import OUTPUTS, explained, fit_to_vocabulary
+from gap.models.weights import draw_weights, load_pretrained
+from gap.study.pretraining import EncoderSize
+
+
+def draw_masked_lm(
+    size: EncoderSize, block: int, vocabulary: PretrainedVocabulary
+) -> PreTrainedModel:
+    """Return a model of BERT's kind with random weights, which reads `block` tokens at most.
+
+    Random: its weights, from torch's generator.
+    """
+    config = BertConfig(
+        vocab_size=vocabulary.size,
+        hidden_size=size.width,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        intermediate_size=4 * size.width,
+        max_position_embeddings=block,
+        pad_token_id=vocabulary.pad_id,
+    )
+    return head_of_places(draw_weights(AutoModelForMaskedLM, config))
+
+
+def load_masked_lm(folder: Path, vocabulary: PretrainedVocabulary) -> PreTrainedModel:
+    """Return a checkpoint with the head of its pretraining; one that it lacks is new.
+
+    Random: what is new, from torch's generator.
+    """
+    with explained(folder):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **OUTPUTS)
+        model = load_pretrained(AutoModelForMaskedLM, folder, config, head_kept=True)
+    fit_to_vocabulary(model, vocabulary.pad_id, vocabulary.size)
+    return head_of_places(model)
+
+
+def head_of_places(model: PreTrainedModel) -> PreTrainedModel:
+    """Return the model, whose head computes the tokens at `places` only.
+
+    `places`, (targets,), which it takes beside its other inputs, count all tokens of a batch; its
+    logits are (1, targets, vocabulary). Of 15 % of the tokens that is a seventh of the head's work,
+    and of its memory.
+    """
+    given: list[torch.Tensor] = []
+
+    def take(
+        _: object, arguments: tuple[()], options: dict[str, Any]
+    ) -> tuple[tuple[()], dict[str, Any]]:
+        given[:] = [options["places"]]
+        return arguments, {name: value for name, value in options.items() if name != "places"}
+
+    def choose(_: object, __: object, output: Any) -> Any:
+        states = output.last_hidden_state
+        output["last_hidden_state"] = states.flatten(0, 1)[given[0]][None]
+        return output
+
+    model.register_forward_pre_hook(take, with_kwargs=True)
+    body = model.base_model
+    assert body is not model
+    body.register_forward_hook(choose)
+    return model

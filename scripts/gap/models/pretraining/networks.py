@@ -1,0 +1,53 @@
+"""The network of each objective that is learned by gradient descent, and what it is trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from transformers import PreTrainedModel
+
+from gap.data.vocabulary import PretrainedVocabulary
+from gap.models.pretraining.blocks import Blocks, MaskedBlocks, NeighbourBlocks, Signs
+from gap.models.pretraining.language_model import draw_language_model
+from gap.models.pretraining.masked_lm import draw_masked_lm, load_masked_lm
+from gap.run.errors import UserError
+from gap.study.pretraining import LanguageModel, MaskedLm
+
+Ids = npt.NDArray[np.uint16 | np.uint32]
+NetworkRecipe = MaskedLm | LanguageModel
+
+
+def signs_of(vocabulary: PretrainedVocabulary, folder: Path) -> Signs:
+    """Return the special ids of a tokenizer; raise UserError where it has none to mask with."""
+    if vocabulary.mask_id is None:
+        raise UserError(
+            f"{folder}: its tokenizer has no mask token, which a masked language model needs; "
+            "choose another checkpoint to begin with"
+        )
+    before, behind, mask = vocabulary.prefix, vocabulary.suffix, vocabulary.mask_id
+    special = [*before, *behind, vocabulary.pad_id, mask]
+    return Signs(before, behind, mask, special, vocabulary.size)
+
+
+def blocks_of(recipe: NetworkRecipe, ids: Ids, signs: Signs) -> Blocks:
+    """Return the blocks of a stream of ids, (tokens,), for the objective of a recipe."""
+    if isinstance(recipe, MaskedLm):
+        return MaskedBlocks(ids, signs, recipe.block, recipe.masked, recipe.seed)
+    directions = 2 if recipe.start.bidirectional else 1
+    return NeighbourBlocks(ids, signs, recipe.block, recipe.predicted, directions, recipe.seed)
+
+
+def network_of(
+    recipe: NetworkRecipe, vocabulary: PretrainedVocabulary, start: Path | None
+) -> PreTrainedModel:
+    """Return the network before it is pretrained: new, or the checkpoint in the folder `start`.
+
+    Random: new weights, from torch's generator.
+    """
+    if isinstance(recipe, LanguageModel):
+        return draw_language_model(recipe, vocabulary)
+    if start is not None:
+        return load_masked_lm(start, vocabulary)
+    return draw_masked_lm(recipe.size, recipe.block, vocabulary)
