@@ -343,7 +343,9 @@ def corpus_inputs(wildcards):
     return {
         "pool_manifests": [paths.POOL_MANIFEST.format(dataset=name) for name in sorted(corpus)],
         "pools": [ancient(paths.POOL.format(dataset=name)) for name in sorted(corpus)],
-        "test_manifests": [paths.TEST_MANIFEST.format(dataset=name) for name in sorted(STUDY.datasets)],
+        "test_manifests": [
+            paths.TEST_MANIFEST.format(dataset=name) for name in sorted(STUDY.datasets)
+        ],
         "tests": [ancient(paths.TEST.format(dataset=name)) for name in sorted(STUDY.datasets)],
         "cards": [ancient(paths.CARD.format(dataset=name)) for name in named],
     }

@@ -311,6 +311,39 @@ def test_groups_that_never_disagree_are_as_few_as_they_are() -> None:
     assert -low == pytest.approx(high) and 36.9 < high < 50
 
 
+# Sizes of the groups of homologous proteins in a test set: many of one, few large ones.
+UNEQUAL = np.array([139, 55, 43, 35, 28, 27, 20, 19, *[6] * 30, *[2] * 150, *[1] * 900])
+
+
+@pytest.mark.parametrize(
+    ("count", "differing", "rows", "ahead"),
+    [(200, 0.01, 1.0, 1.0), (1000, 0.01, 1.0, 1.0), (1000, 0.05, 0.3, 0.7), (1000, 0.3, 0.3, 0.6)],
+)
+def test_intervals_over_groups_of_unequal_sizes_hold(
+    count: int, differing: float, rows: float, ahead: float
+) -> None:
+    """A share of groups differs, in so many of its rows; the reference is ahead in most of them."""
+    rng = np.random.default_rng(4)
+    truth, held, widths = 100 * differing * rows * (2 * ahead - 1), 0, []
+    for _ in range(100):
+        sizes = rng.choice(UNEQUAL, count)
+        differ = rng.binomial(sizes, rows) * (rng.random(count) < differing)
+        lifts = rng.random(count) < ahead
+        groups = np.repeat(np.arange(count), sizes)
+        place = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        changed = place < differ[groups]
+        right = {"big": ~(changed & ~lifts[groups]), "small": ~(changed & lifts[groups])}
+        cells = {Cell("films", name, "250", 250): {1: value} for name, value in right.items()}
+        errors = StudyErrors(scores_of(cells).grouped(groups), "big")
+        low, high = errors.gap(cell(errors, "small")).interval(0.95)
+        held += low <= truth <= high
+        widths.append(high - low)
+    # By chance alone, 100 draws hold 90 or more of intervals that hold 95 %.
+    assert held >= 90
+    # One large group does not hide what all others tell.
+    assert np.median(widths) < 10
+
+
 def test_groups_come_from_the_predictions(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     labels, groups = np.zeros(200, dtype=np.int32), np.repeat(np.arange(50), 4)

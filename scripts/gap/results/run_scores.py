@@ -72,14 +72,18 @@ class RunScores:
         `groups` (rows,) numbers the groups. Rows of a group count as one observation, so that
         intervals are over groups; the metric stays what it is, a mean over rows. A group's value is
         how far its rows are from that mean, in all (Cochran 1977, Sampling Techniques, ch. 9).
+
+        A group of a kind that was not seen counts as the root mean square of the sizes does, which
+        is how sizes enter the variance; as the largest one, it would hide what all others tell.
         """
         sizes = np.bincount(groups)
         scale = len(sizes) / self.rows
+        typical = float(np.sqrt(np.square(sizes, dtype=np.float64).mean()))
         values = np.empty((len(self.seeds), len(sizes)), dtype=np.float32)
         for run, (by_row, centre) in enumerate(zip(self.values, self._centres, strict=True)):
             values[run] = scale * np.bincount(groups, weights=by_row - centre)
         return replace(
-            self, values=values, levels=self.means, largest=self.largest * scale * sizes.max()
+            self, values=values, levels=self.means, largest=self.largest * scale * typical
         )
 
 
