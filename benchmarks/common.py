@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from gap.data.vocabulary import Vocabulary
+    from gap.models.batching import Examples
     from gap.models.labelled_texts import LabelledTexts
     from gap.study.recipes import GradientDescent
     from transformers import PreTrainedModel, Trainer
@@ -185,7 +186,7 @@ def mixed_texts(
 
 def project_trainer(
     model: PreTrainedModel,
-    texts: LabelledTexts,
+    texts: Examples[Any],
     settings: GradientDescent,
     steps: int,
     seed: int,
@@ -204,7 +205,7 @@ def project_trainer(
     arguments.load_best_model_at_end = False
     arguments.include_num_input_tokens_seen = "non_padding"
     trainer = GroupedTrainer(
-        sampler=LengthGroupedSampler(texts.lengths, settings.batch_size, seed),
+        sampler=LengthGroupedSampler(texts.lengths, settings.batch_size, seed, texts),
         model=model,
         args=arguments.set_evaluate(strategy="no").set_save(strategy="no"),
         train_dataset=texts,

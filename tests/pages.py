@@ -12,7 +12,7 @@ from markdown_it.token import Token
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     page
-    for pattern in ("*.md", "docs/*.md", "results/README.md", "benchmarks/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "results/README.md", "benchmarks/*.md")
     for page in ROOT.glob(pattern)
 )
 # What a command of a page begins with.

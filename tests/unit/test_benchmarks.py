@@ -35,6 +35,7 @@ real_seeds = importlib.import_module("real_seeds")
 intervals = importlib.import_module("intervals")
 metric_intervals = importlib.import_module("metric_intervals")
 planning = importlib.import_module("planning")
+pretraining = importlib.import_module("pretraining")
 sequences = importlib.import_module("sequences")
 statistics_speed = importlib.import_module("statistics_speed")
 study_overhead = importlib.import_module("study_overhead")
@@ -655,6 +656,28 @@ def test_encoding_and_fine_tuning_of_proteins(tmp_path, monkeypatch):
     assert trainer[3].count(" / ") == 2
     assert len(rows_of(page, sequences.OURS)) == 2
     assert "All ids are equal." in page.read_text()
+
+
+def test_pretraining_is_compared_with_transformers_own_recipe(study, monkeypatch):
+    folder, options = study
+    small = {"start": {"layers": 1, "width": 16, "heads": 2}, "tokenizer": {"size": 64}}
+    monkeypatch.setattr(pretraining, "RECIPE", pretraining.RECIPE | small | {"block": 16})
+    pretraining.main(options)
+    page = folder / "page.md"
+    (peer,) = rows_of(page, pretraining.PEER)
+    assert peer[3].count(" / ") == peer[4].count(" / ") == 2
+    assert peer[5].startswith("≥ 3: ")
+    assert len(rows_of(page, pretraining.OURS)) == 1
+    assert "batches of 32 blocks of 16 tokens, 2 rounds of 1 steps." in page.read_text()
+
+
+def test_both_ways_of_pretraining_read_as_many_tokens(study, monkeypatch, capsys):
+    _, options = study
+    small = {"start": {"layers": 1, "width": 16, "heads": 2}, "tokenizer": {"size": 64}}
+    monkeypatch.setattr(pretraining, "RECIPE", pretraining.RECIPE | small | {"block": 16})
+    pretraining.main(options)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("round ")]
+    assert {line.partition(": ")[2].split(",")[0] for line in lines} == {"512 tokens"}
 
 
 def test_ids_of_proteins_that_differ_end_the_benchmark(tmp_path, monkeypatch):

@@ -45,6 +45,7 @@ def home(tmp_path):
     """A home folder as the pages have it: the repository, a study and a workflow of one's own."""
     repository = copy_workflow(tmp_path / "pretrain-or-not").folder
     shutil.copytree(ROOT / "studies", repository / "studies")
+    shutil.copytree(ROOT / "docs" / "findings", repository / "docs" / "findings")
     (repository / "benchmarks").mkdir()
     shutil.copy(ROOT / "benchmarks" / "real_seeds.yaml", repository / "benchmarks")
     (repository / ".venv" / "bin").mkdir(parents=True)
