@@ -374,6 +374,34 @@ def test_methods_say_what_was_done(report: Path) -> None:
         assert expected in text
 
 
+def test_methods_say_what_a_checkpoint_was_pretrained_on(report: Path) -> None:
+    provenance = read_json(report.with_name("provenance.json"))
+    recipe = ReadingRecipe(reference="encoder", margin=1.0, confidence=0.9, titles=TITLES)
+    losses = [
+        {"step": step, "loss": loss, "accuracy": 0.1} for step, loss in ((0, 9.0), (50, 4.25))
+    ]
+    work = {"tokens": 12_345_678, "passes": 2.5, "processes": 1, "seconds": 601.2}
+    corpus = {"texts": 47_000, "held_out": 550, "test_texts": 2000}
+    source = {
+        "spec": {"corpus": ["films", "books"], "objective": "masked_lm"},
+        "files": {},
+        "corpus": corpus,
+        "pretraining": work | {"best_step": 50, "evaluations": losses},
+    }
+    provenance["sources"]["checkpoint-own"] = source
+    text = methods(provenance, [], recipe)[1]
+    assert (
+        "Checkpoint own was pretrained for this study (to tell masked tokens) on 47,000 texts of "
+        "films, books without their labels, 12,345,678 tokens, 2.5 passes, 601 s by 1 process; "
+        "2,000 texts that stand in a test set were left out. The loss on 550 held-out texts went "
+        "from 9.00 to 4.25 nats a token."
+    ) in text
+    source["pretraining"] = work | {"best_step": None, "evaluations": [], "processes": 2}
+    text = methods(provenance, [], recipe)[1]
+    assert "by 2 processes; 2,000 texts" in text
+    assert "held-out texts went" not in text
+
+
 def test_methods_say_what_a_body_had_been_fine_tuned_for(report: Path) -> None:
     provenance = read_json(report.with_name("provenance.json"))
     recipe = ReadingRecipe(reference="encoder", margin=1.0, confidence=0.9, titles=TITLES)

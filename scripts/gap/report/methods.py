@@ -10,7 +10,7 @@ from gap.data.units import plural
 from gap.models.family import family_of, load_recipe
 from gap.results.missing import spell_size
 from gap.results.reading import ReadingRecipe
-from gap.results.records import Hardware, StudyRecord
+from gap.results.records import Hardware, SourceRecord, StudyRecord
 from gap.study.sizes import parse_seeds
 
 # The packages that one names in a paper.
@@ -85,7 +85,41 @@ def _models(record: StudyRecord, recipe: ReadingRecipe) -> str:
         f" Checkpoint {name}: {origin.removesuffix('.')}."
         for name, origin in recipe.checkpoints.items()
     ]
-    return f"Models. {'; '.join(phrases)}.{''.join(told)}{''.join(tuned)}"
+    made = [
+        _pretrained(name.removeprefix("checkpoint-"), source)
+        for name, source in record["sources"].items()
+        if "pretraining" in source
+    ]
+    return f"Models. {'; '.join(phrases)}.{''.join(told)}{''.join(tuned)}{''.join(made)}"
+
+
+# What is learned, by the name of an objective.
+OBJECTIVES = {
+    "masked_lm": "to tell masked tokens",
+    "language_model": "to tell the next token and, backwards, the one before",
+    "static": "vectors of tokens, of which others stand near them",
+}
+
+
+def _pretrained(name: str, source: SourceRecord) -> str:
+    """Return what a checkpoint that the workflow made was pretrained on, and what came of it."""
+    corpus, work = source["corpus"], source["pretraining"]
+    datasets = ", ".join(source["spec"]["corpus"])
+    objective = OBJECTIVES[source["spec"]["objective"]]
+    text = (
+        f" Checkpoint {name} was pretrained for this study ({objective}) on "
+        f"{corpus['texts']:,} texts of {datasets} without their labels, {work['tokens']:,} "
+        f"tokens, {work['passes']:g} passes, {work['seconds']:,.0f} s by {work['processes']} "
+        f"process{'es' * (work['processes'] > 1)}; {corpus['test_texts']:,} texts that stand in a "
+        "test set were left out."
+    )
+    if not work["evaluations"]:
+        return text
+    losses = {entry.get("step"): entry["loss"] for entry in work["evaluations"]}
+    return (
+        f"{text} The loss on {corpus['held_out']:,} held-out texts went from "
+        f"{losses[0]:.2f} to {losses[work['best_step']]:.2f} nats a token."
+    )
 
 
 def _training(config: Mapping[str, Any], recipe: ReadingRecipe) -> str:

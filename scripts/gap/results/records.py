@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+from gap.data.manifests import CorpusManifest, PretrainingRecord
 from gap.models.measurements import Hardware, Times
 from gap.study.tuning import Evaluation, Value
 
@@ -123,12 +124,15 @@ class RunScores(Scores):
 class SourceRecord(TypedDict):
     """A source as the config has it, a hub's commit, and the sha256 of its files by name.
 
-    `tuned_for` says what a checkpoint had been fine-tuned for before.
+    `tuned_for` says what a checkpoint had been fine-tuned for before; `corpus` and `pretraining`
+    are those of one that the workflow pretrained.
     """
 
-    spec: dict[str, str]
+    spec: dict[str, Any]
     commit: NotRequired[str]
     tuned_for: NotRequired[str]
+    corpus: NotRequired[CorpusManifest]
+    pretraining: NotRequired[PretrainingRecord]
     files: dict[str, str]
 
 
