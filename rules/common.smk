@@ -119,10 +119,6 @@ else:
     VERSIONS = installed_packages()
 
 
-# The names of what is fetched, or made to stand as if it had been.
-SOURCES = r"(dataset|test|table|checkpoint)-[\w.-]+"
-
-
 wildcard_constraints:
     dataset=r"[\w.-]+",
     model=r"[\w.-]+",
@@ -130,7 +126,7 @@ wildcard_constraints:
     vocabulary=r"[\w.-]+",
     size=r"[\d.]+%?",
     seeds=r"\d+(-\d+)?",
-    source=SOURCES,
+    source=r"(dataset|test|table|checkpoint)-[\w.-]+",
 
 
 def program(name):

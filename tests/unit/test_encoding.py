@@ -211,7 +211,7 @@ def test_processes_give_the_same_files(tmp_path, tiny_bert, monkeypatch):
     words = ["good", "film", "bad", "a", "the", "plot", "was", "unheard", "dull"]
     texts = [" ".join(words[i % 7 : i % 9 + 1]) + f" {i}" for i in range(100)]
     pq.write_table(pa.table({"text": texts}), tmp_path / "pool.parquet", row_group_size=30)
-    monkeypatch.setattr(encode, "PIECE", 15)
+    monkeypatch.setattr("gap.data.encoded_files.PIECE", 15)
     vocabulary = PretrainedVocabulary(tiny_bert)
     found = []
     for processes in (1, 2):

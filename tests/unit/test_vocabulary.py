@@ -103,7 +103,7 @@ def test_a_text_of_no_ids_becomes_padding(tmp_path):
 def test_a_broken_encoding_goes_on_where_it_was(tmp_path, monkeypatch, rows):
     texts = [letter * length for length, letter in enumerate("abcdefghij", start=1)]
     pq.write_table(pa.table({"text": texts}), tmp_path / "pool.parquet", row_group_size=4)
-    monkeypatch.setattr(encode, "PIECE", 2)
+    monkeypatch.setattr("gap.data.encoded_files.PIECE", 2)
     recipe = EncodeRecipe(max_tokens=8, keep="head")
 
     def encode_to(name, letters):

@@ -179,8 +179,8 @@ def a_definition_moved_to_another_module(study):
     moved = path.with_name("division.py")
     moved.write_text(f"import itertools\n\n\n{text[begin:end].strip()}\n", encoding="utf-8")
     text = text[:begin] + text[end:]
-    place = text.index("from gap.")
-    line = "from gap.models.division import divide\n"
+    place = text.index("# Batches sorted together by length")
+    line = "from gap.models.division import divide\n\n"
     path.write_text(text[:place] + line + text[place:], encoding="utf-8")
 
 

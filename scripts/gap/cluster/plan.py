@@ -18,6 +18,8 @@ from gap.study.tuning import largest
 OUTPUTS = {
     "download": 3,
     "prepare": 6,
+    "collect_corpus": 2,
+    "pretrain": 3,
     "subsample": 2,
     "fit_vocabulary": 2,
     "encode": 3,
@@ -150,9 +152,12 @@ class Plan(Basis):
 
     def jobs(self) -> dict[str, int]:
         """Return how many jobs each rule has."""
+        pretrained = sum(spec["kind"] == "pretrained" for _, spec in self.sources)
         counts = {
-            "download": len(self.sources),
+            "download": len(self.sources) - pretrained,
             "prepare": len(self.config["datasets"]),
+            "collect_corpus": pretrained,
+            "pretrain": pretrained,
             "subsample": len(self.subsamples),
             "fit_vocabulary": len(self.fitted),
             "encode": len(self.encoded),
@@ -176,6 +181,7 @@ class Plan(Basis):
         files = {
             "download": sum(_source_files(role, spec) for role, spec in self.sources),
             "prepare": 8 * jobs["prepare"],
+            "collect_corpus": 2 * jobs["collect_corpus"],
             "subsample": 2 * jobs["subsample"],
             "fit_vocabulary": sum(4 + seeds for seeds in blocks),
             "encode": 11 * jobs["encode"],

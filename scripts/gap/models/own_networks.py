@@ -22,9 +22,6 @@ from gap.models.weights import read_tensors
 from gap.run.errors import UserError
 from gap.run.json import read_json
 
-# What a classifier and the language model that it begins with have alike.
-SIZES = ("layers", "width", "bidirectional")
-
 
 class WordVectorsConfig(PreTrainedConfig):
     """A table of vectors: `hidden_size` numbers for each token."""
@@ -173,21 +170,24 @@ def take_layers(model: LstmForSequenceClassification, folder: Path) -> None:
     config = read_json(folder / "config.json")
     if config.get("model_type") != LstmLanguageConfig.model_type:
         return
-    sizes = [(key, config[key], getattr(model.config, key)) for key in SIZES]
-    for key, given, wanted in sizes:
-        if given != wanted:
+    sizes = model.config
+    wanted = {
+        "layers": sizes.layers,
+        "width": sizes.width,
+        "bidirectional": sizes.bidirectional,
+    }
+    for key, size in wanted.items():
+        if config[key] != size:
             raise UserError(
-                f"{folder}: its `{key}` is {given}, but that of the model is {wanted}; give both "
-                "the same, or let the model learn its embeddings (embeddings: learned)"
+                f"{folder}: its `{key}` is {config[key]}, but that of the model is {size}; give "
+                "both the same, or let the model learn its embeddings (embeddings: learned)"
             )
     tensors = read_tensors(folder)
     own = {name: tensors[name] for name in model.state_dict() if name.startswith("layers.")}
     model.load_state_dict(own, strict=False)
 
 
-for _config, _model in (
-    (WordVectorsConfig, WordVectorsModel),
-    (LstmLanguageConfig, LstmLanguageModel),
-):
-    AutoConfig.register(_config.model_type, _config)
-    AutoModel.register(_config, _model)
+AutoConfig.register(WordVectorsConfig.model_type, WordVectorsConfig)
+AutoModel.register(WordVectorsConfig, WordVectorsModel)
+AutoConfig.register(LstmLanguageConfig.model_type, LstmLanguageConfig)
+AutoModel.register(LstmLanguageConfig, LstmLanguageModel)
