@@ -156,8 +156,7 @@ class Plan(Basis):
         counts = {
             "download": len(self.sources) - pretrained,
             "prepare": len(self.config["datasets"]),
-            "collect_corpus": pretrained,
-            "pretrain": pretrained,
+            **(dict.fromkeys(("collect_corpus", "pretrain"), pretrained) if pretrained else {}),
             "subsample": len(self.subsamples),
             "fit_vocabulary": len(self.fitted),
             "encode": len(self.encoded),
@@ -181,7 +180,6 @@ class Plan(Basis):
         files = {
             "download": sum(_source_files(role, spec) for role, spec in self.sources),
             "prepare": 8 * jobs["prepare"],
-            "collect_corpus": 2 * jobs["collect_corpus"],
             "subsample": 2 * jobs["subsample"],
             "fit_vocabulary": sum(4 + seeds for seeds in blocks),
             "encode": 11 * jobs["encode"],
@@ -292,9 +290,16 @@ class Plan(Basis):
 
 
 def _source_files(role: str, spec: Mapping[str, object]) -> int:
-    """Return the files of a source: manifest, origin, mark of a folder, what is fetched or seen."""
+    """Return the files of a source: manifest, origin, mark of a folder, what is fetched or seen.
+
+    A checkpoint that the workflow pretrains has the texts of its corpus and their manifest, too.
+    """
     fetched = spec["kind"] != "file"
-    return 3 + (CHECKPOINT_FILES if fetched and role == "checkpoint" else 1)
+    return (
+        3
+        + 2 * (spec["kind"] == "pretrained")
+        + (CHECKPOINT_FILES if fetched and role == "checkpoint" else 1)
+    )
 
 
 def by_family(study: Plan) -> dict[str, list[str]]:

@@ -14,9 +14,9 @@ from transformers import (
     PreTrainedModel,
 )
 
-import gap.models.own_networks
 import gap.models.quiet  # noqa: F401
 from gap.data.vocabulary import EncodedTexts
+from gap.models.own_networks import register_networks
 from gap.models.weights import draw_weights, has_decoder, load_pretrained, load_trained
 from gap.run.errors import UserError
 
@@ -71,6 +71,7 @@ def load_encoder(folder: str | Path, drawn: bool = False) -> PreTrainedModel:
 
     Where `drawn`, all weights are random, and the checkpoint's are not read.
     """
+    register_networks()
     with explained(folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **OUTPUTS)
         if drawn:

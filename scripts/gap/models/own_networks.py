@@ -187,7 +187,9 @@ def take_layers(model: LstmForSequenceClassification, folder: Path) -> None:
     model.load_state_dict(own, strict=False)
 
 
-AutoConfig.register(WordVectorsConfig.model_type, WordVectorsConfig)
-AutoModel.register(WordVectorsConfig, WordVectorsModel)
-AutoConfig.register(LstmLanguageConfig.model_type, LstmLanguageConfig)
-AutoModel.register(LstmLanguageConfig, LstmLanguageModel)
+def register_networks() -> None:
+    """Let the Auto classes of transformers find these networks by the type in a config.json."""
+    AutoConfig.register(WordVectorsConfig.model_type, WordVectorsConfig, exist_ok=True)
+    AutoModel.register(WordVectorsConfig, WordVectorsModel, exist_ok=True)
+    AutoConfig.register(LstmLanguageConfig.model_type, LstmLanguageConfig, exist_ok=True)
+    AutoModel.register(LstmLanguageConfig, LstmLanguageModel, exist_ok=True)
