@@ -304,6 +304,16 @@ def write_section(page: Path, title: str, body: str) -> None:
     print(f"\n{section}")
 
 
+def use_one_core() -> None:
+    """Let torch compute on one core, and transformers say nothing but errors."""
+    import torch
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    torch.set_num_threads(1)
+
+
 # ---------------------------------------------------------------- command line
 
 

@@ -27,6 +27,7 @@ from common import (
     reference_checkpoint,
     train_and_count,
     train_as_project,
+    use_one_core,
     write_section,
 )
 from gap.models.encoder_shape import BASE_SIZED
@@ -324,13 +325,9 @@ def compare_accuracies(
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
     given = parse(argv)
-    import torch
     from gap.data.vocabulary import PretrainedVocabulary
-    from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    torch.set_num_threads(1)
+    use_one_core()
     config = load_config(given.config)
     recipe = load_recipe(config["model_zoo"][config["reference"]])
     settings = recipe.optimisation

@@ -21,6 +21,7 @@ from common import (
     read_rows,
     train_and_count,
     train_as_project,
+    use_one_core,
     write_section,
 )
 from gap.data.vocabulary import PretrainedVocabulary
@@ -120,12 +121,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
     given = parse(argv)
-    import torch
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    torch.set_num_threads(1)
+    use_one_core()
     recipe = MaskedLm.model_validate(RECIPE)
     config = load_config(given.config)
     with tempfile.TemporaryDirectory() as name:

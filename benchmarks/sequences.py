@@ -19,6 +19,7 @@ from common import (
     machine,
     source_manifest,
     train_as_project,
+    use_one_core,
     write_section,
 )
 from fine_tuning import OURS, PEER, contestant, makers
@@ -191,12 +192,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
     given = parse(argv)
-    import torch
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    torch.set_num_threads(1)
+    use_one_core()
     checkpoint = given.checkpoint or checkpoint_folder(
         source_manifest(given.results, "checkpoint", "esm2-8m", CHECKPOINT)
     )

@@ -228,6 +228,15 @@ def options(files):
     return " ".join(f"--{name} {shlex.quote(str(path))}" for name, path in files.items())
 
 
+def named_options(having, input):
+    """Command-line options for lists of input files, "--pools imdb=results/...", by their names."""
+    return " ".join(
+        f"--{kind} " + " ".join(shlex.quote(f"{name}={path}") for name, path in pairs)
+        for kind, names in having.items()
+        if (pairs := list(zip(names, input.get(kind), strict=True)))
+    )
+
+
 def local_files(wildcards):
     """The user's own files, as inputs that never trigger; their digests, a param, do."""
     source = source_spec(wildcards)
@@ -351,11 +360,7 @@ def corpus_options(wildcards, input):
     """Command-line options that name the files of each data set."""
     corpus = STUDY.pretrained[wildcards.checkpoint].corpus
     having = {"pools": corpus, "tests": STUDY.datasets, "cards": {*corpus, *STUDY.datasets}}
-    return " ".join(
-        f"--{kind} " + " ".join(shlex.quote(f"{name}={path}") for name, path in pairs)
-        for kind, names in having.items()
-        if (pairs := list(zip(sorted(names), input.get(kind), strict=True)))
-    )
+    return named_options({kind: sorted(names) for kind, names in having.items()}, input)
 
 
 def start_inputs(wildcards):
@@ -419,11 +424,7 @@ def latency_options(wildcards, input):
         "checkpoints": [cell.model for cell in cells if checkpoint_of(cell)],
         "vocabularies": [cell.model for cell in cells if vocabulary_of(cell)],
     }
-    return " ".join(
-        f"--{kind} " + " ".join(shlex.quote(f"{name}={path}") for name, path in pairs)
-        for kind, names in having.items()
-        if (pairs := list(zip(names, input.get(kind), strict=True)))
-    )
+    return named_options(having, input)
 
 
 def latency_recipe(wildcards):

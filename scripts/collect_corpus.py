@@ -8,16 +8,16 @@ from pathlib import Path
 
 from gap.data.cards import read_card
 from gap.data.corpus import Texts, write_corpus
+from gap.run.arguments import named_paths
 from gap.run.json import write_json
 from gap.run.program import run
 
 
 def named_texts(files: Sequence[str], cards: dict[str, Path]) -> dict[str, Texts]:
     """Return {name: texts} of "NAME=PATH", each with the budget that its card tells, by name."""
-    named = dict(file.split("=", 1) for file in files)
+    named = named_paths(files)
     return {
-        name: Texts(Path(named[name]), read_card(cards[name])["text_budget"])
-        for name in sorted(named)
+        name: Texts(named[name], read_card(cards[name])["text_budget"]) for name in sorted(named)
     }
 
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--texts", type=Path, required=True, help="Parquet file to write")
     parser.add_argument("--manifest", type=Path, required=True, help="JSON file to write")
     arguments = parser.parse_args(argv)
-    cards = {name: Path(path) for name, path in (card.split("=", 1) for card in arguments.cards)}
+    cards = named_paths(arguments.cards)
     pools, tests = (named_texts(files, cards) for files in (arguments.pools, arguments.tests))
     manifest = write_corpus(pools, tests, arguments.held_out, arguments.texts)
     write_json(arguments.manifest, manifest)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gap.models.family import family_of, load_recipe
+from gap.run.arguments import named_paths
 from gap.run.json import read_json, write_json
 from gap.run.program import run
 from gap.study.recipes import ModelRecipe
@@ -105,11 +106,6 @@ def measure(models: dict[str, ServedModel], texts: list[str], most: int) -> dict
         }
         for name, model in models.items()
     }
-
-
-def named_paths(pairs: Sequence[str]) -> dict[str, Path]:
-    """Return {name: path} of "NAME=PATH"."""
-    return {name: Path(path) for name, _, path in (pair.partition("=") for pair in pairs)}
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

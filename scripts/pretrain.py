@@ -99,11 +99,13 @@ def encode_corpus(work: Work, threads: int) -> None:
             encode_file(work.texts, stream, WHOLE_TEXTS, stem, pieces, rows, threads)
 
 
-def make_blocks(work: Work, recipe: NetworkRecipe) -> Iterator[Blocks]:
+def make_blocks(
+    work: Work, recipe: NetworkRecipe, vocabulary: PretrainedVocabulary
+) -> Iterator[Blocks]:
     """Yield the blocks of each of SIDES; raise UserError where there are none."""
     from gap.models.pretraining.networks import blocks_of, signs_of
 
-    signs = signs_of(PretrainedVocabulary(work.tokenizer), work.tokenizer)
+    signs = signs_of(vocabulary, work.tokenizer)
     for side in SIDES:
         ids = EncodedTexts.open(work.ids(side)).ids
         blocks = blocks_of(recipe, ids, signs)
@@ -126,10 +128,10 @@ def pretrain_network(work: Work, recipe: NetworkRecipe) -> PretrainingRecord:
     from gap.run.processes import is_first, rank_and_count
     from transformers import set_seed
 
-    start = time.monotonic()
-    training, held_out = make_blocks(work, recipe)
+    start, vocabulary = time.monotonic(), PretrainedVocabulary(work.tokenizer)
+    training, held_out = make_blocks(work, recipe, vocabulary)
     set_seed(recipe.seed)
-    model = network_of(recipe, PretrainedVocabulary(work.tokenizer), work.start)
+    model = network_of(recipe, vocabulary, work.start)
     before = judge(model, held_out)
     descent = recipe.optimisation.descent
     evaluations = train_network(

@@ -10,7 +10,7 @@ from gap.cluster import work
 from gap.cluster.requests import Request, Site
 from gap.data.checkpoints import checkpoint_folder
 from gap.models.encoder_shape import EncoderShape
-from gap.models.families.lstm import KEPT_NUMBERS
+from gap.models.families.lstm import KEPT_NUMBERS, gate_products
 from gap.models.network import CORE_RATE, GPU_RATE, WEIGHT_BYTES
 from gap.run.json import read_json
 from gap.study.pretraining import LanguageModel, MaskedLm, OwnCheckpoint, WordVectors
@@ -53,8 +53,7 @@ class Network:
         """Return that of an LSTM language model."""
         size, pieces = recipe.start, recipe.fitted_tokenizer.size
         directions = 2 if size.bidirectional else 1
-        inputs = size.embedding_size + (size.layers - 1) * directions * size.width
-        products = directions * 4 * size.width * (inputs + size.layers * size.width)
+        products = gate_products(size.embedding_size, size.layers, size.width, directions)
         head = directions * size.embedding_size * (size.width + pieces)
         units = size.layers * directions * size.width
         return cls(
@@ -99,7 +98,7 @@ def pretraining_request(
     settings = recipe.optimisation
     # Going backward costs twice as much as going forward.
     operations = 3 * network.operations * tokens * settings.passes
-    gpus = _fewest_gpus(operations, site.most_gpus)
+    gpus = work.fewest_gpus(lambda count: _minutes(operations, count), site.most_gpus)
     blocks = settings.device_batch_size or settings.batch_size
     batch = 0 if gpus else network.kept_bytes * blocks * recipe.block
     imports = work.IMPORTS_MB + (work.CUDA_HOST_MB if gpus else 0)
@@ -114,13 +113,6 @@ def _vectors_request(recipe: WordVectors, tokens: float) -> Request:
     memory = work.IMPORTS_MB + (pairs + 4 * tokens) / work.MEGABYTE
     seconds = tokens * recipe.window / COUNTED_PAIRS
     return Request(math.ceil(memory), math.ceil(work.OVERHEAD_MINUTES + seconds / 60))
-
-
-def _fewest_gpus(operations: float, most: int, hours: float = 8.0) -> int:
-    """Return the fewest GPUs that take up to `hours`; as many as allowed where none do."""
-    allowed = [count for count in work.GPU_COUNTS if count <= most]
-    short = (count for count in allowed if _minutes(operations, count) <= 60 * hours)
-    return next(short, allowed[-1] if allowed else 0)
 
 
 def _minutes(operations: float, gpus: int) -> int:

@@ -92,12 +92,7 @@ def data_request(step: str, pool: str, size: str = "100%", most: float = math.in
     The step reads `size` of the rows of a pool, a share or a number, but `most` rows at most;
     `pool` is the pool's manifest.
     """
-    megabytes, minutes, more_megabytes, more_seconds = DATA_STEPS[step]
-    millions = min(count_rows(size, read_json(pool)["rows"]), most) / 1e6
-    return Request(
-        math.ceil(megabytes + more_megabytes * millions),
-        math.ceil(minutes + more_seconds * millions / 60),
-    )
+    return _step_request(step, min(count_rows(size, read_json(pool)["rows"]), most))
 
 
 def gap_request(predictions: Iterable[str]) -> Request:
@@ -108,11 +103,15 @@ def gap_request(predictions: Iterable[str]) -> Request:
 
 def corpus_request(manifests: Iterable[str]) -> Request:
     """Return what collecting a corpus asks for, from the manifests of its texts."""
-    megabytes, minutes, more_megabytes, more_seconds = DATA_STEPS["collect_corpus"]
-    millions = sum(read_json(manifest)["rows"] for manifest in manifests) / 1e6
+    return _step_request("collect_corpus", sum(read_json(path)["rows"] for path in manifests))
+
+
+def _step_request(step: str, rows: float) -> Request:
+    """Return what a step asks for that reads so many rows, see DATA_STEPS."""
+    megabytes, minutes, more_megabytes, more_seconds = DATA_STEPS[step]
     return Request(
-        math.ceil(megabytes + more_megabytes * millions),
-        math.ceil(minutes + more_seconds * millions / 60),
+        math.ceil(megabytes + more_megabytes * rows / 1e6),
+        math.ceil(minutes + more_seconds * rows / 1e6 / 60),
     )
 
 

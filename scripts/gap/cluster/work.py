@@ -8,7 +8,7 @@ itself (see `gap.models.family`); here stands what is general.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from statistics import fmean
 
 from gap.models.family import ModelFamily, family_of
@@ -101,8 +101,19 @@ def gpus_for(
     if not family.uses_gpu:
         return 0
     limit = most if family.divisible else min(most, 1)
-    allowed = [count for count in GPU_COUNTS if count <= limit]
-    for count in allowed:
-        if runtime_minutes(operations, sustained_rate(family, workload, count)) <= 60 * hours:
-            return count
-    return allowed[-1] if allowed else 0
+    return fewest_gpus(
+        lambda count: runtime_minutes(operations, sustained_rate(family, workload, count)),
+        limit,
+        hours,
+    )
+
+
+def fewest_gpus(minutes: Callable[[int], int], most: int, hours: float = 8.0) -> int:
+    """Return the fewest of 1, 2, 4, 8 GPUs, `most` at most, with which a job takes up to `hours`.
+
+    `minutes` maps a number of GPUs to the job's minutes. Where none are enough, as many as allowed;
+    0 where none is allowed.
+    """
+    allowed = [count for count in GPU_COUNTS if count <= most]
+    short = (count for count in allowed if minutes(count) <= 60 * hours)
+    return next(short, allowed[-1] if allowed else 0)

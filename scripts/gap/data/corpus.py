@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,11 @@ class Texts:
 
     path: Path
     budget: TextBudget
+
+    @cached_property
+    def hashes(self) -> Hashes:
+        """The hash of each text, (texts,)."""
+        return hash_all(every_text(self.path))
 
     def cut(self, text: str) -> str:
         """Return a text within this budget."""
@@ -63,31 +69,19 @@ def every_text(path: Path) -> Iterator[str]:
     return (text for texts in iterate_texts(path) for text in texts)
 
 
-def test_hashes(pool: Texts, tests: Iterable[Texts]) -> Hashes:
-    """Return the hashes, sorted, of what a text of the pool must not be.
+def in_tests(pool: Texts, tests: Iterable[Texts]) -> Flags:
+    """Return which texts of a pool stand in a test set, (texts,).
 
-    These are the test texts, and also what of them stands within the pool's budget.
+    Texts are compared whole, and where budgets differ also within the budget of either.
     """
-    hashes = [np.empty(0, dtype=np.uint64)]
+    pools, forbidden = [pool.hashes], [np.empty(0, dtype=np.uint64)]
     for test in tests:
-        hashes.append(hash_all(every_text(test.path)))
+        forbidden.append(test.hashes)
         if not pool.cuts_as(test):
-            hashes.append(hash_all(map(pool.cut, every_text(test.path))))
-    return np.unique(np.concatenate(hashes))
-
-
-def in_tests(pool: Texts, hashes: Hashes, tests: Iterable[Texts]) -> Flags:
-    """Return which texts of a pool, with these hashes, stand in a test set, (texts,).
-
-    A text also stands there if what of it is within a test set's budget does.
-    """
-    tests = list(tests)
-    forbidden = test_hashes(pool, tests)
-    leaks = np.isin(hashes, forbidden)
-    for test in tests:
-        if not pool.cuts_as(test):
-            leaks |= np.isin(hash_all(map(test.cut, every_text(pool.path))), forbidden)
-    return leaks
+            forbidden.append(hash_all(map(pool.cut, every_text(test.path))))
+            pools.append(hash_all(map(test.cut, every_text(pool.path))))
+    every = np.unique(np.concatenate(forbidden))
+    return np.logical_or.reduce([np.isin(hashes, every) for hashes in pools])
 
 
 def choose_held_out(hashes: Hashes, share: float) -> Flags:
@@ -110,11 +104,8 @@ def write_corpus(
     A share of them is held out. Memory takes some 40 bytes for each text. Raises UserError where
     fewer than two texts are left.
     """
-    parts = {name: hash_all(every_text(pool.path)) for name, pool in pools.items()}
-    leaks = np.concatenate(
-        [in_tests(pool, parts[name], tests.values()) for name, pool in pools.items()]
-    )
-    hashes = np.concatenate(list(parts.values()))
+    leaks = np.concatenate([in_tests(pool, tests.values()) for pool in pools.values()])
+    hashes = np.concatenate([pool.hashes for pool in pools.values()])
     first = np.zeros(len(hashes), dtype=np.bool_)
     first[np.unique(hashes, return_index=True)[1]] = True
     kept = np.flatnonzero(first & ~leaks)

@@ -12,10 +12,8 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 import gap.models.quiet  # noqa: F401
 
 
-class LstmConfig(PreTrainedConfig):
-    """Sizes of an LSTM classifier; the names are those of a recipe in `model_zoo`."""
-
-    model_type = "gap-lstm"
+class LstmBodyConfig(PreTrainedConfig):
+    """Sizes of embeddings and LSTM layers; the names are those of a recipe in `model_zoo`."""
 
     def __init__(
         self,
@@ -25,8 +23,6 @@ class LstmConfig(PreTrainedConfig):
         width: int = 128,
         bidirectional: bool = True,
         dropout: float = 0.3,
-        pooling: str = "mean",
-        train_embeddings: bool = True,
         **kwargs: Any,
     ) -> None:
         self.vocab_size = vocab_size
@@ -35,6 +31,20 @@ class LstmConfig(PreTrainedConfig):
         self.width = width
         self.bidirectional = bidirectional
         self.dropout = dropout
+        super().__init__(**kwargs)
+
+    @property
+    def directions(self) -> int:
+        """The directions in which texts are read."""
+        return 2 if self.bidirectional else 1
+
+
+class LstmConfig(LstmBodyConfig):
+    """Sizes of an LSTM classifier."""
+
+    model_type = "gap-lstm"
+
+    def __init__(self, pooling: str = "mean", train_embeddings: bool = True, **kwargs: Any) -> None:
         self.pooling = pooling
         self.train_embeddings = train_embeddings
         super().__init__(**kwargs)
@@ -106,7 +116,34 @@ def start_weights(module: nn.Module) -> None:
         module.reset_parameters()
 
 
-class LstmForSequenceClassification(PreTrainedModel):
+class LstmBody(PreTrainedModel):
+    """Embeddings and LSTM layers, which classifiers and language models have alike."""
+
+    config: LstmBodyConfig
+    _input_embed_layer = "embeddings"
+
+    def __init__(self, config: LstmBodyConfig) -> None:
+        super().__init__(config)
+        self.embeddings = nn.Embedding(config.vocab_size, config.embedding_size)
+        above = [config.width * config.directions] * (config.layers - 1)
+        self.layers = nn.ModuleList(
+            LstmLayer(size, config.width, config.bidirectional)
+            for size in [config.embedding_size, *above]
+        )
+
+    def _init_weights(self, module: nn.Module) -> None:
+        start_weights(module)
+
+    def states(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return the last layer's states, (batch, tokens, directions * width)."""
+        lengths, share = attention_mask.sum(1), self.config.dropout
+        states = drop(self.embeddings(input_ids), share, self.training)
+        for layer in self.layers:
+            states = drop(layer(states, lengths), share, self.training)
+        return states
+
+
+class LstmForSequenceClassification(LstmBody):
     """Embeddings, LSTM layers, pooling over the tokens, and a linear classifier."""
 
     config_class = LstmConfig
@@ -115,22 +152,10 @@ class LstmForSequenceClassification(PreTrainedModel):
 
     def __init__(self, config: LstmConfig) -> None:
         super().__init__(config)
-        self.embeddings = nn.Embedding(config.vocab_size, config.embedding_size)
         self.embeddings.weight.requires_grad = config.train_embeddings
-        directions = 2 if config.bidirectional else 1
-        inputs = [config.embedding_size] + [config.width * directions] * (config.layers - 1)
-        self.layers = nn.ModuleList(
-            LstmLayer(size, config.width, config.bidirectional) for size in inputs
-        )
-        self.classifier = nn.Linear(config.width * directions, int(config.num_labels or 0))
+        width = config.width * config.directions
+        self.classifier = nn.Linear(width, int(config.num_labels or 0))
         self.post_init()
-
-    def _init_weights(self, module: nn.Module) -> None:
-        start_weights(module)
-
-    def get_input_embeddings(self) -> nn.Module:
-        """Return the table of token embeddings."""
-        return self.embeddings
 
     def forward(
         self,
@@ -140,11 +165,7 @@ class LstmForSequenceClassification(PreTrainedModel):
         **_: object,
     ) -> SequenceClassifierOutput:
         """Return logits (batch, labels), and the mean cross-entropy in nats if labels are given."""
-        lengths = attention_mask.sum(1)
-        share = self.config.dropout
-        states = drop(self.embeddings(input_ids), share, self.training)
-        for layer in self.layers:
-            states = drop(layer(states, lengths), share, self.training)
+        states = self.states(input_ids, attention_mask)
         logits = self.classifier(pool(states, attention_mask, self.config.pooling)).float()
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)

@@ -13,9 +13,9 @@ from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput
 
 import gap.models.quiet  # noqa: F401
 from gap.models.lstm_network import (
+    LstmBody,
+    LstmBodyConfig,
     LstmForSequenceClassification,
-    LstmLayer,
-    drop,
     start_weights,
 )
 from gap.models.weights import read_tensors
@@ -39,6 +39,7 @@ class WordVectorsModel(PreTrainedModel):
 
     config_class = WordVectorsConfig
     config: WordVectorsConfig
+    _input_embed_layer = "embeddings"
 
     def __init__(self, config: WordVectorsConfig) -> None:
         super().__init__(config)
@@ -48,41 +49,18 @@ class WordVectorsModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         start_weights(module)
 
-    def get_input_embeddings(self) -> nn.Module:
-        """Return the table of token embeddings."""
-        return self.embeddings
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Put another table in the place of this one."""
-        assert isinstance(value, nn.Embedding)
-        self.embeddings = value
-
     def forward(self, input_ids: torch.Tensor, **_: object) -> BaseModelOutput:
         """Return the tokens' vectors, (batch, tokens, width), as `last_hidden_state`."""
         return BaseModelOutput(last_hidden_state=self.embeddings(input_ids))
 
 
-class LstmLanguageConfig(PreTrainedConfig):
-    """Sizes of an LSTM language model; the names are those of an LSTM classifier's."""
+class LstmLanguageConfig(LstmBodyConfig):
+    """Sizes of an LSTM language model."""
 
     model_type = "gap-lstm-language"
 
-    def __init__(
-        self,
-        vocab_size: int = 8000,
-        embedding_size: int = 128,
-        layers: int = 1,
-        width: int = 128,
-        bidirectional: bool = True,
-        dropout: float = 0.1,
-        **kwargs: Any,
-    ) -> None:
-        self.vocab_size = vocab_size
-        self.embedding_size = embedding_size
-        self.layers = layers
-        self.width = width
-        self.bidirectional = bidirectional
-        self.dropout = dropout
+    # Without one of its own, transformers would make it a dataclass of no fields.
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
 
     @property
@@ -91,7 +69,7 @@ class LstmLanguageConfig(PreTrainedConfig):
         return self.embedding_size
 
 
-class LstmLanguageModel(PreTrainedModel):
+class LstmLanguageModel(LstmBody):
     """An LSTM whose states tell the next token and, backwards, the one before.
 
     Its embeddings and layers have the names and shapes of an LSTM classifier's, which begins with
@@ -104,37 +82,11 @@ class LstmLanguageModel(PreTrainedModel):
 
     def __init__(self, config: LstmLanguageConfig) -> None:
         super().__init__(config)
-        directions = 2 if config.bidirectional else 1
-        self.embeddings = nn.Embedding(config.vocab_size, config.embedding_size)
-        inputs = [config.embedding_size] + [config.width * directions] * (config.layers - 1)
-        self.layers = nn.ModuleList(
-            LstmLayer(size, config.width, config.bidirectional) for size in inputs
-        )
         self.heads = nn.ModuleList(
-            nn.Linear(config.width, config.embedding_size) for _ in range(directions)
+            nn.Linear(config.width, config.embedding_size) for _ in range(config.directions)
         )
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
         self.post_init()
-
-    def _init_weights(self, module: nn.Module) -> None:
-        start_weights(module)
-
-    def get_input_embeddings(self) -> nn.Module:
-        """Return the table of token embeddings."""
-        return self.embeddings
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Put another table in the place of this one."""
-        assert isinstance(value, nn.Embedding)
-        self.embeddings = value
-
-    def states(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Return the last layer's states, (batch, tokens, directions * width)."""
-        lengths, share = attention_mask.sum(1), self.config.dropout
-        states = drop(self.embeddings(input_ids), share, self.training)
-        for layer in self.layers:
-            states = drop(layer(states, lengths), share, self.training)
-        return states
 
     def forward(
         self,

@@ -17,6 +17,11 @@ from gap.run.durable import replace
 LONGEST = 16_000
 
 
+def named_paths(pairs: Sequence[str]) -> dict[str, Path]:
+    """Return {name: path} of "NAME=PATH"."""
+    return {name: Path(path) for name, _, path in (pair.partition("=") for pair in pairs)}
+
+
 def within_limit(arguments: Sequence[str], folder: Path) -> list[str]:
     """Return the arguments; or, where they are too long together, "@FILE" that holds them.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
@@ -151,7 +152,13 @@ class PretrainedCheckpoint(Block):
     kind: Literal["pretrained"] = Field(description="The kind of checkpoint.")
     corpus: Corpus
     objective: str
-    tokenizer: Omittable[TokenizerRecipe] = None
+    tokenizer: Omittable[TokenizerRecipe] = Field(
+        None,
+        description=(
+            "The tokenizer that is fitted on the corpus; left out, one of the defaults, or that of "
+            "the checkpoint which is pretrained further."
+        ),
+    )
     held_out: HeldOut = 0.01
     seed: Seed = 1
     origin: CheckpointOrigin = None
@@ -183,15 +190,6 @@ def _name_or_size(given: object) -> str:
     return "name" if isinstance(given, str) else "size"
 
 
-FITTED = Field(
-    None,
-    description=(
-        "The tokenizer that is fitted on the corpus; left out, one of the defaults, or that of "
-        "the checkpoint which is pretrained further."
-    ),
-)
-
-
 class MaskedLm(PretrainedCheckpoint):
     """A transformer that learns to tell masked tokens from those around them."""
 
@@ -221,7 +219,6 @@ origin: Pretrained on our own tickets
             "checkpoint_zoo of another checkpoint, which is pretrained further."
         ),
     )
-    tokenizer: Omittable[TokenizerRecipe] = FITTED
     masked: Annotated[float, Unit("share")] = Field(
         0.15, gt=0, le=0.9, description="Share of the tokens that are masked."
     )
@@ -280,7 +277,6 @@ origin: A language model of our own tickets
         validate_default=True,
         description="The size of an LSTM that begins with random weights.",
     )
-    tokenizer: Omittable[TokenizerRecipe] = FITTED
     predicted: Annotated[float, Unit("share")] = Field(
         0.25,
         gt=0,
@@ -333,7 +329,18 @@ origin: Vectors of the words of our own tickets
     window: Annotated[int, Unit("tokens")] = Field(
         5, ge=1, le=100, description="How near two tokens are that count as neighbours."
     )
-    tokenizer: Omittable[TokenizerRecipe] = FITTED
+
+
+OwnCheckpoint = MaskedLm | LanguageModel | WordVectors
+
+
+def own_class(given: Mapping[str, object]) -> type[OwnCheckpoint]:
+    """Return the class of a checkpoint that is made, by what is learned."""
+    others: dict[object, type[OwnCheckpoint]] = {
+        "language_model": LanguageModel,
+        "static": WordVectors,
+    }
+    return others.get(str(given.get("objective")), MaskedLm)
 
 
 def kind(given: object) -> str | None:
@@ -346,14 +353,8 @@ def kind(given: object) -> str | None:
         "wheel": WheelCheckpoint,
         "file": Folder,
         "hub": HubModel,
-        "pretrained": MaskedLm,
+        "pretrained": own_class(given),
     }
-    if given.get("kind") == "pretrained":
-        objectives: dict[str, type[Block]] = {
-            "language_model": LanguageModel,
-            "static": WordVectors,
-        }
-        classes["pretrained"] = objectives.get(str(given.get("objective")), MaskedLm)
     chosen = classes.get(str(given.get("kind")))
     return chosen.__name__ if chosen else None
 
@@ -369,15 +370,10 @@ Checkpoint = Annotated[
 ]
 
 
-OwnCheckpoint = MaskedLm | LanguageModel | WordVectors
-
-
 def load_own(text: str) -> OwnCheckpoint:
     """Return the recipe that a command line gives as JSON; raise UserError for any other text."""
     try:
-        objective = json.loads(text)["objective"]
-    except (ValueError, KeyError, TypeError):
-        objective = None
-    if objective == "language_model":
-        return LanguageModel.from_json(text)
-    return (WordVectors if objective == "static" else MaskedLm).from_json(text)
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    return (own_class(given) if isinstance(given, dict) else MaskedLm).from_json(text)

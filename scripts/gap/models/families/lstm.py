@@ -30,6 +30,13 @@ KEPT_NUMBERS = 24
 # a few kernels of 5 to 10 microseconds, each of which waits for the one before it.
 STEP_SECONDS = 40e-6
 
+
+def gate_products(embedding_size: int, layers: int, width: int, directions: int) -> int:
+    """Return how many weights of all gates multiply each token."""
+    inputs = embedding_size + (layers - 1) * directions * width
+    return directions * 4 * width * (inputs + layers * width)
+
+
 DEFAULTS = Completed(
     lr=1.0e-3, warmup=0.05, max_epochs=5, min_steps=150, evaluations=10, patience=5
 )
@@ -218,8 +225,7 @@ class Model(Network[Recipe]):
         rows = workload.encoder.vocab_size if recipe.checkpoint else workload.pieces
         columns = recipe.embedding_size if self._learns_embeddings else workload.encoder.hidden_size
         width, layers = recipe.width, recipe.layers
-        inputs = columns + (layers - 1) * directions * width
-        products = directions * 4 * width * (inputs + layers * width)
+        products = gate_products(columns, layers, width, directions)
         biases = directions * 4 * width * 2 * layers
         head = (directions * width + 1) * workload.labels
         return ParameterCount(rows * columns + products + biases + head, products)
