@@ -341,6 +341,14 @@ def checkpoint_inputs(wildcards):
     return {"checkpoint": source_manifest("checkpoint", name)} if name else {}
 
 
+def review_inputs(wildcards):
+    """The ids that a model's checkpoint was pretrained on, where blocks of them are trained on."""
+    if not family_of_run(wildcards).recipe.reviews:
+        return {}
+    ids = paths.CORPUS_IDS.format(checkpoint=checkpoint_of(wildcards))
+    return {"corpus-ids": ancient(ids)}
+
+
 def corpus_inputs(wildcards):
     """The pools that a checkpoint is pretrained on, and the test sets no text of which is read."""
     corpus = STUDY.pretrained[wildcards.checkpoint].corpus
@@ -381,7 +389,7 @@ def identity_of(wildcards):
 
 def model_options(wildcards, input):
     return options(
-        {name: input[name] for name in ("ids", "texts", "checkpoint") if name in input.keys()}
+        {name: input[name] for name in ("ids", "texts", "checkpoint", "corpus-ids") if name in input.keys()}
     )
 
 

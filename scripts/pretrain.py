@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gap.data.checkpoints import checkpoint_folder, is_weights_or_config
+from gap.data.corpus import RECIPE
 from gap.data.encoded_files import encode_file
 from gap.data.fetched_files import describe_files
 from gap.data.manifests import CorpusManifest, PretrainingRecord
@@ -204,6 +205,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, default=1, help="GPUs that work together")
     parser.add_argument("--threads", type=int, default=1, help="processes that encode texts")
     parser.add_argument("--files", type=Path, required=True, help="folder to write")
+    parser.add_argument("--ids", type=Path, required=True, help="folder to write: the corpus")
     parser.add_argument("--manifest", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--origin", type=Path, required=True, help="JSON file to write")
     arguments = parser.parse_args(argv)
@@ -220,7 +222,7 @@ def make_checkpoint(arguments: argparse.Namespace) -> None:
     made_from = [arguments.corpus, *filter(None, [arguments.start])]
     specification = [arguments.recipe, arguments.provenance]
     state = state_folder(arguments.files.parent, "pretrain", specification, made_from)
-    outputs = [arguments.files, arguments.manifest, arguments.origin]
+    outputs = [arguments.files, arguments.ids, arguments.manifest, arguments.origin]
     if restore(state, outputs):
         return
     start = arguments.start and checkpoint_folder(arguments.start)
@@ -234,6 +236,9 @@ def make_checkpoint(arguments: argparse.Namespace) -> None:
             link(file, work.files / file.relative_to(work.tokenizer))
     flush(work.files)
     link(work.files, arguments.files)
+    write_json(work.ids(RECIPE), recipe.plain())
+    flush(work.ids(RECIPE).parent)
+    link(work.ids(RECIPE).parent, arguments.ids)
     files = [arguments.files / file.relative_to(work.files) for file in files_below(work.files)]
     write_json(arguments.manifest, describe_files(recipe.plain(), files, arguments.files))
     corpus: CorpusManifest = read_json(arguments.corpus)

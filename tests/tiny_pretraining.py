@@ -88,6 +88,7 @@ def pretraining_arguments(
         "texts": corpus / "texts.parquet",
         "corpus": corpus / "texts.json",
         "files": folder / "files",
+        "ids": folder / "ids",
         "manifest": folder / "manifest.json",
         "origin": folder / "origin.json",
     }

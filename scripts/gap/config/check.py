@@ -26,7 +26,7 @@ from gap.run.errors import UserError
 from gap.run.json import read_json
 from gap.study import paths
 from gap.study.datasets import Dataset
-from gap.study.pretraining import PretrainedCheckpoint
+from gap.study.pretraining import MaskedLm, PretrainedCheckpoint
 from gap.study.published import PublishedFigure
 from gap.study.recipes import Folders, ModelRecipe, Validation
 from gap.study.sizes import count_rows, parse_seeds
@@ -119,6 +119,12 @@ def _check_model(study: Study, name: str) -> None:
                 f"{where}.checkpoint: {checkpoint} is pretrained by objective {source.objective}, "
                 f"and a model of family {model.family} begins with "
                 f"{' or '.join(sorted(model.begins_with))}; choose another checkpoint or family"
+            )
+        if model.reviews and not isinstance(source, MaskedLm):
+            raise UserError(
+                f"{where}.optimisation.mix: {checkpoint} was not pretrained by this study, so "
+                "there is no corpus to mix in; leave it out, or choose a checkpoint of kind "
+                "pretrained and objective masked_lm"
             )
 
 

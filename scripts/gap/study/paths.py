@@ -32,6 +32,8 @@ CARD = f"{DATASET}/card.json"
 # The texts that a checkpoint is pretrained on.
 CORPUS = f"{RESULTS}/corpora/{{checkpoint}}/texts.parquet"
 CORPUS_MANIFEST = f"{RESULTS}/corpora/{{checkpoint}}/texts.json"
+# Their ids, of those that were trained on and of those held out.
+CORPUS_IDS = f"{RESULTS}/corpora/{{checkpoint}}/ids"
 
 # Subsamples and vocabularies of a block of seeds.
 SUBSAMPLE = f"{DATASET}/subsamples/{{size}}/{{seeds}}.parquet"
