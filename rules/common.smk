@@ -202,6 +202,17 @@ def for_each_cell(pattern):
     return [pattern.format(**cell.wildcards) for cell in PRESENT]
 
 
+# What is measured of the models whose forgetting is asked for.
+FORGETTING = [
+    paths.FORGETTING.format(**cell.wildcards) for cell in PRESENT if cell.model in STUDY.forgetting
+]
+
+
+def if_forgetting(*files):
+    """These files where forgetting is measured, else none."""
+    return list(files) if FORGETTING else []
+
+
 def pick(mapping, *keys):
     """The named keys of a mapping, those that it has."""
     return {key: mapping[key] for key in keys if key in mapping}
@@ -389,7 +400,11 @@ def identity_of(wildcards):
 
 def model_options(wildcards, input):
     return options(
-        {name: input[name] for name in ("ids", "texts", "checkpoint", "corpus-ids") if name in input.keys()}
+        {
+            name: input[name]
+            for name in ("ids", "texts", "checkpoint", "corpus-ids")
+            if name in input.keys()
+        }
     )
 
 
@@ -459,7 +474,8 @@ PROGRAMS = {
     name: provenance(f"{name}.py")
     for name in (
         "download prepare collect_corpus pretrain subsample fit_vocabulary encode train predict score gather estimate_gap "
-        "forecast_gap examine_errors measure_latency gather_latency chart_gap chart_cost write_summary "
+        "forecast_gap examine_errors measure_latency gather_latency measure_forgetting gather_forgetting chart_gap "
+        "chart_cost chart_forgetting write_summary "
         "write_report export_tables"
     ).split()
 }

@@ -1,11 +1,13 @@
 # The tables that summary and report are made of, by the names that their programs have for them.
+FORGOTTEN = if_forgetting("forgetting", "layers", "plane")
 SUMMARISED = {
     name: paths.table(name)
-    for name in "scores accuracies gaps metrics trials crossings forecasts".split()
+    for name in "scores accuracies gaps metrics trials crossings forecasts".split() + FORGOTTEN[:1]
 } | {"latencies": paths.table("latency")}
 REPORTED = SUMMARISED | {
     name: paths.table(name)
     for name in "curves calibration labels lengths agreements examples histories".split()
+    + FORGOTTEN[1:]
 }
 
 

@@ -3,7 +3,6 @@
 import shutil
 
 import numpy as np
-import pretrain
 import pytest
 import torch
 from gap.config.check import check, complete
@@ -16,10 +15,11 @@ from gap.models.pretraining.masked_lm import masked_lm_over
 from gap.models.retention import Pace, Review, open_blocks
 from gap.models.workload import Workload
 from gap.run.errors import UserError
+from gap.run.json import read_json
 from gap.study.recipes import FineTuning
 from gap.study.recipes import Review as Settings
 from gap.study.tuning import trial
-from tiny_pretraining import RECIPE, collect, pretraining_arguments, sentences
+from tiny_pretraining import own_checkpoint
 from tiny_training import folders_at, fp32_only, make_data
 
 STEPS = {"lr": 0.005, "batch_size": 8, "max_epochs": 2, "min_steps": 24, "evaluations": 4}
@@ -29,10 +29,7 @@ MIX = {"ratio": 1.5, "decay": 0.5, "weight": 1.0}
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     """The folder of a checkpoint that was pretrained on made-up sentences."""
-    corpus, folder = (tmp_path_factory.mktemp(name) for name in ("corpus", "own"))
-    collect(corpus, {"films": sentences(200)}, {"films": sentences(20, start=300)})
-    pretrain.main(pretraining_arguments(corpus, RECIPE | {"block": 40}, folder))
-    return folder
+    return own_checkpoint(tmp_path_factory.mktemp("own"))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +75,7 @@ def test_both_models_have_the_same_body_and_only_that_is_trained(own):
 
 
 def test_it_judges_as_the_pretraining_did(own):
-    recorded = pretrain.read_json(own / "origin.json")["pretraining"]["evaluations"]
+    recorded = read_json(own / "origin.json")["pretraining"]["evaluations"]
     best = min(evaluation["loss"] for evaluation in recorded)
     blocks = open_blocks(own / "files", own / "ids", "held-out")
     model = masked_lm_over(load_classifier(own / "files", ["neg", "pos"]), own / "files")
@@ -211,7 +208,7 @@ def test_plans_count_the_blocks():
 
 
 def test_settings_that_keep_may_be_tuned():
-    settings = FineTuning(lr=1e-3, warmup=0.1, max_epochs=1, min_steps=1, evaluations=1, patience=1)
+    settings = FineTuning.model_validate(STEPS | {"patience": 4, "warmup": 0.1})
     assert settings.keeps is None
     assert settings.model_copy(update={"stay": 0.1}).keeps == "stay"
     recipe = load_recipe(
@@ -223,7 +220,10 @@ def test_settings_that_keep_may_be_tuned():
         }
     )
     assert trial(recipe, 3).settings == {"stay": 0.1, "weight": 0.1}
-    assert trial(recipe, 4).recipe.optimisation.mix.weight == 0.3
+    chosen = trial(recipe, 4).recipe.optimisation
+    assert isinstance(chosen, FineTuning)
+    assert chosen.mix is not None
+    assert chosen.mix.weight == 0.3
 
 
 def config_with(optimisation, checkpoint, **recipe):

@@ -23,7 +23,7 @@ ENVS = ROOT / "envs"
 LOCKS = ("requirements.txt", "torch-cpu.txt", "torch-cuda.txt")
 PROGRAMS = {
     "data": ["download", "prepare", "subsample", "fit_vocabulary", "encode", "collect_corpus"],
-    "train": ["train", "predict", "measure_latency", "pretrain"],
+    "train": ["train", "predict", "measure_latency", "pretrain", "measure_forgetting"],
     "summary": [
         "score",
         "gather",
@@ -31,6 +31,8 @@ PROGRAMS = {
         "forecast_gap",
         "examine_errors",
         "gather_latency",
+        "gather_forgetting",
+        "chart_forgetting",
         "chart_gap",
         "chart_cost",
         "write_summary",

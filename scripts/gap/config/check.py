@@ -72,6 +72,9 @@ def check(study: Study, results: Path) -> list[str]:
     _check_names("reference", [study.reference], study.models, "models")
     for name in study.models:
         _check_model(study, name)
+    _check_names("forgetting", study.forgetting, study.models, "models")
+    for name in study.forgetting:
+        _check_forgetting(study, name)
         _check_seeds(study, name)
     _check_trials(study)
     _check_titles(study)
@@ -126,6 +129,17 @@ def _check_model(study: Study, name: str) -> None:
                 "there is no corpus to mix in; leave it out, or choose a checkpoint of kind "
                 "pretrained and objective masked_lm"
             )
+
+
+def _check_forgetting(study: Study, name: str) -> None:
+    model = study.model_zoo[name]
+    source = study.checkpoint_zoo.get(model.pretrained or "")
+    if model.family != "transformer" or not isinstance(source, MaskedLm):
+        raise UserError(
+            f"forgetting: {name} is not a fine-tuned checkpoint that this study pretrains; choose "
+            "models of family transformer with a checkpoint of kind pretrained and objective "
+            "masked_lm"
+        )
 
 
 def _check_checkpoint(study: Study, name: str, further: list[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gap.report.accuracy import accuracy, published
 from gap.report.answer import answer, explanation, other_comparisons
 from gap.report.background import data, intervals, missing, notice
+from gap.report.forgetting import forgetting
 from gap.report.gaps import crossings, gaps
 from gap.report.inference import inference
 from gap.report.joint import joint
@@ -35,6 +36,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     published,
     tried,
     inference,
+    forgetting,
     mistakes,
     learning,
     data,

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from gap.data.manifests import IdsManifest
 from gap.results.findings import Encoding, Findings
+from gap.results.forgetting import ForgettingRow, LayerRow, PlaneRow
 from gap.results.reading import NamingRecipe, ReadingRecipe
 from gap.results.rows import (
     AccuracyRow,
@@ -40,6 +41,8 @@ REPORTED = (
     *SUMMARISED,
     *("curves", "calibration", "labels", "lengths", "agreements", "examples", "histories"),
 )
+# Those of gather_forgetting.py, where forgetting is measured.
+FORGOTTEN = ("forgetting", "layers", "plane")
 KEYS = (
     "JSON: reference, metric (names, the first decides), margin (points), confidence (0..1), and "
     "optionally datasets and models, lists of names in order, titles {name: text}, compared, the "
@@ -55,6 +58,8 @@ def add_options(parser: argparse.ArgumentParser, tables: Sequence[str]) -> None:
     parser.add_argument("--recipe", required=True, type=ReadingRecipe.from_json, help=KEYS)
     for name in tables:
         parser.add_argument(f"--{name}", required=True, help="CSV table of the study")
+    for name in FORGOTTEN:
+        parser.add_argument(f"--{name}", help="CSV table of gather_forgetting.py, if there is one")
     parser.add_argument("--cards", required=True, nargs="+", help="JSON cards of prepare.py")
     parser.add_argument("--encoded", nargs="*", default=[], help="JSON of encode.py, of test sets")
     names = "DATASET/MODEL of each of these, in their order"
@@ -77,6 +82,7 @@ def read_summarised(options: argparse.Namespace) -> Findings:
         latencies=read_in_order(options.latencies, LatencyRow, recipe),
         crossings=read_in_order(options.crossings, CrossingRow, recipe),
         forecasts=read_in_order(options.forecasts, ForecastRow, recipe),
+        forgetting=read_if_given(options.forgetting, ForgettingRow, recipe),
         cards=[read_json(path) for path in options.cards],
         encodings=read_encodings(options.encoded_for, options.encoded),
     )
@@ -119,6 +125,8 @@ def read_reported(options: argparse.Namespace) -> Findings:
         agreements=read_in_order(options.agreements, AgreementRow, recipe),
         examples=read_in_order(options.examples, ExampleRow, recipe),
         histories=read_in_order(options.histories, HistoryRow, recipe),
+        layers=read_if_given(options.layers, LayerRow, recipe),
+        plane=read_if_given(options.plane, PlaneRow, recipe),
         record=read_json(options.provenance),
         references=Path(options.references).read_text(encoding="utf-8"),
     )
@@ -127,6 +135,13 @@ def read_reported(options: argparse.Namespace) -> Findings:
 def read_in_order(path: str, row_class: type[TableRow], recipe: NamingRecipe) -> list[TableRow]:
     """Return the rows of a table in the study's order."""
     return study_order(read_rows(path, row_class), recipe)
+
+
+def read_if_given(
+    path: str | None, row_class: type[TableRow], recipe: NamingRecipe
+) -> list[TableRow]:
+    """Return the rows of a table in the study's order; none where there is no table."""
+    return read_in_order(path, row_class, recipe) if path else []
 
 
 def write_text(path: str, text: str) -> None:

@@ -66,6 +66,7 @@ WEIGHTS = f"{RUN}/weights"
 PREDICTIONS = f"{RUN}/predictions.parquet"
 PREDICTIONS_MANIFEST = f"{RUN}/predictions.json"
 SCORES = f"{RUN}/scores.json"
+FORGETTING = f"{RUN}/forgetting.json"
 
 LATENCY = f"{RESULTS}/latency/{{dataset}}.json"
 SUMMARY = f"{RESULTS}/summary.md"
