@@ -14,6 +14,7 @@ from gap.report.metrics import metrics
 from gap.report.mistakes import learning, mistakes
 from gap.report.origins import methods_section, origins, references
 from gap.report.power import power
+from gap.report.pretraining import pretraining
 from gap.report.reading import reading
 from gap.report.sections import Document, Section
 from gap.report.tried import tried
@@ -34,6 +35,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     metrics,
     published,
     tried,
+    pretraining,
     inference,
     mistakes,
     learning,

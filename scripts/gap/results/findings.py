@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gap.data.manifests import Card
+from gap.results.pretrainings import PretrainingRow
 from gap.results.published import Published, published_figures
 from gap.results.reading import ReadingRecipe
 from gap.results.records import StudyRecord
@@ -64,6 +65,7 @@ class Findings:
     agreements: Sequence[AgreementRow] = ()
     examples: Sequence[ExampleRow] = ()
     histories: Sequence[HistoryRow] = ()
+    pretrainings: Sequence[PretrainingRow] = ()
     cards: Sequence[Card] = ()
     encodings: Sequence[Encoding] = ()
     record: StudyRecord | None = None
