@@ -76,8 +76,15 @@ def _method(findings: Findings) -> str:
         "the fit of the tokenizer and the encoding of the texts are counted",
         "losses are in nats a token, before and after",
         *further,
+        f"the verdict compares models that begin with them with {_rival(findings)}",
     ]
     return " ".join(map(sentence, sentences))
+
+
+def _rival(findings: Findings) -> str:
+    """Return which model from scratch others are compared with, see `_over_scratch`."""
+    named = {findings.recipe.reference, findings.recipe.compared} & set(findings.recipe.scratch)
+    return findings.title(named.pop()) if named else "the best model from scratch at each size"
 
 
 def cost(rows: Sequence[PretrainingRow]) -> str:
@@ -150,15 +157,20 @@ def _advance(findings: Findings, row: PretrainingRow, model: str, sizes: Sequenc
     parts = [f"the pretraining of {findings.title(model)} costs {price} once"]
     clear = [advance for advance in sizes if advance.difference == "clear"]
     ahead = [advance for advance in clear if advance.value > 0]
-    # The smallest and the largest size tell enough.
-    parts += [_ahead(findings, advance) for advance in dict.fromkeys([*ahead[:1], *ahead[-1:]])]
-    parts += [_behind(findings, advance) for advance in clear if advance.value <= 0]
+    behind = [advance for advance in clear if advance.value <= 0]
+    parts += [_ahead(findings, advance) for advance in _ends(ahead)]
+    parts += [_behind(findings, advance) for advance in _ends(behind)]
     if level := [advance for advance in sizes if advance.difference == "none"]:
         rivals = list(dict.fromkeys(findings.title(advance.rival) for advance in level))
         parts.append(
             f"{_labels(level, sizes)} the model is within {findings.margin} of {join_names(rivals)}"
         )
     return sentence("; ".join(parts))
+
+
+def _ends(advances: Sequence[Advance]) -> list[Advance]:
+    """Return those at the smallest and at the largest size, which tell enough."""
+    return list(dict.fromkeys([*advances[:1], *advances[-1:]]))
 
 
 def _ahead(findings: Findings, advance: Advance) -> str:
