@@ -116,7 +116,7 @@ def test_the_price_and_the_advance_of_a_reference_with_own_weights() -> None:
 
 
 def test_the_rival_is_the_best_from_scratch_at_each_size_or_the_one_that_is_named() -> None:
-    rows: dict[str, Sequence[Told]] = {
+    rows: dict[str, Any] = {
         "lstm": [(250, 13.0, 9.0, 17.0, "clear"), (1000, 3.0, 2.0, 4.0, "clear")],
         "words": [(250, 8.0, 5.0, 11.0, "clear"), (1000, 5.0, 4.0, 6.0, "clear")],
         # Better than both, but not from scratch.

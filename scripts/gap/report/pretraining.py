@@ -83,8 +83,11 @@ def _method(findings: Findings) -> str:
 
 def _rival(findings: Findings) -> str:
     """Return which model from scratch others are compared with, see `_over_scratch`."""
-    named = {findings.recipe.reference, findings.recipe.compared} & set(findings.recipe.scratch)
-    return findings.title(named.pop()) if named else "the best model from scratch at each size"
+    recipe = findings.recipe
+    for name in (recipe.reference, recipe.compared):
+        if name is not None and name in recipe.scratch:
+            return findings.title(name)
+    return "the best model from scratch at each size"
 
 
 def cost(rows: Sequence[PretrainingRow]) -> str:
