@@ -130,12 +130,11 @@ def test_the_smallest_gap_that_is_told_by_hand(plan):
 
 def with_own(plan, **checkpoints):
     """The study of the committed page, with checkpoints of its own in place of fetched ones."""
-    zoo = {"roberta-base": {"kind": "hub", "id": "x/y", "revision": "main"}}
+    zoo = {"roberta-large": plan.config["checkpoint_zoo"]["roberta-large"]}
     own = {"kind": "pretrained", "corpus": ["yelp"], "held_out": 0.1}
     for name, entry in checkpoints.items():
         keys = plan_study.lay_over(own, entry)
         zoo[name] = pretraining_module.own_class(keys).model_validate(keys).plain()
-    zoo["roberta-large"] = plan.config["checkpoint_zoo"]["roberta-large"]
     return plan.choosing(checkpoint_zoo=zoo)
 
 
