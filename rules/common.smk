@@ -388,6 +388,23 @@ def start_inputs(wildcards):
     return {"start": source_manifest("checkpoint", start)} if start else {}
 
 
+# The checkpoints of the study's own that models begin with, by model, and the files that say what
+# they took: none in a study that pretrains none.
+BEGUN_WITH = {
+    model: STUDY.model_zoo[model].pretrained
+    for model in STUDY.models
+    if STUDY.model_zoo[model].pretrained in STUDY.pretrained
+}
+OWN_PRETRAINING = {"pretraining": paths.table("pretraining")} if STUDY.pretrained else {}
+OWN_ORIGINS = [paths.SOURCE_ORIGIN.format(source=f"checkpoint-{name}") for name in STUDY.pretrained]
+
+
+def own_options(input, output):
+    """Command-line options that name what the study pretrained, and the table that is made of it."""
+    files = {name: output[name] for name in OWN_PRETRAINING}
+    return f"{named_options({'origins': STUDY.pretrained}, input)} {options(files)}"
+
+
 def recipe_of(wildcards):
     """The part of a model's entry that decides its results: all but seeds and name in charts."""
     return family_of_run(wildcards).recipe.deciding()
@@ -538,7 +555,11 @@ def errors_recipe():
 def verdict_recipe():
     """How the summary is made: as the chart is, with seeds, as it tells which to add, and origins."""
     seeds = {model: STUDY.model_zoo[model].seeds for model in STUDY.models}
-    return summary_recipe() | {"seeds": seeds, "checkpoints": checkpoint_origins(config)}
+    others = {"seeds": seeds, "checkpoints": checkpoint_origins(config)}
+    if STUDY.pretrained:
+        names = [model for model in STUDY.models if STUDY.model_zoo[model].pretrained is None]
+        others["scratch"] = names
+    return summary_recipe() | others
 
 
 def cost_chart_recipe():
@@ -552,6 +573,7 @@ TABLES = (
     "scores accuracies gaps metrics crossings forecasts curves trials latency "
     "histories calibration labels lengths agreements examples"
 ).split()
+EXPORTED = [*TABLES, *OWN_PRETRAINING]
 TABLES_OF_PAPERS = ["accuracies", "gaps", "crossings", "latency"]
 
 

@@ -117,6 +117,16 @@ def test_models_begin_with_what_was_pretrained(finished):
     assert {"checkpoint-encoder", "checkpoint-language", "dataset-notes"} <= set(record["sources"])
     summary = (study.folder / "results" / "summary.md").read_text(encoding="utf-8")
     assert all(name in summary for name in CONFIG["models"])
+    assert "Checkpoints of this study's own" in summary
+    rows = list(csv.DictReader((study.folder / "results" / "pretraining.csv").open()))
+    assert {row["checkpoint"]: row["models"] for row in rows} == {
+        "encoder": "bert",
+        "language": "language",
+        "vectors": "vectors",
+    }
+    assert all(float(row["core_seconds"]) > 0 for row in rows)
+    chart = (study.folder / "results" / "cost.vl.json").read_text(encoding="utf-8")
+    assert "Pretrained for this study, once for all runs: encoder" in chart
     log = (study.folder / "logs" / "pretrain" / "encoder.log").read_text()
     assert re.search(r"^step \d+/\d+: validation loss", log, re.MULTILINE)
 

@@ -15,6 +15,7 @@ from gap.report.metrics import metrics
 from gap.report.mistakes import learning, mistakes
 from gap.report.origins import methods_section, origins, references
 from gap.report.power import power
+from gap.report.pretraining import pretraining
 from gap.report.reading import reading
 from gap.report.sections import Document, Section
 from gap.report.tried import tried
@@ -35,6 +36,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     metrics,
     published,
     tried,
+    pretraining,
     inference,
     forgetting,
     mistakes,

@@ -11,6 +11,7 @@ from typing import TypeVar
 from gap.data.manifests import IdsManifest
 from gap.results.findings import Encoding, Findings
 from gap.results.forgetting import ForgettingRow, LayerRow, PlaneRow
+from gap.results.pretrainings import read_pretrainings
 from gap.results.reading import NamingRecipe, ReadingRecipe
 from gap.results.rows import (
     AccuracyRow,
@@ -48,7 +49,7 @@ KEYS = (
     "optionally datasets and models, lists of names in order, titles {name: text}, compared, the "
     "model that the first sentence is about, missing, a list of {dataset, model, size, seeds}: the "
     "runs that are not done, published, a list of {dataset, model, size, accuracy, source, note}, "
-    "and seeds {model: its blocks of seeds}"
+    "seeds {model: its blocks of seeds}, and scratch, the models without pretrained weights"
 )
 TableRow = TypeVar("TableRow", bound=Row)
 
@@ -62,6 +63,7 @@ def add_options(parser: argparse.ArgumentParser, tables: Sequence[str]) -> None:
         parser.add_argument(f"--{name}", help="CSV table of gather_forgetting.py, if there is one")
     parser.add_argument("--cards", required=True, nargs="+", help="JSON cards of prepare.py")
     parser.add_argument("--encoded", nargs="*", default=[], help="JSON of encode.py, of test sets")
+    parser.add_argument("--pretraining", help="CSV table of what the study pretrained itself")
     names = "DATASET/MODEL of each of these, in their order"
     parser.add_argument("--encoded-for", nargs="*", default=[], help=names)
 
@@ -84,6 +86,7 @@ def read_summarised(options: argparse.Namespace) -> Findings:
         forecasts=read_in_order(options.forecasts, ForecastRow, recipe),
         forgetting=read_if_given(options.forgetting, ForgettingRow, recipe),
         cards=[read_json(path) for path in options.cards],
+        pretrainings=read_pretrainings(options.pretraining),
         encodings=read_encodings(options.encoded_for, options.encoded),
     )
 

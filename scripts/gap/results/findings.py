@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gap.data.manifests import Card
 from gap.results.forgetting import ForgettingRow, LayerRow, PlaneRow
+from gap.results.pretrainings import PretrainingRow
 from gap.results.published import Published, published_figures
 from gap.results.reading import ReadingRecipe
 from gap.results.records import StudyRecord
@@ -68,6 +69,7 @@ class Findings:
     forgetting: Sequence[ForgettingRow] = ()
     layers: Sequence[LayerRow] = ()
     plane: Sequence[PlaneRow] = ()
+    pretrainings: Sequence[PretrainingRow] = ()
     cards: Sequence[Card] = ()
     encodings: Sequence[Encoding] = ()
     record: StudyRecord | None = None
