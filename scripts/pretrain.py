@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gap.data.checkpoints import checkpoint_folder, is_weights_or_config
-from gap.data.corpus import RECIPE
 from gap.data.encoded_files import encode_file
 from gap.data.fetched_files import describe_files
 from gap.data.manifests import CorpusManifest, PretrainingOutcome, PretrainingRecord
@@ -28,7 +27,7 @@ from gap.run.runstate import keep, restore, state_folder
 from gap.run.stopping import stop_at_once
 from gap.run.stopwatch import time_spent, timed
 from gap.study.fields import LARGEST_WHOLE
-from gap.study.pretraining import OwnCheckpoint, WordVectors, load_own
+from gap.study.pretraining import RECIPE, OwnCheckpoint, WordVectors, load_own
 from gap.study.rules import EncodeRecipe
 from gap.study.schedule import per_epoch
 from gap.study.tuning import Evaluation, best_evaluation

@@ -120,7 +120,7 @@ def test_models_begin_with_what_was_pretrained(finished):
     assert "Checkpoints of this study's own" in summary
     rows = list(csv.DictReader((study.folder / "results" / "pretraining.csv").open()))
     assert {row["checkpoint"]: row["models"] for row in rows} == {
-        "encoder": "bert",
+        "encoder": "bert mixed",
         "language": "language",
         "vectors": "vectors",
     }
@@ -153,9 +153,9 @@ def test_forgetting_alone_trains_nothing(changed):
 def test_forgetting_of_what_was_not_pretrained_here(finished):
     config = copy.deepcopy(CONFIG) | {"forgetting": ["words"]}
     assert finished[0].snakemake("-n", config=config).errors == [
-        "error: config: forgetting: words is not a fine-tuned checkpoint that this study pretrains; "
-        "choose models of family transformer with a checkpoint of kind pretrained and objective "
-        "masked_lm"
+        "error: config: forgetting: words is not a fine-tuned checkpoint that this study "
+        "pretrains; choose models of family transformer with a checkpoint of kind pretrained and "
+        "objective masked_lm"
     ]
 
 

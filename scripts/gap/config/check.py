@@ -134,7 +134,7 @@ def _check_model(study: Study, name: str) -> None:
 def _check_forgetting(study: Study, name: str) -> None:
     model = study.model_zoo[name]
     source = study.checkpoint_zoo.get(model.pretrained or "")
-    if model.family != "transformer" or not isinstance(source, MaskedLm):
+    if not model.fine_tunes or not isinstance(source, MaskedLm):
         raise UserError(
             f"forgetting: {name} is not a fine-tuned checkpoint that this study pretrains; choose "
             "models of family transformer with a checkpoint of kind pretrained and objective "

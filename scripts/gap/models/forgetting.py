@@ -15,10 +15,10 @@ from transformers import PreTrainedModel
 from gap.models.batching import Batch
 from gap.models.encoder import load_classifier, load_trained_classifier
 from gap.models.hardware import autocast, device
+from gap.models.measurements import Forgetting, Recall
 from gap.models.pretraining.blocks import JUDGED_BLOCKS, Blocks, Numbers
 from gap.models.pretraining.masked_lm import masked_lm_over
 from gap.models.retention import open_blocks
-from gap.results.records import Forgetting, Recall
 
 Matrix = npt.NDArray[np.float32]
 

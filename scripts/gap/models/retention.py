@@ -17,7 +17,6 @@ from transformers import (
     TrainingArguments,
 )
 
-from gap.data.corpus import RECIPE
 from gap.data.vocabulary import EncodedTexts, PretrainedVocabulary
 from gap.models.batching import Part, divide
 from gap.models.hardware import device
@@ -25,7 +24,7 @@ from gap.models.pretraining.blocks import Blocks, Numbers
 from gap.models.pretraining.networks import blocks_of, signs_of
 from gap.models.weights import POOLER
 from gap.study import recipes
-from gap.study.pretraining import MaskedLm, load_own
+from gap.study.pretraining import RECIPE, MaskedLm, load_own
 from gap.study.schedule import per_epoch
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from gap.results.records import Recall, RunForgetting
+from gap.models.measurements import Recall
+from gap.results.records import RunForgetting
 from gap.results.rows import Row
 
 Losses = NDArray[np.float64]

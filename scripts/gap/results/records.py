@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 from gap.data.manifests import CorpusManifest, PretrainingRecord
-from gap.models.measurements import Hardware, Times
+from gap.models.measurements import Forgetting, Hardware, Times
 from gap.study.tuning import Evaluation, Value
 
 
@@ -119,36 +119,6 @@ class RunScores(Scores):
     size: str
     n: int
     seed: int
-
-
-class Recall(TypedDict):
-    """How well a network tells the masked tokens of each held-out block.
-
-    `loss` is the mean over a block's tokens, in nats, `right` the share of right answers; `dropped`
-    and `shuffled` are losses where a share of the other tokens is hidden, or all stand in another
-    order.
-    """
-
-    loss: list[float]
-    right: list[float]
-    dropped: list[float]
-    shuffled: list[float]
-
-
-class Forgetting(TypedDict):
-    """What fine-tuning forgot of a corpus: before and, by seed, after it.
-
-    `blocks` are those that were asked about, each with so many `targets`. `layers` has by seed how
-    alike the states of embeddings and of each layer are to those before (0 to 1), `points` where
-    the states of blocks stand in a plane before (x, y) and after (x, y), of the first seed.
-    """
-
-    blocks: int
-    targets: int
-    before: Recall
-    after: dict[str, Recall]
-    layers: dict[str, list[float]]
-    points: list[list[float]]
 
 
 class RunForgetting(Forgetting):

@@ -331,6 +331,9 @@ origin: Vectors of the words of our own tickets
     )
 
 
+# In the folder of a corpus's ids: the recipe by which a checkpoint was pretrained on them.
+RECIPE = "recipe.json"
+
 OwnCheckpoint = MaskedLm | LanguageModel | WordVectors
 
 

@@ -206,6 +206,11 @@ class ModelRecipe(Block):
         return self.name_in("checkpoint_zoo")
 
     @property
+    def fine_tunes(self) -> bool:
+        """Whether training changes all weights of a checkpoint."""
+        return False
+
+    @property
     def reviews(self) -> bool:
         """Whether blocks of the checkpoint's corpus are trained on beside the labelled texts."""
         return False

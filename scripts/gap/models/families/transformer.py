@@ -60,6 +60,11 @@ optimisation: {lr: 2.0e-5}
         return None if self.weights == "random" else self.checkpoint
 
     @property
+    def fine_tunes(self) -> bool:
+        """See ModelRecipe.fine_tunes."""
+        return self.weights != "random"
+
+    @property
     def reviews(self) -> bool:
         """See ModelRecipe.reviews."""
         return self.optimisation.mix is not None

@@ -47,7 +47,7 @@ def load_masked_lm(
         model = load_pretrained(AutoModelForMaskedLM, folder, config, head_kept=True)
     fit_to_vocabulary(model, vocabulary.pad_id, vocabulary.size)
     if body is not None:
-        setattr(model, model.base_model_prefix, body)
+        model.add_module(model.base_model_prefix, body)
         # What the head has in common with the embeddings is the body's now.
         model.tie_weights()
     return head_of_places(model)
