@@ -400,6 +400,14 @@ def test_methods_say_what_a_checkpoint_was_pretrained_on(report: Path) -> None:
     text = methods(provenance, [], recipe)[1]
     assert "by 2 processes; 2,000 texts" in text
     assert "held-out texts went" not in text
+    source["spec"]["corpus"] = ["films", "mails"]
+    corpus["texts_of"] = {"films": 7000, "mails": 40_000}
+    provenance["config"]["text_zoo"] = {"mails": {"origin": "Mails until 2023."}}
+    text = methods(provenance, [], recipe)[1]
+    assert (
+        "on 47,000 texts of films without their labels and of mails, which has no labels (40,000 "
+        "texts; Mails until 2023), 12,345,678 tokens"
+    ) in text
 
 
 def test_methods_say_what_a_body_had_been_fine_tuned_for(report: Path) -> None:
