@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import examine_errors
 import numpy as np
@@ -381,8 +381,8 @@ def test_methods_say_what_a_checkpoint_was_pretrained_on(report: Path) -> None:
         {"step": step, "loss": loss, "accuracy": 0.1} for step, loss in ((0, 9.0), (50, 4.25))
     ]
     work = {"tokens": 12_345_678, "passes": 2.5, "processes": 1, "seconds": 601.2}
-    corpus = {"texts": 47_000, "held_out": 550, "test_texts": 2000}
-    source = {
+    corpus: dict[str, Any] = {"texts": 47_000, "held_out": 550, "test_texts": 2000}
+    source: dict[str, Any] = {
         "spec": {"corpus": ["films", "books"], "objective": "masked_lm"},
         "files": {},
         "corpus": corpus,

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from gap.cluster.plan import Plan
 from gap.config.check import check, complete
 from gap.config.study import Study
 from gap.data import readers
@@ -25,7 +26,9 @@ from tiny_pretraining import BUDGET, sentences, write_side
 COLUMNS = Columns(("text",), None)
 
 
-def read(path: Path, content: bytes, **columns: Any) -> tuple[list[tuple[int | None, str]], list]:
+def read(
+    path: Path, content: bytes, **columns: Any
+) -> tuple[list[tuple[int | None, str]], list[str]]:
     """Return line and text of the records of a file, and what was told about it."""
     path.write_bytes(content)
     told: list[str] = []
@@ -129,9 +132,9 @@ def test_columns_without_a_label(tmp_path):
         assert told == []
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
     for columns in (("body",), ("body", "kind")):
-        records = readers.read_records(tmp_path / "a.parquet", COLUMNS._replace(text=columns))
+        parquet = list(readers.read_records(tmp_path / "a.parquet", COLUMNS._replace(text=columns)))
         expected = ["\n".join(pair[: len(columns)]) for pair in both]
-        assert [(record.text, record.label) for record in records] == [(t, "") for t in expected]
+        assert [(record.text, record.label) for record in parquet] == [(t, "") for t in expected]
     texts, _ = read(tmp_path / "a.fasta", b">a\nMKV\nLL\n>b\nMA1\n", text=("sequence",))
     assert texts == [(1, "MKVLL"), (4, "'1' is no residue")]
 
@@ -141,6 +144,21 @@ def test_a_single_column_holds_line_breaks(tmp_path):
     texts, told = read(tmp_path / "a.csv", content)
     assert [text for _, text in texts] == ["one\nand more\nand more", 'two "so"', "three"]
     assert told == []
+
+
+def test_lines_of_a_text_that_look_like_rows(tmp_path):
+    letter = "Dear all,\nfirst, this\nthen, that\nlast, those\nbye"
+    content = "id,text\n" + "".join(f'{number},"{letter}"\n' for number in range(9))
+    texts, told = read(tmp_path / "a.csv", content.encode())
+    assert [text for _, text in texts] == [letter] * 9
+    assert told == []
+
+
+def test_quotation_marks_that_are_letters(tmp_path):
+    lines = [f'{number},"so much for {number}' for number in range(9)]
+    texts, told = read(tmp_path / "a.csv", "\n".join(["id,text", *lines]).encode())
+    assert [text for _, text in texts] == [line.partition(",")[2] for line in lines]
+    assert "quotation marks: they are letters" in told[0]
 
 
 def test_a_long_text_is_no_label(tmp_path):
@@ -413,3 +431,13 @@ def test_plain_text_behind_an_address(config):
     config["dataset_zoo"]["tickets"]["source"] = source
     with pytest.raises(UserError, match=r"dataset_zoo.tickets.source: .* must end in one of"):
         checked(config)
+
+
+def test_a_plan_counts_their_jobs(config):
+    plan = Plan(complete(config).with_named_entries().plain(), {"values": {}}, {})
+    jobs = plan.jobs()
+    # The tickets, the mails; their texts; the corpus.
+    assert (jobs["download"], jobs["prepare_texts"], jobs["collect_corpus"]) == (2, 1, 1)
+    assert plan.files()["prepare_texts"] == 6
+    without = yaml.safe_load(CONFIG.replace("[mails, tickets]", "[tickets]"))
+    assert "prepare_texts" not in Plan(complete(without).plain(), {"values": {}}, {}).jobs()

@@ -150,7 +150,9 @@ def read_as(table: Table, columns: Columns, quoting: str) -> Tally:
     if by_id:
         # Each id, or text that has no label, is another one: any line that looks like a row counts.
         tally.rows = Counter({MANY: tally.rows.total()})
-        tally.swallowed = Counter({MANY: tally.swallowed.total()})
+        # No label tells a row inside a text from a line of the text.
+        inside = 0 if columns.label is None else tally.swallowed.total()
+        tally.swallowed = Counter({MANY: inside})
     return tally
 
 
