@@ -27,6 +27,7 @@ rule all:
         paths.table("curves"),
         paths.table("trials"),
         paths.table("latency"),
+        if_forgetting(*(paths.chart("forgetting", end) for end in paths.CHART_FORMATS)),
         paths.SUMMARY,
         paths.REPORT,
         paths.PROVENANCE,
@@ -38,6 +39,7 @@ include: "rules/pretrain.smk"
 include: "rules/vocabulary.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/forgetting.smk"
 include: "rules/summary.smk"
 
 

@@ -205,6 +205,17 @@ def for_each_cell(pattern):
     return [pattern.format(**cell.wildcards) for cell in PRESENT]
 
 
+# What is measured of the models whose forgetting is asked for.
+FORGETTING = [
+    paths.FORGETTING.format(**cell.wildcards) for cell in PRESENT if cell.model in STUDY.forgetting
+]
+
+
+def if_forgetting(*files):
+    """These files where forgetting is measured, else none."""
+    return list(files) if FORGETTING else []
+
+
 def pick(mapping, *keys):
     """The named keys of a mapping, those that it has."""
     return {key: mapping[key] for key in keys if key in mapping}
@@ -355,6 +366,14 @@ def of_text(name, of_datasets, of_texts):
     return pattern.format(dataset=name, texts=name)
 
 
+def review_inputs(wildcards):
+    """The ids that a model's checkpoint was pretrained on, where blocks of them are trained on."""
+    if not family_of_run(wildcards).recipe.reviews:
+        return {}
+    ids = paths.CORPUS_IDS.format(checkpoint=checkpoint_of(wildcards))
+    return {"corpus-ids": ancient(ids)}
+
+
 def corpus_inputs(wildcards):
     """The texts that a checkpoint is pretrained on, and the test sets no text of which is read."""
     corpus = sorted(STUDY.pretrained[wildcards.checkpoint].corpus)
@@ -390,6 +409,23 @@ def start_inputs(wildcards):
     return {"start": source_manifest("checkpoint", start)} if start else {}
 
 
+# The checkpoints of the study's own that models begin with, by model, and the files that say what
+# they took: none in a study that pretrains none.
+BEGUN_WITH = {
+    model: STUDY.model_zoo[model].pretrained
+    for model in STUDY.models
+    if STUDY.model_zoo[model].pretrained in STUDY.pretrained
+}
+OWN_PRETRAINING = {"pretraining": paths.table("pretraining")} if STUDY.pretrained else {}
+OWN_ORIGINS = [paths.SOURCE_ORIGIN.format(source=f"checkpoint-{name}") for name in STUDY.pretrained]
+
+
+def own_options(input, output):
+    """Command-line options that name what the study pretrained, and the table that is made of it."""
+    files = {name: output[name] for name in OWN_PRETRAINING}
+    return f"{named_options({'origins': STUDY.pretrained}, input)} {options(files)}"
+
+
 def recipe_of(wildcards):
     """The part of a model's entry that decides its results: all but seeds and name in charts."""
     return family_of_run(wildcards).recipe.deciding()
@@ -402,7 +438,11 @@ def identity_of(wildcards):
 
 def model_options(wildcards, input):
     return options(
-        {name: input[name] for name in ("ids", "texts", "checkpoint") if name in input.keys()}
+        {
+            name: input[name]
+            for name in ("ids", "texts", "checkpoint", "corpus-ids")
+            if name in input.keys()
+        }
     )
 
 
@@ -472,7 +512,8 @@ PROGRAMS = {
     name: provenance(f"{name}.py")
     for name in (
         "download prepare prepare_texts collect_corpus pretrain subsample fit_vocabulary encode train predict score gather estimate_gap "
-        "forecast_gap examine_errors measure_latency gather_latency chart_gap chart_cost write_summary "
+        "forecast_gap examine_errors measure_latency gather_latency measure_forgetting gather_forgetting chart_gap "
+        "chart_cost chart_forgetting write_summary "
         "write_report export_tables"
     ).split()
 }
@@ -536,7 +577,11 @@ def errors_recipe():
 def verdict_recipe():
     """How the summary is made: as the chart is, with seeds, as it tells which to add, and origins."""
     seeds = {model: STUDY.model_zoo[model].seeds for model in STUDY.models}
-    return summary_recipe() | {"seeds": seeds, "checkpoints": checkpoint_origins(config)}
+    others = {"seeds": seeds, "checkpoints": checkpoint_origins(config)}
+    if STUDY.pretrained:
+        names = [model for model in STUDY.models if STUDY.model_zoo[model].pretrained is None]
+        others["scratch"] = names
+    return summary_recipe() | others
 
 
 def cost_chart_recipe():
@@ -550,6 +595,7 @@ TABLES = (
     "scores accuracies gaps metrics crossings forecasts curves trials latency "
     "histories calibration labels lengths agreements examples"
 ).split()
+EXPORTED = [*TABLES, *OWN_PRETRAINING]
 TABLES_OF_PAPERS = ["accuracies", "gaps", "crossings", "latency"]
 
 

@@ -66,10 +66,12 @@ rule score:
 
 rule gather:
     input:
+        origins=OWN_ORIGINS,
         trainings=for_each_cell(paths.TRAINING),
         scores=for_each_cell(paths.SCORES),
         cards=expand(paths.CARD, dataset=STUDY.datasets),
     output:
+        **OWN_PRETRAINING,
         table=report(
             paths.table("scores"),
             caption="../report/scores.rst",
@@ -89,6 +91,8 @@ rule gather:
         cards=listed("cards"),
         trainings=listed("trainings"),
         scores=listed("scores"),
+        begins=spell(BEGUN_WITH),
+        own=lambda wildcards, input, output: own_options(input, output),
         program=program("gather.py"),
         provenance=provenance("gather.py"),
     message:
@@ -97,6 +101,7 @@ rule gather:
         "{params.program} --table {output.table} --trials {output.trials}"
         " --histories {output.histories} --calibration {output.calibration}"
         " --labels {output.labels} --cards {params.cards} --trainings {params.trainings}"
+        " --begins {params.begins:q} {params.own}"
         " -- {params.scores} > {log} 2>&1"
 
 

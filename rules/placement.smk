@@ -7,6 +7,7 @@ from gap.cluster.requests import (
     Site,
     corpus_request,
     data_request,
+    forgetting_request,
     gap_request,
     latency_request,
     prediction_request,
@@ -171,6 +172,10 @@ def predict_asks(wildcards, input):
 
 def score_asks(wildcards, input):
     return gap_request([input.predictions])
+
+
+def forgetting_asks(wildcards, input):
+    return forgetting_request(input.weights, wildcards.seeds, int(on_gpu(wildcards)))
 
 
 def timed_on_gpu(wildcards):

@@ -64,6 +64,7 @@ rule pretrain:
         manifest=source_manifest("checkpoint", "{checkpoint}"),
         origin=paths.SOURCE_ORIGIN.format(source="checkpoint-{checkpoint}"),
         files=directory(paths.SOURCE_FILES.format(source="checkpoint-{checkpoint}")),
+        ids=directory(paths.CORPUS_IDS),
     log:
         "<logs>/pretrain/{checkpoint}.log",
     wildcard_constraints:
@@ -92,5 +93,5 @@ rule pretrain:
         "{params.program} --recipe {params.recipe:q} --provenance {params.provenance:q}"
         " --corpus {input.corpus} --texts {input.texts} {params.start}"
         " --processes {resources.processes} --threads {threads}"
-        " --files {output.files} --manifest {output.manifest} --origin {output.origin}"
+        " --files {output.files} --ids {output.ids} --manifest {output.manifest} --origin {output.origin}"
         " > {log} 2>&1"

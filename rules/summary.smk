@@ -1,11 +1,13 @@
 # The tables that summary and report are made of, by the names that their programs have for them.
+FORGOTTEN = if_forgetting("forgetting", "layers", "plane")
 SUMMARISED = {
     name: paths.table(name)
-    for name in "scores accuracies gaps metrics trials crossings forecasts".split()
+    for name in "scores accuracies gaps metrics trials crossings forecasts".split() + FORGOTTEN[:1]
 } | {"latencies": paths.table("latency")}
 REPORTED = SUMMARISED | {
     name: paths.table(name)
     for name in "curves calibration labels lengths agreements examples histories".split()
+    + FORGOTTEN[1:]
 }
 
 
@@ -54,6 +56,7 @@ rule chart_gap:
 
 rule chart_cost:
     input:
+        **OWN_PRETRAINING,
         latencies=paths.table("latency"),
     output:
         html=report(
@@ -71,6 +74,9 @@ rule chart_cost:
     conda:
         "../envs/summary.yaml"
     params:
+        pretraining=lambda wildcards, input: options(
+            {name: input[name] for name in OWN_PRETRAINING}
+        ),
         recipe=spell(cost_chart_recipe()),
         program=program("chart_cost.py"),
         provenance=provenance("chart_cost.py"),
@@ -78,13 +84,14 @@ rule chart_cost:
         "Drawing the cost chart"
     shell:
         "{params.program} --recipe {params.recipe:q} --latencies {input.latencies}"
-        " --html {output.html} --svg {output.svg} --png {output.png} --spec {output.spec}"
+        " {params.pretraining} --html {output.html} --svg {output.svg} --png {output.png} --spec {output.spec}"
         " > {log} 2>&1"
 
 
 rule write_summary:
     input:
         **SUMMARISED,
+        **OWN_PRETRAINING,
         cards=expand(paths.CARD, dataset=STUDY.datasets),
         encoded=[path for _, _, path in ENCODED],
     output:
@@ -104,7 +111,9 @@ rule write_summary:
         encoded=listed("encoded"),
         encoded_for=ENCODED_FOR,
         recipe=spell(verdict_recipe()),
-        tables=lambda wildcards, input: options({name: input[name] for name in SUMMARISED}),
+        tables=lambda wildcards, input: options(
+            {name: input[name] for name in [*SUMMARISED, *OWN_PRETRAINING]}
+        ),
         program=program("write_summary.py"),
         provenance=provenance("write_summary.py"),
     message:
@@ -154,6 +163,7 @@ rule record_provenance:
 rule write_report:
     input:
         **REPORTED,
+        **OWN_PRETRAINING,
         provenance=paths.PROVENANCE,
         cards=expand(paths.CARD, dataset=STUDY.datasets),
         encoded=[path for _, _, path in ENCODED],
@@ -177,7 +187,9 @@ rule write_report:
         recipe=spell(verdict_recipe()),
         # Beside the repository's programs, wherever it lies: digests tell of a change.
         page=lambda wildcards, input: options(PAGE),
-        tables=lambda wildcards, input: options({name: input[name] for name in REPORTED}),
+        tables=lambda wildcards, input: options(
+            {name: input[name] for name in [*REPORTED, *OWN_PRETRAINING]}
+        ),
         program=program("write_report.py"),
         provenance=provenance("write_report.py"),
     message:
@@ -193,9 +205,9 @@ rule write_report:
 # On demand: snakemake --cores 1 export.
 rule export:
     input:
-        tables=[paths.table(name) for name in TABLES],
+        tables=[paths.table(name) for name in EXPORTED],
     output:
-        parquet=[paths.exported(name, "parquet") for name in TABLES],
+        parquet=[paths.exported(name, "parquet") for name in EXPORTED],
         latex=[paths.exported(name, "tex") for name in TABLES_OF_PAPERS],
     log:
         "<logs>/export.log",

@@ -2,6 +2,7 @@ rule train:
     input:
         unpack(lambda wildcards: text_inputs(wildcards, "pool")),
         unpack(checkpoint_inputs),
+        unpack(review_inputs),
         manifest=paths.POOL_MANIFEST,
         subsample_manifest=paths.SUBSAMPLE_MANIFEST,
         subsample=ancient(paths.SUBSAMPLE),

@@ -13,12 +13,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from gap.report.wording import size_label, two_digits, with_interval
+from gap.results.pretrainings import PretrainingRow
 from gap.results.reading import ReadingRecipe
-from gap.results.rows import TABLES, AccuracyRow, CrossingRow, GapRow, LatencyRow, Row
+from gap.results.rows import TABLES, AccuracyRow, CrossingRow, GapRow, LatencyRow, Row, TableRow
 from gap.results.tables import SETTINGS, field_types, read_rows, study_order
 from gap.run.errors import UserError
 from gap.run.program import run
 
+# The tables that become Parquet; what a study pretrained is one of them where it did.
+CLASSES: dict[str, type[TableRow]] = {**TABLES, "pretraining": PretrainingRow}
 # The lines of a table, each by column.
 Lines = list[dict[str, str]]
 
@@ -31,7 +34,7 @@ HEAD = "% In the preamble: \\usepackage{booktabs}\n"
 NOTHING = "--"
 
 
-def to_arrow(row_class: type[Row], rows: Sequence[Row]) -> pa.Table:
+def to_arrow(row_class: type[TableRow], rows: Sequence[TableRow]) -> pa.Table:
     """Return a table with a type for each column; what is left out is missing.
 
     A column has the same type in every study, but for those of trials that are a study's own
@@ -197,12 +200,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     papers = f"files to write, of {', '.join(LATEX)}"
     add_files("--latex", help=papers)
     arguments = parser.parse_args(argv)
-    tables = {path.stem: path for path in arguments.tables if path.stem in TABLES}
+    tables = {path.stem: path for path in arguments.tables if path.stem in CLASSES}
     check_files(tables.keys(), arguments.parquet)
     check_files(tables.keys() & LATEX.keys(), arguments.latex)
     for path in arguments.parquet:
-        rows = read_rows(tables[path.stem], TABLES[path.stem])
-        pq.write_table(to_arrow(TABLES[path.stem], rows), path)
+        row_class = CLASSES[path.stem]
+        pq.write_table(to_arrow(row_class, read_rows(tables[path.stem], row_class)), path)
     for path in arguments.latex:
         rows = study_order(read_rows(tables[path.stem], TABLES[path.stem]), arguments.recipe)
         path.write_text(paper_tables(path.stem, rows, arguments.recipe), encoding="utf-8")

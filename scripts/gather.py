@@ -1,4 +1,7 @@
-"""Gather all runs in CSV tables: scores, trials, learning histories, calibration and labels."""
+"""Gather all runs in CSV tables: scores, trials, learning histories, calibration and labels.
+
+What the study pretrained itself is gathered in another one.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from gap.data.cards import read_labels
+from gap.results.pretrainings import PretrainingRow, pretraining_row
 from gap.results.records import RunScores, SeedReport, Training, TrialReport
 from gap.results.rows import CalibrationRow, HistoryRow, LabelRow, ScoreRow, TrialRow
 from gap.results.tables import columns, study_order, write_rows
@@ -181,6 +185,12 @@ def label_rows(runs: Sequence[Run], names: Mapping[str, Sequence[str]]) -> list[
     return table
 
 
+def pretraining_rows(origins: Sequence[str], begins: Mapping[str, str]) -> list[PretrainingRow]:
+    """Return what the study pretrained, from NAME=PATH of each origin.json of pretrain.py."""
+    named = (text.partition("=") for text in origins)
+    return [pretraining_row(name, read_json(path), begins) for name, _, path in named]
+
+
 def by_cell(runs: Sequence[Run]) -> list[list[Run]]:
     """Return the runs of each data set, model and size together, in their order."""
     cells: dict[tuple[str, str, str, int], list[Run]] = defaultdict(list)
@@ -198,6 +208,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--cards", nargs="+", default=[], help="JSON cards of prepare.py")
     trainings = "training.json of each training, or @FILE that lists them"
     parser.add_argument("--trainings", nargs="+", default=[], help=trainings)
+    pretrained = "NAME=PATH of origin.json of each checkpoint that the study pretrained"
+    parser.add_argument("--origins", nargs="+", default=[], help=pretrained)
+    begins = "JSON: {model: the one of these checkpoints that it begins with}"
+    parser.add_argument("--begins", type=json.loads, default={}, help=begins)
+    parser.add_argument("--pretraining", help="CSV file to write of these checkpoints")
     parser.add_argument("scores", nargs="*", help="files of score.py, or @FILE that lists them")
     arguments = parser.parse_args(argv)
     runs = read_runs(arguments.scores, arguments.trainings)
@@ -206,6 +221,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     write_rows(arguments.histories, HistoryRow, history_rows(runs))
     write_rows(arguments.calibration, CalibrationRow, calibration_rows(runs))
     write_rows(arguments.labels, LabelRow, label_rows(runs, read_labels(arguments.cards)))
+    if arguments.pretraining:
+        rows = pretraining_rows(arguments.origins, arguments.begins)
+        write_rows(arguments.pretraining, PretrainingRow, rows)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,16 @@ import argparse
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gap.data.checkpoints import checkpoint_folder, is_weights_or_config
+from gap.data.corpus import RECIPE
 from gap.data.encoded_files import encode_file
 from gap.data.fetched_files import describe_files
-from gap.data.manifests import CorpusManifest, PretrainingRecord
+from gap.data.manifests import CorpusManifest, PretrainingOutcome, PretrainingRecord
 from gap.data.prepared import held_out_rows, iterate_texts
 from gap.data.vocabulary import EncodedTexts, PretrainedVocabulary
 from gap.run.durable import flush
@@ -26,6 +26,7 @@ from gap.run.launchers import forget_launchers
 from gap.run.program import run
 from gap.run.runstate import keep, restore, state_folder
 from gap.run.stopping import stop_at_once
+from gap.run.stopwatch import time_spent, timed
 from gap.study.fields import LARGEST_WHOLE
 from gap.study.pretraining import OwnCheckpoint, WordVectors, load_own
 from gap.study.rules import EncodeRecipe
@@ -64,6 +65,11 @@ class Work:
     def files(self) -> Path:
         """The folder of the finished checkpoint."""
         return self.state / "files"
+
+    @property
+    def ledger(self) -> Path:
+        """The file of the time that all attempts took."""
+        return self.state / "time.json"
 
     def ids(self, side: str) -> Path:
         """The files, but for what their names end in, of the ids of one of SIDES."""
@@ -118,7 +124,7 @@ def make_blocks(
         yield blocks
 
 
-def pretrain_network(work: Work, recipe: NetworkRecipe) -> PretrainingRecord:
+def pretrain_network(work: Work, recipe: NetworkRecipe) -> PretrainingOutcome:
     """Pretrain a network, write it into its folder, and return what was done.
 
     Processes that work together all call this alike.
@@ -128,7 +134,7 @@ def pretrain_network(work: Work, recipe: NetworkRecipe) -> PretrainingRecord:
     from gap.run.processes import is_first, rank_and_count
     from transformers import set_seed
 
-    start, vocabulary = time.monotonic(), PretrainedVocabulary(work.tokenizer)
+    vocabulary = PretrainedVocabulary(work.tokenizer)
     training, held_out = make_blocks(work, recipe, vocabulary)
     set_seed(recipe.seed)
     model = network_of(recipe, vocabulary, work.start)
@@ -149,7 +155,6 @@ def pretrain_network(work: Work, recipe: NetworkRecipe) -> PretrainingRecord:
         "tokens": len(training.stream),
         "passes": round(evaluations[-1]["step"] / per_epoch(len(training), descent), 3),
         "processes": rank_and_count()[1],
-        "seconds": round(time.monotonic() - start, 1),
         "best_step": best["step"],
         "evaluations": [before, *evaluations],
     }
@@ -165,18 +170,17 @@ def judge(model: PreTrainedModel, held_out: Blocks) -> Evaluation:
     return {"step": 0, "loss": loss / targets, "accuracy": right / targets}
 
 
-def fit_word_vectors(work: Work, recipe: WordVectors) -> PretrainingRecord:
+def fit_word_vectors(work: Work, recipe: WordVectors) -> PretrainingOutcome:
     """Fit vectors of the tokens, write them into their folder, and return what was done."""
     from gap.models.pretraining.word_vectors import fit_vectors, write_vectors
 
-    start, vocabulary = time.monotonic(), PretrainedVocabulary(work.tokenizer)
+    vocabulary = PretrainedVocabulary(work.tokenizer)
     ids = EncodedTexts.open(work.ids(SIDES[0])).ids
     write_vectors(fit_vectors(ids, recipe, vocabulary), vocabulary.pad_id, work.files)
     return {
         "tokens": len(ids),
         "passes": 1.0,
         "processes": 1,
-        "seconds": round(time.monotonic() - start, 1),
         "best_step": None,
         "evaluations": [],
     }
@@ -184,6 +188,24 @@ def fit_word_vectors(work: Work, recipe: WordVectors) -> PretrainingRecord:
 
 def pretrain(work: Work, processes: int) -> PretrainingRecord:
     """Pretrain by so many processes, or by this one; word vectors always are by one."""
+    from gap.models.hardware import describe_hardware
+
+    vectors = isinstance(work.recipe, WordVectors)
+    hardware = describe_hardware(not vectors, 1 if vectors else processes)
+    cores = hardware["processes"] * (hardware["threads"] if hardware["device"] == "cpu" else 1)
+    with timed(work.ledger, cores):
+        outcome = pretrain_together(work, processes)
+    spent = time_spent(work.ledger)
+    return {
+        **outcome,
+        "seconds": round(spent["seconds"], 1),
+        "core_seconds": round(spent["core_seconds"], 1),
+        "device": hardware["device"],
+    }
+
+
+def pretrain_together(work: Work, processes: int) -> PretrainingOutcome:
+    """Pretrain by so many processes, or by this one, and return what was done."""
     if isinstance(work.recipe, WordVectors):
         return fit_word_vectors(work, work.recipe)
     if processes == 1:
@@ -204,6 +226,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, default=1, help="GPUs that work together")
     parser.add_argument("--threads", type=int, default=1, help="processes that encode texts")
     parser.add_argument("--files", type=Path, required=True, help="folder to write")
+    parser.add_argument("--ids", type=Path, required=True, help="folder to write: the corpus")
     parser.add_argument("--manifest", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--origin", type=Path, required=True, help="JSON file to write")
     arguments = parser.parse_args(argv)
@@ -220,13 +243,14 @@ def make_checkpoint(arguments: argparse.Namespace) -> None:
     made_from = [arguments.corpus, *filter(None, [arguments.start])]
     specification = [arguments.recipe, arguments.provenance]
     state = state_folder(arguments.files.parent, "pretrain", specification, made_from)
-    outputs = [arguments.files, arguments.manifest, arguments.origin]
+    outputs = [arguments.files, arguments.ids, arguments.manifest, arguments.origin]
     if restore(state, outputs):
         return
     start = arguments.start and checkpoint_folder(arguments.start)
     work = Work(recipe, arguments.texts, start, state)
-    make_tokenizer(work)
-    encode_corpus(work, arguments.threads)
+    with timed(work.ledger, arguments.threads):
+        make_tokenizer(work)
+        encode_corpus(work, arguments.threads)
     record = pretrain(work, arguments.processes)
     for file in files_below(work.tokenizer):
         # Snakemake's own files begin with a dot.
@@ -234,6 +258,9 @@ def make_checkpoint(arguments: argparse.Namespace) -> None:
             link(file, work.files / file.relative_to(work.tokenizer))
     flush(work.files)
     link(work.files, arguments.files)
+    write_json(work.ids(RECIPE), recipe.plain())
+    flush(work.ids(RECIPE).parent)
+    link(work.ids(RECIPE).parent, arguments.ids)
     files = [arguments.files / file.relative_to(work.files) for file in files_below(work.files)]
     write_json(arguments.manifest, describe_files(recipe.plain(), files, arguments.files))
     corpus: CorpusManifest = read_json(arguments.corpus)
@@ -241,6 +268,7 @@ def make_checkpoint(arguments: argparse.Namespace) -> None:
     keep(state, outputs)
     for unfinished in ("ids", "pieces", "checkpoints", "files"):
         shutil.rmtree(state / unfinished, ignore_errors=True)
+    work.ledger.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

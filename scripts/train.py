@@ -179,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--ids", type=Path, help="folder of encoded texts")
     parser.add_argument("--texts", type=Path, help="pool.parquet, for models that read words")
     parser.add_argument("--checkpoint", type=Path, help="manifest of a pretrained checkpoint")
+    parser.add_argument("--corpus-ids", type=Path, help="folder of what it was pretrained on")
     parser.add_argument(
         "--processes",
         type=int,
@@ -228,7 +229,7 @@ def training_of(arguments: argparse.Namespace) -> Training:
     """Return how the command line asks for each seed to be trained."""
     checkpoint = arguments.checkpoint and checkpoint_folder(arguments.checkpoint)
     labels = read_json(arguments.manifest)["labels"]
-    job = Job(labels, arguments.ids, arguments.texts, checkpoint)
+    job = Job(labels, arguments.ids, arguments.texts, checkpoint, arguments.corpus_ids)
     family = family_of(load_recipe(arguments.recipe), job)
     processes = arguments.processes if family.divisible else 1
     return Training(family, processes)

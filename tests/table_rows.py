@@ -7,9 +7,9 @@ import typing
 from typing import Any, TypeVar
 
 from gap.data.manifests import Card, Side
-from gap.results.rows import Row
+from gap.results.rows import TableRow
 
-AnyRow = TypeVar("AnyRow", bound=Row)
+AnyRow = TypeVar("AnyRow", bound=TableRow)
 FILLED: dict[object, Any] = {str: "", int: 1, float: 0.0, bool: False}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import collect_corpus
+import pretrain
 import pyarrow as pa
 import pyarrow.parquet as pq
 from gap.run.json import write_json
@@ -88,6 +89,7 @@ def pretraining_arguments(
         "texts": corpus / "texts.parquet",
         "corpus": corpus / "texts.json",
         "files": folder / "files",
+        "ids": folder / "ids",
         "manifest": folder / "manifest.json",
         "origin": folder / "origin.json",
     }
@@ -97,6 +99,13 @@ def pretraining_arguments(
     for name, path in files.items():
         arguments += [f"--{name}", str(path)]
     return [*arguments, "--processes", str(processes)]
+
+
+def own_checkpoint(folder: Path, block: int = 40) -> Path:
+    """Pretrain a masked language model on made-up sentences; return the folder of its files."""
+    collect(folder, {"films": sentences(200)}, {"films": sentences(20, start=300)})
+    pretrain.main(pretraining_arguments(folder, RECIPE | {"block": block}, folder / "own"))
+    return folder / "own"
 
 
 def weights(folder: Path) -> bytes:

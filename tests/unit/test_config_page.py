@@ -16,6 +16,7 @@ from gap.config.schema import config_schema
 from gap.config.study import FAMILIES
 from gap.models.family import family_names
 from gap.study.pretraining import LanguageModel, LstmSize, MaskedLm
+from gap.study.recipes import FineTuning, Review
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 from snakemake.utils import update_config
@@ -75,6 +76,12 @@ def with_example(section):
         # That of a model of the section's family.
         family = section.title.split()[-1]
         place |= yaml.safe_load(FAMILIES[family].example) | {last: given[last]}
+    elif section.block is Review:
+        config["model_zoo"]["my-model"] |= {"family": "transformer", "checkpoint": "my-encoder"}
+    if section.block in (FineTuning, Review):
+        # What is mixed in is the corpus of a checkpoint that the workflow makes.
+        zoo = config["checkpoint_zoo"]
+        zoo |= {name: yaml.safe_load(MaskedLm.example) for name in ("my-encoder", "minilm")}
     return config
 
 

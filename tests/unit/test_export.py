@@ -9,6 +9,7 @@ import export_tables
 import pyarrow.parquet as pq
 import pytest
 from export_tables import LATEX, escape, paper_tables
+from gap.results.pretrainings import PretrainingRow
 from gap.results.reading import ReadingRecipe
 from gap.results.rows import TABLES, AccuracyRow
 from gap.results.tables import columns, field_types, write_rows
@@ -177,6 +178,16 @@ def test_tables_without_rows_have_the_same_types(target, tmp_path):
         assert pq.read_schema(empty / f"{name}.parquet").equals(schema), name
         assert pq.read_table(empty / f"{name}.parquet").num_rows == 0
     assert "This study has none" in (empty / "crossings.tex").read_text(encoding="utf-8")
+
+
+def test_what_a_study_pretrained_is_a_table_too(tmp_path):
+    write_tables(tmp_path, rows_of_study())
+    cells = {"checkpoint": "own", "start": None, "tokens": 9, "loss_before": None, "passes": 2.5}
+    row = make_row(PretrainingRow, cells)
+    write_rows(tmp_path / "pretraining.csv", PretrainingRow, [row])
+    target = export(tmp_path, [*TABLES, "pretraining"])
+    (exported,) = pq.read_table(target / "pretraining.parquet").to_pylist()
+    assert exported == {**vars(row), "start": None}
 
 
 # ---------------------------------------------------------------- LaTeX

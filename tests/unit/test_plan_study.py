@@ -11,11 +11,13 @@ import pytest
 import real_seeds
 import yaml
 from gap.cluster.plan import ONCE, OUTPUTS, Plan, id_bytes, speed_of
-from gap.cluster.plan_tables import power_table
+from gap.cluster.plan_pretraining import planned_pretrainings
+from gap.cluster.plan_tables import number, power_table
 from gap.config import check as config_module
 from gap.results.study_errors import StudyErrors
 from gap.run.errors import UserError
 from gap.run.json import read_json
+from gap.study import pretraining as pretraining_module
 from gap.study.cells import Cell
 from tiny_study import GRID
 
@@ -124,6 +126,55 @@ def test_the_smallest_gap_that_is_told_by_hand(plan):
     assert f"| yelp | 50,000 | 5 | {1 + (1.96 + 0.8416) * error:.1f} | 0% |" in power_table(plan)
     sure = plan.assuming(seed_spread=0.2, row_spread=5)
     assert "| yelp | 50,000 | 5 | 1.4 | 100% |" in power_table(sure)
+
+
+def with_own(plan, **checkpoints):
+    """The study of the committed page, with checkpoints of its own in place of fetched ones."""
+    zoo = {"roberta-large": plan.config["checkpoint_zoo"]["roberta-large"]}
+    own = {"kind": "pretrained", "corpus": ["yelp"], "held_out": 0.1}
+    for name, entry in checkpoints.items():
+        keys = plan_study.lay_over(own, entry)
+        zoo[name] = pretraining_module.own_class(keys).model_validate(keys).plain()
+    return plan.choosing(checkpoint_zoo=zoo)
+
+
+def test_hours_of_pretraining_by_hand(plan):
+    size = {"layers": 2, "width": 256, "heads": 4}
+    own = with_own(plan, **{"roberta-base": {"start": size, "block": 64}})
+    (hours,) = planned_pretrainings(own)
+    # 540 characters of a text, four of them a token; 5 passes.
+    tokens = 0.9 * POOL * 540 / 4
+    assert hours.tokens == pytest.approx(tokens)
+    products = 2 * (4 * 256**2 + 2 * 256 * 1024)
+    # A layer and the table of pieces, for the 15 % of tokens that are masked.
+    head = 0.15 * 256 * (256 + 8000)
+    forward = 2 * (products + head) + 4 * 64 * 2 * 256
+    assert hours.core_hours == pytest.approx(3 * forward * tokens * 5 / 20e9 / 3600)
+    assert hours.gpu_hours == pytest.approx(hours.core_hours / 1000)
+
+
+def test_each_own_checkpoint_is_planned_once_and_what_it_is_made_from(plan):
+    size = {"layers": 2, "width": 256, "heads": 4}
+    further = {"start": "base"}
+    own = with_own(plan, **{"roberta-base": further, "base": {"start": size}})
+    planned = {each.checkpoint: each for each in planned_pretrainings(own)}
+    assert list(planned) == ["roberta-base", "base"]
+    # The same size, as it is that of its start; the corpus is that of another tokenizer, roughly.
+    assert planned["roberta-base"].core_hours == planned["base"].core_hours > 0
+    words = with_own(plan, **{"roberta-base": {"objective": "static"}})
+    (vectors,) = planned_pretrainings(words)
+    assert vectors.gpu_hours is None
+    assert vectors.core_hours == pytest.approx(vectors.tokens * 5 / 2e6 / 3600)
+
+
+def test_a_page_tells_of_pretraining_where_there_is_any(plan):
+    own = with_own(plan, **{"roberta-base": {"objective": "language_model"}})
+    page, without = (plan_study.page(each, "docs/plan.yaml") for each in (own, plan))
+    (hours,) = planned_pretrainings(own)
+    total = number(hours.core_hours)
+    assert f"| core-hours of pretraining, on top | {total} |" in page
+    assert f"| roberta-base | language_model | 2,180 | 5 | {total} |" in page
+    assert "retraining" not in without
 
 
 def test_spreads_are_those_of_real_trainings(plan):

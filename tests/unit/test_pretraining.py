@@ -187,6 +187,36 @@ def test_it_learns_and_writes_what_a_fetched_checkpoint_has(checkpoint):
     assert torch.equal(tables[0].weight, tables[1].weight)
 
 
+def test_the_time_of_all_attempts_is_told(corpus, tmp_path, monkeypatch):
+    class Hour:
+        """A clock on which each look takes an hour."""
+
+        now = 0.0
+
+        def monotonic(self):
+            self.now += 3600.0
+            return self.now
+
+    monkeypatch.setattr("gap.run.stopwatch.time", Hour())
+    monkeypatch.setattr("gap.run.stopwatch.SECONDS_BETWEEN_ENTRIES", 10_000.0)
+
+    def fail(*_):
+        raise UserError("broken off")
+
+    arguments = pretraining_arguments(corpus, RECIPE, tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(pretrain, "pretrain_network", fail)
+        with pytest.raises(UserError, match="broken off"):
+            pretrain.main(arguments)
+    pretrain.main(arguments)
+    record = read_json(tmp_path / "origin.json")["pretraining"]
+    # In each of two attempts an hour for tokenizer and encoding, and another one.
+    assert record["seconds"] == 4 * 3600
+    assert record["core_seconds"] == (2 + 2 * torch.get_num_threads()) * 3600
+    assert (record["device"], record["processes"]) == ("cpu", 1)
+    assert not list(tmp_path.rglob("time.json"))
+
+
 def test_the_same_bytes_again(corpus, checkpoint, tmp_path):
     pretrain.main(pretraining_arguments(corpus, RECIPE, tmp_path))
     assert weights(tmp_path) == weights(checkpoint)

@@ -31,7 +31,7 @@ PROGRAMS = {
         "encode",
         "collect_corpus",
     ],
-    "train": ["train", "predict", "measure_latency", "pretrain"],
+    "train": ["train", "predict", "measure_latency", "pretrain", "measure_forgetting"],
     "summary": [
         "score",
         "gather",
@@ -39,6 +39,8 @@ PROGRAMS = {
         "forecast_gap",
         "examine_errors",
         "gather_latency",
+        "gather_forgetting",
+        "chart_forgetting",
         "chart_gap",
         "chart_cost",
         "write_summary",

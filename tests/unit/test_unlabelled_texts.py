@@ -14,12 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from gap.cluster.plan import Plan
+from gap.cluster.plan_pretraining import planned_pretrainings
+from gap.cluster.pretraining import corpus_tokens
 from gap.config.check import check, complete
 from gap.config.study import Study
 from gap.data import readers
 from gap.data.readers import Columns, plain
 from gap.run.errors import UserError
 from gap.run.json import read_json, write_json
+from gap.study.pretraining import load_own
 from gap.study.rules import TextsRecipe
 from tiny_pretraining import BUDGET, sentences, write_side
 
@@ -439,5 +442,10 @@ def test_a_plan_counts_their_jobs(config):
     # The tickets, the mails; their texts; the corpus.
     assert (jobs["download"], jobs["prepare_texts"], jobs["collect_corpus"]) == (2, 1, 1)
     assert plan.files()["prepare_texts"] == 6
+    values = {name: {"value": 100} for name in ("rows", "characters")}
+    (vectors,) = planned_pretrainings(Plan(plan.config, {"values": values}, {}))
+    # 100 mails, and 96 tickets beside the 4 of the test set; a share is held out.
+    recipe = load_own(json.dumps(plan.config["checkpoint_zoo"]["vectors"]))
+    assert vectors.tokens == corpus_tokens(recipe, round(0.99 * 196 * 100))
     without = yaml.safe_load(CONFIG.replace("[mails, tickets]", "[tickets]"))
     assert "prepare_texts" not in Plan(complete(without).plain(), {"values": {}}, {}).jobs()

@@ -25,8 +25,9 @@ OWN: dict[str, Any] = {
 PACKED: dict[str, Any] = OWN | {"block": 32, "optimisation": {"passes": 2, "batch_size": 8}}
 CONFIG: dict[str, Any] = {
     "datasets": ["tickets"],
-    "models": ["bert", "language", "vectors", "words"],
+    "models": ["bert", "mixed", "language", "vectors", "words"],
     "reference": "bert",
+    "forgetting": ["bert", "mixed"],
     "sizes": [40],
     "seeds": [1],
     "dataset_zoo": {
@@ -52,6 +53,11 @@ CONFIG: dict[str, Any] = {
     },
     "model_zoo": {
         "bert": {"family": "transformer", "checkpoint": "encoder", "optimisation": STEPS},
+        "mixed": {
+            "family": "transformer",
+            "checkpoint": "encoder",
+            "optimisation": STEPS | {"mix": {"ratio": 1.0}},
+        },
         "language": {"family": "lstm", "checkpoint": "language", "width": 8, "optimisation": STEPS},
         "vectors": {"family": "frozen", "checkpoint": "vectors"},
         "words": {"family": "linear"},
@@ -111,8 +117,46 @@ def test_models_begin_with_what_was_pretrained(finished):
     assert {"checkpoint-encoder", "checkpoint-language", "dataset-notes"} <= set(record["sources"])
     summary = (study.folder / "results" / "summary.md").read_text(encoding="utf-8")
     assert all(name in summary for name in CONFIG["models"])
+    assert "Checkpoints of this study's own" in summary
+    rows = list(csv.DictReader((study.folder / "results" / "pretraining.csv").open()))
+    assert {row["checkpoint"]: row["models"] for row in rows} == {
+        "encoder": "bert",
+        "language": "language",
+        "vectors": "vectors",
+    }
+    assert all(float(row["core_seconds"]) > 0 for row in rows)
+    chart = (study.folder / "results" / "cost.vl.json").read_text(encoding="utf-8")
+    assert "Pretrained for this study, once for all runs: encoder" in chart
     log = (study.folder / "logs" / "pretrain" / "encoder.log").read_text()
     assert re.search(r"^step \d+/\d+: validation loss", log, re.MULTILINE)
+
+
+def test_what_fine_tuning_forgets_is_told(finished):
+    folder = finished[0].folder / "results"
+    header, *rows = rows_of(folder / "forgetting.csv")
+    assert [row[header.index("model")] for row in rows] == ["bert", "mixed"]
+    summary = (folder / "summary.md").read_text(encoding="utf-8")
+    table = summary.partition("## What fine-tuning forgets")[2].partition("## ")[0]
+    for row in rows:
+        assert f"{float(row[header.index('forgotten')]):.2f}" in table
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert report.count("by what was forgotten") >= 1
+    assert (folder / "forgetting.png").stat().st_size > 10_000
+
+
+def test_forgetting_alone_trains_nothing(changed):
+    study, config = changed
+    config["forgetting"] = ["bert"]
+    assert not {"Training", "Pretraining", "Asking"} & set(planned(study, config))
+
+
+def test_forgetting_of_what_was_not_pretrained_here(finished):
+    config = copy.deepcopy(CONFIG) | {"forgetting": ["words"]}
+    assert finished[0].snakemake("-n", config=config).errors == [
+        "error: config: forgetting: words is not a fine-tuned checkpoint that this study pretrains; "
+        "choose models of family transformer with a checkpoint of kind pretrained and objective "
+        "masked_lm"
+    ]
 
 
 def test_no_test_text_is_in_a_corpus(finished):
@@ -148,7 +192,7 @@ def test_a_larger_budget_pretrains_that_checkpoint(changed):
     study, config = changed
     config["checkpoint_zoo"]["encoder"]["optimisation"] = {"passes": 3, "batch_size": 8}
     jobs = planned(study, config)
-    assert (jobs["Pretraining"], jobs["Training"], jobs["Collecting"]) == (1, 1, 0)
+    assert (jobs["Pretraining"], jobs["Training"], jobs["Collecting"]) == (1, 2, 0)
 
 
 def test_the_order_of_a_corpus_decides_nothing(changed):

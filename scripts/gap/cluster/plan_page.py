@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gap.cluster.plan import Plan, by_family, without
+from gap.cluster.plan_pretraining import planned_pretrainings
 from gap.cluster.plan_tables import (
     amount,
     assumptions_of,
@@ -12,6 +13,7 @@ from gap.cluster.plan_tables import (
     jobs_table,
     number,
     power_table,
+    pretraining_table,
     rates_table,
     requests_table,
     sensitivity,
@@ -129,6 +131,20 @@ def savings(plan: Plan) -> str:
     return f"{'; '.join(best)}." if best else "Nothing saves any GPU-hours."
 
 
+def describe_pretraining(plan: Plan) -> list[str]:
+    """Return the part on checkpoints that the study pretrains; nothing where there are none."""
+    pretrainings = planned_pretrainings(plan)
+    if not pretrainings:
+        return []
+    return [
+        "## Pretraining",
+        "Checkpoints of the study's own are pretrained once, for all sizes and seeds. Their hours "
+        "are on top of the GPU-hours above: those of one core, or of one GPU in its place. Rates "
+        "are those of time limits, on the safe side, and no pretraining is taken to end early.",
+        pretraining_table(pretrainings),
+    ]
+
+
 def page(plan: Plan, name: str) -> str:
     """Return the whole page."""
     parts = [
@@ -144,6 +160,7 @@ def page(plan: Plan, name: str) -> str:
         "## GPU-hours",
         hours_table(plan),
         "Core-hours of preparing, encoding and fitting vocabularies are not in it.",
+        *describe_pretraining(plan),
         "## What it can tell",
         f"The smallest gap that {POWER:.0%} of studies with these seeds and test rows tell, alone "
         "among gaps; with many gaps it takes more.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gap.cluster.plan import Plan
+from gap.cluster.plan_pretraining import PlannedPretraining, planned_pretrainings
 from gap.models.workload import Assumption
 from gap.results.outlook import Outlook, quantile
 from gap.study.sizes import parse_seeds
@@ -57,6 +58,7 @@ def totals(plan: Plan) -> str:
     rows = [
         ["GPU-hours", number(on_gpus)],
         ["core-hours of models that need no GPU", number(plan.hours(on_gpu=False))],
+        *pretraining_totals(plan),
         [f"days on {at_once:.0f} GPUs, all of them always busy", number(on_gpus / at_once / 24)],
         [f"the longest job on one GPU, hours ({longest[1]}, {longest[2]})", number(longest[0])],
         ["disk at the end", amount(disk)],
@@ -68,6 +70,12 @@ def totals(plan: Plan) -> str:
         ["jobs", f"{sum(jobs.values()):,}"],
     ]
     return table(["in all (computed)", ""], rows)
+
+
+def pretraining_totals(plan: Plan) -> list[list[str]]:
+    """Return the row of the totals on the study's own checkpoints; none where it has none."""
+    hours = [each.core_hours for each in planned_pretrainings(plan)]
+    return [["core-hours of pretraining, on top", number(sum(hours))]] if hours else []
 
 
 def hours_table(plan: Plan) -> str:
@@ -82,6 +90,26 @@ def hours_table(plan: Plan) -> str:
     hours = [plan.hours(size=size) for size in sizes]
     rows.append(["**all, GPU-hours**", *map(number, hours), f"**{number(sum(hours))}**"])
     return table(["GPU-hours (computed)", *sizes, "all sizes"], rows)
+
+
+def pretraining_table(pretrainings: Sequence[PlannedPretraining]) -> str:
+    """Return the table of what the study's own checkpoints take, a row for each."""
+    rows = [
+        [
+            each.checkpoint,
+            each.objective,
+            number(each.tokens / 1e6),
+            f"{each.passes:g}",
+            number(each.core_hours),
+            "" if each.gpu_hours is None else number(each.gpu_hours),
+        ]
+        for each in pretrainings
+    ]
+    hours = [each.core_hours for each in pretrainings]
+    rows.append(["**all**", "", "", "", f"**{number(sum(hours))}**", ""])
+    header = ["checkpoint", "objective", "10^6 tokens (computed)", "passes at most"]
+    header += ["core-hours (computed)", "or GPU-hours (computed)"]
+    return table(header, rows)
 
 
 def rates_table(plan: Plan) -> str:

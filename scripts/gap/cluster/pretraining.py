@@ -36,10 +36,15 @@ class Network:
     kept_bytes: float
     parameters: float
 
+    def training_operations(self, tokens: float) -> float:
+        """Return the operations of training on so many tokens, each as often as it is read."""
+        # Going backward costs twice as much as going forward.
+        return 3 * self.operations * tokens
+
     @classmethod
-    def masked_lm(cls, recipe: MaskedLm, start: str | None) -> Network:
-        """Return that of a masked language model; `start` is the manifest of its checkpoint."""
-        shape, block = shape_of(recipe, start), recipe.block
+    def masked_lm(cls, recipe: MaskedLm, shape: EncoderShape) -> Network:
+        """Return that of a masked language model of this shape."""
+        block = recipe.block
         head = shape.hidden_size * (shape.hidden_size + shape.vocab_size)
         layers = shape.layer_bytes(block, on_gpu=False) * shape.num_hidden_layers
         return cls(
@@ -64,9 +69,14 @@ class Network:
 
 
 def shape_of(recipe: MaskedLm, start: str | None) -> EncoderShape:
-    """Return the shape of a masked language model."""
+    """Return the shape of a masked language model; `start` is the manifest of its checkpoint."""
     if start is not None:
         return EncoderShape.of(read_json(Path(checkpoint_folder(start)) / "config.json"))
+    return new_shape(recipe)
+
+
+def new_shape(recipe: MaskedLm) -> EncoderShape:
+    """Return the shape of a masked language model that begins with random weights."""
     size = recipe.size
     return EncoderShape(
         hidden_size=size.width,
@@ -94,10 +104,9 @@ def pretraining_request(
     if isinstance(recipe, LanguageModel):
         network = Network.language_model(recipe)
     else:
-        network = Network.masked_lm(recipe, start)
+        network = Network.masked_lm(recipe, shape_of(recipe, start))
     settings = recipe.optimisation
-    # Going backward costs twice as much as going forward.
-    operations = 3 * network.operations * tokens * settings.passes
+    operations = network.training_operations(tokens * settings.passes)
     gpus = work.fewest_gpus(lambda count: _minutes(operations, count), site.most_gpus)
     blocks = settings.device_batch_size or settings.batch_size
     batch = 0 if gpus else network.kept_bytes * blocks * recipe.block
@@ -111,8 +120,13 @@ def pretraining_request(
 def _vectors_request(recipe: WordVectors, tokens: float) -> Request:
     pairs = recipe.fitted_tokenizer.size**2 * PAIR_BYTES
     memory = work.IMPORTS_MB + (pairs + 4 * tokens) / work.MEGABYTE
-    seconds = tokens * recipe.window / COUNTED_PAIRS
-    return Request(math.ceil(memory), math.ceil(work.OVERHEAD_MINUTES + seconds / 60))
+    minutes = work.OVERHEAD_MINUTES + vector_seconds(recipe, tokens) / 60
+    return Request(math.ceil(memory), math.ceil(minutes))
+
+
+def vector_seconds(recipe: WordVectors, tokens: float) -> float:
+    """Return the seconds in which one core makes word vectors of so many tokens."""
+    return tokens * recipe.window / COUNTED_PAIRS
 
 
 def _minutes(operations: float, gpus: int) -> int:

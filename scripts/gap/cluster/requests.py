@@ -34,6 +34,10 @@ DATA_STEPS = {
 }
 # How many texts each model scores while it is timed, alone and in batches, roughly.
 TIMED_TEXTS = 2000
+# Tokens that a network is asked about where its forgetting is measured: 256 blocks of 512 at most,
+# as a rule; and what their logits and states take.
+ASKED_TOKENS = 256 * 512
+ASKED_MB = 2000
 # Rows of a pool that is not prepared yet, where trainings of different sizes are compared.
 NOMINAL_POOL = 100_000
 # MB a second at which prepare reads a source, at least.
@@ -207,6 +211,20 @@ def latency_request(
     operations = 2 * parameters * longest_text(dataset.words, dataset.max_tokens) * TIMED_TEXTS
     rate = GPU_RATE if gpus else CORE_RATE
     memory = work.IMPORTS_MB + work.CUDA_HOST_MB + 2 * sum(files) / 1e6
+    return Request(math.ceil(memory), work.runtime_minutes(operations, rate), gpus)
+
+
+def forgetting_request(weights: str, seeds: str, gpus: int) -> Request:
+    """Return what asking fine-tuned networks of a block of seeds for what they forgot asks for.
+
+    Two networks are in memory at once, and each goes five times through the blocks: as they are,
+    disturbed in two ways, and for its states.
+    """
+    files = [file.stat().st_size for file in Path(weights).rglob("*.safetensors")]
+    parameters = max(files) / 4
+    operations = 2 * 5 * 2 * parameters * ASKED_TOKENS * (1 + len(parse_seeds(seeds)))
+    rate = GPU_RATE if gpus else CORE_RATE
+    memory = work.IMPORTS_MB + (work.CUDA_HOST_MB if gpus else 0) + 4 * max(files) / 1e6 + ASKED_MB
     return Request(math.ceil(memory), work.runtime_minutes(operations, rate), gpus)
 
 

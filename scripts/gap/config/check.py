@@ -25,7 +25,7 @@ from gap.data.readers import (
 )
 from gap.run.errors import UserError
 from gap.study.datasets import Dataset
-from gap.study.pretraining import PretrainedCheckpoint
+from gap.study.pretraining import MaskedLm, PretrainedCheckpoint
 from gap.study.published import PublishedFigure
 from gap.study.recipes import Folders, ModelRecipe
 from gap.study.sizes import parse_seeds
@@ -71,6 +71,9 @@ def check(study: Study, results: Path) -> list[str]:
     _check_names("reference", [study.reference], study.models, "models")
     for name in study.models:
         _check_model(study, name)
+    _check_names("forgetting", study.forgetting, study.models, "models")
+    for name in study.forgetting:
+        _check_forgetting(study, name)
         _check_seeds(study, name)
     _check_trials(study)
     _check_titles(study)
@@ -120,6 +123,23 @@ def _check_model(study: Study, name: str) -> None:
                 f"and a model of family {model.family} begins with "
                 f"{' or '.join(sorted(model.begins_with))}; choose another checkpoint or family"
             )
+        if model.reviews and not isinstance(source, MaskedLm):
+            raise UserError(
+                f"{where}.optimisation.mix: {checkpoint} was not pretrained by this study, so "
+                "there is no corpus to mix in; leave it out, or choose a checkpoint of kind "
+                "pretrained and objective masked_lm"
+            )
+
+
+def _check_forgetting(study: Study, name: str) -> None:
+    model = study.model_zoo[name]
+    source = study.checkpoint_zoo.get(model.pretrained or "")
+    if model.family != "transformer" or not isinstance(source, MaskedLm):
+        raise UserError(
+            f"forgetting: {name} is not a fine-tuned checkpoint that this study pretrains; choose "
+            "models of family transformer with a checkpoint of kind pretrained and objective "
+            "masked_lm"
+        )
 
 
 def _check_checkpoint(study: Study, name: str, further: list[str]) -> None:

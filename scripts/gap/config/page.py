@@ -25,7 +25,7 @@ from gap.study.pretraining import (
     WordVectors,
 )
 from gap.study.published import PublishedFigure
-from gap.study.recipes import Folders, Tuning, Validation
+from gap.study.recipes import Folders, Review, Tuning, Validation
 from gap.study.sources import (
     DataFile,
     DataUrl,
@@ -75,6 +75,7 @@ CHECKPOINTS = """\
 A pretrained checkpoint is an entry of `checkpoint_zoo`, of one of these kinds: fetched, or made by
 the workflow.
 """
+REVIEWED = ("model_zoo", "my-model", "optimisation", "mix")
 MODELS = "A model is an entry of `model_zoo`. Its `family` says which other keys it has.\n"
 
 
@@ -142,6 +143,7 @@ def sections() -> list[Section]:
         Section(2, "Vocabularies: vocabulary_zoo", VocabularyRecipe, ("vocabulary_zoo", "pieces")),
         Section(2, "Models: model_zoo", text=MODELS),
         *(section for name in FAMILIES for section in _family_sections(name)),
+        Section(3, "Blocks of the corpus beside labelled texts", Review, REVIEWED),
         Section(2, "Validation rows: validation", Validation, ("validation",)),
         Section(2, "Number of trials: tuning", Tuning, ("tuning",)),
         Section(2, "Margin and confidence: gap", Gap, ("gap",)),

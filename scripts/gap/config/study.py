@@ -81,6 +81,7 @@ models: [minilm, lstm]
 reference: minilm
 sizes: [250, 1000, 10%]
 seeds: [1-3]
+forgetting: [minilm]
 examples: 10
 packages: exact
 partial: true
@@ -127,6 +128,13 @@ pathvars: {results: results/tickets}
         description="How many combinations are tried where a recipe lists several values.",
     )
     gap: Gap = Field({}, validate_default=True, description="How gaps are judged.")
+    forgetting: Names = Field(
+        [],
+        description=(
+            "Models of family transformer whose checkpoints the workflow makes (objective "
+            "masked_lm): what fine-tuning forgets of the pretraining is measured for them."
+        ),
+    )
     examples: Annotated[int, Unit("texts")] = Field(
         5,
         ge=0,

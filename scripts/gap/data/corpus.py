@@ -20,6 +20,9 @@ from gap.run.digests import sha256_file
 from gap.run.errors import UserError
 from gap.study.datasets import TextUnit
 
+# In the folder of a corpus's ids: the recipe by which a checkpoint was pretrained on them.
+RECIPE = "recipe.json"
+
 ROWS = pa.schema([("row", pa.int64()), ("text", pa.string()), ("held_out", pa.bool_())])
 
 Hashes = npt.NDArray[np.uint64]

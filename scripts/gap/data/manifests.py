@@ -40,8 +40,8 @@ class CorpusManifest(TypedDict):
     sha256: str
 
 
-class PretrainingRecord(TypedDict):
-    """What `pretrain` did: tokens of the corpus, passes through them, wall seconds.
+class PretrainingOutcome(TypedDict):
+    """What pretraining came to: tokens of the corpus, passes through them, processes of the end.
 
     `evaluations` are on the held-out texts, the first before training; the weights are those of
     `best_step`. Word vectors, which are not trained, have none.
@@ -50,9 +50,22 @@ class PretrainingRecord(TypedDict):
     tokens: int
     passes: float
     processes: int
-    seconds: float
     best_step: int | None
     evaluations: list[Evaluation]
+
+
+class PretrainingRecord(PretrainingOutcome):
+    """What `pretrain` did, and what it took.
+
+    `seconds` are by the clock, from the fit of the tokenizer to the weights. They are those of all
+    attempts, where it was killed and went on; of an attempt that was killed outright up to twenty
+    seconds are missing. `core_seconds` are the same, each times the cores that worked in it, or
+    where `device` is "cuda", times the GPUs.
+    """
+
+    seconds: float
+    core_seconds: float
+    device: str
 
 
 class Origin(TypedDict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gap.study.recipes import GradientDescent
+from gap.study.recipes import FineTuning, GradientDescent
 
 
 def spell_values(value: object) -> str:
@@ -20,3 +20,17 @@ def spell_optimisation(settings: GradientDescent) -> str:
         f"at most {spell_values(settings.max_epochs)} epochs or {settings.min_steps:,} steps, "
         f"whichever is more; weights of the {best} on the held-out examples"
     )
+
+
+def spell_retention(settings: FineTuning) -> str:
+    """Return a phrase on what keeps weights near those of the checkpoint; empty without any."""
+    phrase = ""
+    if settings.stay:
+        phrase += f"; decay of {spell_values(settings.stay)} towards the checkpoint's weights"
+    if mix := settings.mix:
+        phrase += (
+            f"; mix-review with {spell_values(mix.ratio)} blocks of its corpus for each example in "
+            f"the first epoch, times {spell_values(mix.decay)} in each later one, the loss on them "
+            f"counted {spell_values(mix.weight)} times"
+        )
+    return phrase

@@ -51,13 +51,15 @@ class Job:
 
     `labels` are the names of the labels, `ids` the folder of encoded texts, `texts` the Parquet
     file of the pool (training) or of the test set (prediction), `checkpoint` the folder of the
-    pretrained checkpoint; what the model does not read is None.
+    pretrained checkpoint, `corpus` the folder of the ids that it was pretrained on; what the model
+    does not read is None.
     """
 
     labels: list[str] = field(default_factory=list)
     ids: Path | None = None
     texts: Path | None = None
     checkpoint: Path | None = None
+    corpus: Path | None = None
 
     def encoded(self, part: str, seed: int) -> EncodedTexts:
         """Return the ids of "pool" or "test"; those of the seed's own vocabulary if it has one."""

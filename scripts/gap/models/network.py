@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from gap.data.sampling import Subsample
     from gap.data.vocabulary import EncodedTexts
+    from gap.models.retention import Retention
     from gap.models.serving import ServedModel, TextReader
 
     Matrix = npt.NDArray[np.float32]
@@ -81,6 +82,12 @@ class Network(Family[R]):
     def load(self, weights: Path) -> PreTrainedModel:
         """Return the trained network that `save_pretrained` wrote."""
 
+    def retain(self, recipe: R, model: PreTrainedModel, subsample: Subsample) -> Retention:
+        """Return what keeps the network near the weights that it begins with: nothing."""
+        from gap.models.retention import Retention
+
+        return Retention()
+
     def train(self, recipe: R, subsample: Subsample, folders: Folders) -> list[Evaluation]:
         """See Family.train."""
         from transformers import set_seed
@@ -104,6 +111,7 @@ class Network(Family[R]):
             recipe.optimisation,
             subsample.seed,
             folders.state,
+            self.retain(recipe, model, subsample),
         )
         if is_first():
             model.save_pretrained(folders.weights)

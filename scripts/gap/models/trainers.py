@@ -25,6 +25,7 @@ from gap.models.batching import (
     PartSampler,
 )
 from gap.models.dropout import DividedDropout
+from gap.models.retention import Review
 from gap.run.processes import is_first, rank_and_count, total
 
 # The file of the random generators' states, by the name that the Trainer has for one process.
@@ -45,11 +46,17 @@ class TrainerOptions(TypedDict, total=False):
 
 def make_trainer(
     division: Division,
+    review: Review | None,
     sampler: LengthGroupedSampler,
     train_dataset: Examples[Any],
     **options: Unpack[TrainerOptions],
 ) -> GroupedTrainer:
-    """Return a trainer for batches that are divided so; a GroupedTrainer where they are not."""
+    """Return a trainer for batches that are divided so, with a review if there is one.
+
+    It is a GroupedTrainer where nothing is divided.
+    """
+    if review is not None:
+        return ReviewingTrainer(review, division, sampler, train_dataset, **options)
     if division.parts == 1:
         return GroupedTrainer(sampler, train_dataset, **options)
     return DividedTrainer(division, sampler, train_dataset, **options)
@@ -184,6 +191,43 @@ class DividedTrainer(GroupedTrainer):
         torch.set_rng_state(states["cpu"])
         if torch.cuda.is_available() and "cuda" in states:
             torch.cuda.set_rng_state(states["cuda"])
+
+
+class ReviewingTrainer(DividedTrainer):
+    """A DividedTrainer in whose steps blocks of a corpus go along with the texts.
+
+    Their loss is added, with its weight, to that of the texts.
+    """
+
+    def __init__(
+        self,
+        review: Review,
+        division: Division,
+        sampler: LengthGroupedSampler,
+        train_dataset: Examples[Any],
+        **options: Unpack[TrainerOptions],
+    ) -> None:
+        self.review = review
+        self.review_dropout = DividedDropout()
+        super().__init__(division, sampler, train_dataset, **options)
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, object],
+        return_outputs: bool = False,
+        num_items_in_batch: object = None,
+    ) -> torch.Tensor:
+        """Return the part's share of both losses of the step."""
+        part = inputs["part"]
+        assert isinstance(part, Part)
+        loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        blocks = self.review.part(part, self.division.parts, self.state.global_step)
+        if blocks is None:
+            return loss
+        with self.review_dropout.of(blocks):
+            share = self.review.loss(blocks)
+        return loss + share * (0 if blocks.idle else self.division.processes)
 
 
 def _only(items: list[Item]) -> Item:

@@ -25,6 +25,7 @@ from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 from gap.models.batching import Division, Examples, LengthGroupedSampler
 from gap.models.dropout import fast_dropout
 from gap.models.hardware import loading_processes, native_bf16
+from gap.models.retention import Retention
 from gap.models.trainers import make_trainer
 from gap.run.durable import flush
 from gap.run.errors import Stopped
@@ -38,6 +39,7 @@ from gap.study.tuning import Evaluation
 SECONDS_BETWEEN_CHECKPOINTS = 600
 # What a single process with enough memory does.
 WHOLE_BATCHES = Division()
+NOTHING_KEPT = Retention()
 # The file in a checkpoint that says that all others are there.
 WHOLE = "whole"
 
@@ -147,13 +149,14 @@ def train_network(
     settings: GradientDescent,
     seed: int,
     state: Path,
+    retention: Retention = NOTHING_KEPT,
 ) -> list[Evaluation]:
     """Train `model` in place, leave it with its best weights, and return its evaluations.
 
     The best weights are those of the first evaluation that is best by `metric`. Training
     goes on from the last whole checkpoint under `state`, if there is one, to the very same numbers;
     it raises Stopped after a checkpoint when asked to stop. Random: dropout and the order of
-    batches, both from `seed`.
+    batches, both from `seed`, and what `retention` draws.
 
     Processes that work together all call this alike; the first one writes the checkpoints. Their
     number, and `device_batch_size`, change the result by rounding only, and going on
@@ -164,6 +167,7 @@ def train_network(
     with stop_when_saved() as stop, fast_dropout():
         trainer = make_trainer(
             division,
+            retention.review,
             sampler=LengthGroupedSampler(training.lengths, settings.batch_size, seed, training),
             model=model,
             args=training_arguments(settings, steps, interval, seed, state, division),
@@ -174,6 +178,7 @@ def train_network(
                 KeepCheckpoints(stop),
                 ReportProgress(training.lengths.sum() / per_epoch(len(training), settings)),
                 EarlyStoppingCallback(settings.patience),
+                *filter(None, [retention.stay]),
             ],
         )
         # It prints the same facts as ReportProgress, as raw dictionaries.

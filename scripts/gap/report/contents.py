@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gap.report.accuracy import accuracy, published
 from gap.report.answer import answer, explanation, other_comparisons
 from gap.report.background import data, intervals, missing, notice
+from gap.report.forgetting import forgetting
 from gap.report.gaps import crossings, gaps
 from gap.report.inference import inference
 from gap.report.joint import joint
@@ -14,6 +15,7 @@ from gap.report.metrics import metrics
 from gap.report.mistakes import learning, mistakes
 from gap.report.origins import methods_section, origins, references
 from gap.report.power import power
+from gap.report.pretraining import pretraining
 from gap.report.reading import reading
 from gap.report.sections import Document, Section
 from gap.report.tried import tried
@@ -34,7 +36,9 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     metrics,
     published,
     tried,
+    pretraining,
     inference,
+    forgetting,
     mistakes,
     learning,
     data,

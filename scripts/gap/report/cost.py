@@ -13,7 +13,9 @@ from gap.report.axes import CHART_WIDTH, Axes, make_axes
 from gap.report.charts import concatenated, configured, datasets_of, prefix_of, shorten
 from gap.report.encodings import Panel, colour, data, note, panel, shape, tooltips
 from gap.report.labels import LineEnd, label_layers
+from gap.report.pretraining import cost
 from gap.report.styles import Style, Styles, model_styles
+from gap.results.pretrainings import PretrainingRow
 from gap.results.reading import NamingRecipe
 from gap.results.rows import LatencyRow
 from gap.study.metrics import METRICS
@@ -36,10 +38,15 @@ class CostPoint:
     disturbed: str
 
 
-def cost_chart(latencies: Sequence[LatencyRow], recipe: NamingRecipe) -> alt.ConcatChart:
+def cost_chart(
+    latencies: Sequence[LatencyRow],
+    recipe: NamingRecipe,
+    pretrainings: Sequence[PretrainingRow] = (),
+) -> alt.ConcatChart:
     """Return the chart of accuracy by milliseconds of a text, a panel per data set.
 
-    Where nothing is measured yet, the chart says so.
+    Below its title stands what the study's own pretraining took, which is in no point. Where
+    nothing is measured yet, the chart says so.
     """
     if not latencies:
         return configured(alt.concat(note("no model is measured yet", CHART_WIDTH / 2, 0.0)))
@@ -59,7 +66,7 @@ def cost_chart(latencies: Sequence[LatencyRow], recipe: NamingRecipe) -> alt.Con
     return concatenated(
         panels,
         f"Preliminary: {question}" if recipe.missing else question,
-        _subtitle(latencies, recipe),
+        _subtitle(latencies, recipe, pretrainings),
         columns,
     )
 
@@ -146,7 +153,11 @@ def _tooltip() -> list[alt.Tooltip]:
     return tooltips(fields)
 
 
-def _subtitle(latencies: Sequence[LatencyRow], recipe: NamingRecipe) -> list[str]:
+def _subtitle(
+    latencies: Sequence[LatencyRow],
+    recipe: NamingRecipe,
+    pretrainings: Sequence[PretrainingRow],
+) -> list[str]:
     machines = dict.fromkeys(
         f"{row.processor}, {row.precision}" for row in latencies if row.device != "cpu"
     ) or dict.fromkeys(f"one core of {row.processor}" for row in latencies)
@@ -160,4 +171,7 @@ def _subtitle(latencies: Sequence[LatencyRow], recipe: NamingRecipe) -> list[str
     if disturbed := [row for row in latencies if row.disturbed]:
         names = dict.fromkeys(recipe.title(row.model) for row in disturbed)
         lines += textwrap.wrap(f"Measured beside other load: {shorten(list(names))}", 120)
+    if pretrainings:
+        spent = "; ".join(f"{row.checkpoint} {cost([row])}" for row in pretrainings)
+        lines += textwrap.wrap(f"Pretrained for this study, once for all runs: {spent}", 120)
     return lines

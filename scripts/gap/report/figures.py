@@ -60,7 +60,7 @@ def gap_figures(findings: Findings) -> list[Figure]:
                 f"{title}Gap to {findings.reference} in points by number of labelled examples."
             )
         panels = dataset_panels(lines, dataset)
-        figures += [_figure(panel, text) for panel, text in zip(panels, texts, strict=True)]
+        figures += [make_figure(panel, text) for panel, text in zip(panels, texts, strict=True)]
     return figures
 
 
@@ -72,7 +72,7 @@ def cost_figures(findings: Findings) -> list[Figure]:
         title = _prefix(findings, findings.latencies, dataset)
         chart = cost_panel(rows, styles_of(findings), title, 2)
         text = f"{title}{findings.recipe.headline.axis} by milliseconds of one text, Pareto front."
-        figures.append(_figure(chart, text))
+        figures.append(make_figure(chart, text))
     return figures
 
 
@@ -85,7 +85,7 @@ def curve_figures(findings: Findings) -> list[Figure]:
         text = f"{title}: curve through the gaps, drawn on beyond the largest measured size."
         style = styles_of(findings)[model]
         chart = _curve_chart(rows, measured, style, findings.recipe.margin, title)
-        figures.append(_figure(chart, text))
+        figures.append(make_figure(chart, text))
     return figures
 
 
@@ -124,7 +124,7 @@ def _curve_chart(
             y="gap:Q", color=colour
         ),
     ]
-    return _titled(alt.layer(*marks), title, WIDE)
+    return titled(alt.layer(*marks), title, WIDE)
 
 
 def _horizontal(value: float, dash: Sequence[float], colour: str) -> alt.Chart:
@@ -148,7 +148,7 @@ def calibration_figures(findings: Findings) -> list[Figure]:
             "top label; on the diagonal both are the same."
         )
         chart = _calibration_chart(largest, styles_of(findings)[model], title)
-        figures.append(_figure(chart, text))
+        figures.append(make_figure(chart, text))
     return figures
 
 
@@ -166,7 +166,7 @@ def _calibration_chart(rows: Sequence[CalibrationRow], style: Style, title: str)
             size=alt.Size("rows:Q", legend=None, scale=alt.Scale(range=[12, 160]))
         ),
     ]
-    return _titled(alt.layer(*marks), title, WIDTH)
+    return titled(alt.layer(*marks), title, WIDTH)
 
 
 def label_figures(findings: Findings) -> list[Figure]:
@@ -188,7 +188,7 @@ def label_figures(findings: Findings) -> list[Figure]:
         ]
         styles = styles_of(findings)
         chart = _dots(points, styles, order, "of the label's test texts (%)", title)
-        figures.append(_figure(chart, f"{title}: share of right answers of each model."))
+        figures.append(make_figure(chart, f"{title}: share of right answers of each model."))
     return figures
 
 
@@ -213,7 +213,7 @@ def length_figures(findings: Findings) -> list[Figure]:
         prefix = _prefix(findings, findings.lengths, dataset)
         title = f"{prefix}Accuracy (%) by {plural(largest[0].called)} of the text"
         chart = _dots(points, styles_of(findings), order, "accuracy (%)", title, room=200)
-        figures.append(_figure(chart, f"{title}: accuracy of each model."))
+        figures.append(make_figure(chart, f"{title}: accuracy of each model."))
     return figures
 
 
@@ -257,7 +257,7 @@ def _dots(
     if any("low" in point for point in points):
         marks.insert(0, base.mark_rule(opacity=0.6).encode(x="low:Q", x2="high:Q"))
     height = (12 * len(styles) + 8) * len(order) + 10
-    return _titled(alt.layer(*marks), title, WIDE, height)
+    return titled(alt.layer(*marks), title, WIDE, height)
 
 
 def history_figures(findings: Findings) -> list[Figure]:
@@ -276,7 +276,7 @@ def history_figures(findings: Findings) -> list[Figure]:
         chart = _history_chart(largest, styles_of(findings)[model], labels, title)
         seeds = several({row.seed for row in largest}, "seed")
         text = f"{title}, {largest[0].n:,} labels: validation loss by step, {seeds}."
-        figures.append(_figure(chart, text))
+        figures.append(make_figure(chart, text))
     return figures
 
 
@@ -298,17 +298,19 @@ def _history_chart(rows: Sequence[HistoryRow], style: Style, labels: int, title:
         )
         .encode(x=x, y=y, detail="seed:N")
     )
-    return _titled(alt.layer(_horizontal(guessing, [4, 3], QUIET), lines), title, WIDTH)
+    return titled(alt.layer(_horizontal(guessing, [4, 3], QUIET), lines), title, WIDTH)
 
 
-def _titled(chart: Panel, title: str, width: int, height: int = HEIGHT) -> Panel:
+def titled(chart: Panel, title: str, width: int, height: int = HEIGHT) -> Panel:
+    """Return a plot of this size under a title."""
     lines = textwrap.wrap(title, width // 7)
     return chart.properties(
         width=width, height=height, title=alt.Title(lines, anchor="start", fontSize=13)
     )
 
 
-def _figure(chart: Panel, text: str) -> Figure:
+def make_figure(chart: Panel, text: str) -> Figure:
+    """Return a chart as a figure that is told by a text."""
     file = io.StringIO()
     configured(chart).save(file, format="svg")
     # Each figure of a page has ids of its own.

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from gap.data.manifests import IdsManifest
 from gap.results.findings import Encoding, Findings
+from gap.results.forgetting import ForgettingRow, LayerRow, PlaneRow
+from gap.results.pretrainings import read_pretrainings
 from gap.results.reading import NamingRecipe, ReadingRecipe
 from gap.results.rows import (
     AccuracyRow,
@@ -40,12 +42,14 @@ REPORTED = (
     *SUMMARISED,
     *("curves", "calibration", "labels", "lengths", "agreements", "examples", "histories"),
 )
+# Those of gather_forgetting.py, where forgetting is measured.
+FORGOTTEN = ("forgetting", "layers", "plane")
 KEYS = (
     "JSON: reference, metric (names, the first decides), margin (points), confidence (0..1), and "
     "optionally datasets and models, lists of names in order, titles {name: text}, compared, the "
     "model that the first sentence is about, missing, a list of {dataset, model, size, seeds}: the "
     "runs that are not done, published, a list of {dataset, model, size, accuracy, source, note}, "
-    "and seeds {model: its blocks of seeds}"
+    "seeds {model: its blocks of seeds}, and scratch, the models without pretrained weights"
 )
 TableRow = TypeVar("TableRow", bound=Row)
 
@@ -55,8 +59,11 @@ def add_options(parser: argparse.ArgumentParser, tables: Sequence[str]) -> None:
     parser.add_argument("--recipe", required=True, type=ReadingRecipe.from_json, help=KEYS)
     for name in tables:
         parser.add_argument(f"--{name}", required=True, help="CSV table of the study")
+    for name in FORGOTTEN:
+        parser.add_argument(f"--{name}", help="CSV table of gather_forgetting.py, if there is one")
     parser.add_argument("--cards", required=True, nargs="+", help="JSON cards of prepare.py")
     parser.add_argument("--encoded", nargs="*", default=[], help="JSON of encode.py, of test sets")
+    parser.add_argument("--pretraining", help="CSV table of what the study pretrained itself")
     names = "DATASET/MODEL of each of these, in their order"
     parser.add_argument("--encoded-for", nargs="*", default=[], help=names)
 
@@ -77,7 +84,9 @@ def read_summarised(options: argparse.Namespace) -> Findings:
         latencies=read_in_order(options.latencies, LatencyRow, recipe),
         crossings=read_in_order(options.crossings, CrossingRow, recipe),
         forecasts=read_in_order(options.forecasts, ForecastRow, recipe),
+        forgetting=read_if_given(options.forgetting, ForgettingRow, recipe),
         cards=[read_json(path) for path in options.cards],
+        pretrainings=read_pretrainings(options.pretraining),
         encodings=read_encodings(options.encoded_for, options.encoded),
     )
 
@@ -119,6 +128,8 @@ def read_reported(options: argparse.Namespace) -> Findings:
         agreements=read_in_order(options.agreements, AgreementRow, recipe),
         examples=read_in_order(options.examples, ExampleRow, recipe),
         histories=read_in_order(options.histories, HistoryRow, recipe),
+        layers=read_if_given(options.layers, LayerRow, recipe),
+        plane=read_if_given(options.plane, PlaneRow, recipe),
         record=read_json(options.provenance),
         references=Path(options.references).read_text(encoding="utf-8"),
     )
@@ -127,6 +138,13 @@ def read_reported(options: argparse.Namespace) -> Findings:
 def read_in_order(path: str, row_class: type[TableRow], recipe: NamingRecipe) -> list[TableRow]:
     """Return the rows of a table in the study's order."""
     return study_order(read_rows(path, row_class), recipe)
+
+
+def read_if_given(
+    path: str | None, row_class: type[TableRow], recipe: NamingRecipe
+) -> list[TableRow]:
+    """Return the rows of a table in the study's order; none where there is no table."""
+    return read_in_order(path, row_class, recipe) if path else []
 
 
 def write_text(path: str, text: str) -> None:

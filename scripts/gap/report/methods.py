@@ -9,6 +9,7 @@ from gap.data.manifests import Card, TextBudget
 from gap.data.units import plural
 from gap.models.family import family_of, load_recipe
 from gap.results.missing import spell_size
+from gap.results.pretrainings import held_out_losses
 from gap.results.reading import ReadingRecipe
 from gap.results.records import Hardware, SourceRecord, StudyRecord
 from gap.study.sizes import parse_seeds
@@ -112,12 +113,12 @@ def _pretrained(name: str, source: SourceRecord, text_zoo: Mapping[str, Any]) ->
         f"process{'es' * (work['processes'] > 1)}; {corpus['test_texts']:,} texts that stand in a "
         "test set were left out."
     )
-    if not work["evaluations"]:
+    losses = held_out_losses(work)
+    if losses is None:
         return text
-    losses = {entry.get("step"): entry["loss"] for entry in work["evaluations"]}
     return (
-        f"{text} The loss on {corpus['held_out']:,} held-out texts went from "
-        f"{losses[0]:.2f} to {losses[work['best_step']]:.2f} nats a token."
+        f"{text} The loss on {corpus['held_out']:,} held-out texts went from {losses[0]:.2f} to "
+        f"{losses[1]:.2f} nats a token."
     )
 
 

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from gap.report.accuracy import headline
 from gap.report.advice import advice
+from gap.report.pretraining import advances, excluded
 from gap.report.sections import Heading, Paragraph, Part, Section, Table
 from gap.report.wording import millions, points, sentence, size_label, span
 from gap.results.findings import Findings
@@ -91,7 +92,7 @@ def verdict(findings: Findings) -> Section | None:
         f"of all models that are known to be within {findings.margin} of {findings.reference} or "
         f"clearly ahead of it. Where no other model is known to be either, it is "
         f"{findings.reference}. Training, s: the seconds that one seed takes with all of its "
-        "trials. Milliseconds and parameters are those of the largest size."
+        f"trials.{excluded(findings)} Milliseconds and parameters are those of the largest size."
     )
     parts: list[Part] = [Paragraph(text)]
     for dataset in findings.datasets:
@@ -100,6 +101,7 @@ def verdict(findings: Findings) -> Section | None:
         if chosen := choices(findings, dataset):
             parts.append(_table(findings, dataset, chosen))
             parts.append(Paragraph(_decision(findings, chosen)))
+            parts += map(Paragraph, advances(findings, dataset))
             parts += advice(findings, dataset)
         else:
             parts.append(Paragraph("None yet."))

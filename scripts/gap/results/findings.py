@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gap.data.manifests import Card
+from gap.results.forgetting import ForgettingRow, LayerRow, PlaneRow
+from gap.results.pretrainings import PretrainingRow
 from gap.results.published import Published, published_figures
 from gap.results.reading import ReadingRecipe
 from gap.results.records import StudyRecord
@@ -64,6 +66,10 @@ class Findings:
     agreements: Sequence[AgreementRow] = ()
     examples: Sequence[ExampleRow] = ()
     histories: Sequence[HistoryRow] = ()
+    forgetting: Sequence[ForgettingRow] = ()
+    layers: Sequence[LayerRow] = ()
+    plane: Sequence[PlaneRow] = ()
+    pretrainings: Sequence[PretrainingRow] = ()
     cards: Sequence[Card] = ()
     encodings: Sequence[Encoding] = ()
     record: StudyRecord | None = None

@@ -84,7 +84,8 @@ class ReadingRecipe(NamingRecipe):
     gap of at most `margin` points counts as none. `compared` is the model of the main comparison;
     without it, that is the first beside the reference. `seeds` has the blocks of seeds of each
     model, as in the config; `checkpoints` says what each checkpoint of the models is, where the
-    config tells.
+    config tells. `scratch` are the models without pretrained weights, where the study pretrains
+    checkpoints itself.
     """
 
     metric: Annotated[Sequence[MetricName], Field(min_length=1)] = ("accuracy",)
@@ -93,6 +94,7 @@ class ReadingRecipe(NamingRecipe):
     published: Sequence[PublishedFigure] = ()
     seeds: Mapping[str, Sequence[str]] = {}
     checkpoints: Mapping[str, str] = {}
+    scratch: Sequence[str] = ()
 
     @property
     def headline(self) -> Metric:

@@ -121,6 +121,45 @@ class RunScores(Scores):
     seed: int
 
 
+class Recall(TypedDict):
+    """How well a network tells the masked tokens of each held-out block.
+
+    `loss` is the mean over a block's tokens, in nats, `right` the share of right answers; `dropped`
+    and `shuffled` are losses where a share of the other tokens is hidden, or all stand in another
+    order.
+    """
+
+    loss: list[float]
+    right: list[float]
+    dropped: list[float]
+    shuffled: list[float]
+
+
+class Forgetting(TypedDict):
+    """What fine-tuning forgot of a corpus: before and, by seed, after it.
+
+    `blocks` are those that were asked about, each with so many `targets`. `layers` has by seed how
+    alike the states of embeddings and of each layer are to those before (0 to 1), `points` where
+    the states of blocks stand in a plane before (x, y) and after (x, y), of the first seed.
+    """
+
+    blocks: int
+    targets: int
+    before: Recall
+    after: dict[str, Recall]
+    layers: dict[str, list[float]]
+    points: list[list[float]]
+
+
+class RunForgetting(Forgetting):
+    """A file of measure_forgetting.py."""
+
+    dataset: str
+    model: str
+    size: str
+    n: int
+
+
 class SourceRecord(TypedDict):
     """A source as the config has it, a hub's commit, and the sha256 of its files by name.
 

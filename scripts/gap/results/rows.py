@@ -18,13 +18,18 @@ from gap.study.metrics import MetricName
 
 
 @dataclass(frozen=True)
-class Row:
-    """What all rows have: they tell of a model on a data set."""
+class TableRow:
+    """What the rows of every table have."""
 
     # Digits after the point with which the table spells fractions.
     decimals: ClassVar[int] = 4
     # Fractions that are spelled with the digits that they have.
     exact: ClassVar[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True)
+class Row(TableRow):
+    """What most rows have: they tell of a model on a data set."""
 
     dataset: str
     model: str

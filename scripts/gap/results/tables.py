@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gap.results.reading import NamingRecipe
-from gap.results.rows import Row
+from gap.results.rows import Row, TableRow
 from gap.run.errors import UserError
 
-TypedRow = TypeVar("TypedRow", bound=Row)
+TypedRow = TypeVar("TypedRow", bound=TableRow)
+OrderedRow = TypeVar("OrderedRow", bound=Row)
 # The field of rows whose keys are columns of their own, which differ between studies.
 SETTINGS = "settings"
 # The other fields that rows are ordered by, and what stands for them in rows without.
@@ -23,7 +24,7 @@ ORDER: dict[str, float | str] = {"n": 0, "size": "", "seed": 0}
 EXPECTED = {int: "a whole number", float: "a number", bool: "yes or no"}
 
 
-def study_order(rows: Iterable[TypedRow], recipe: NamingRecipe | None = None) -> list[TypedRow]:
+def study_order(rows: Iterable[OrderedRow], recipe: NamingRecipe | None = None) -> list[OrderedRow]:
     """Return the rows by data set and model, then by n and seed.
 
     Data sets and models come as `recipe` lists them, others and without it in order of first
@@ -43,7 +44,7 @@ def study_order(rows: Iterable[TypedRow], recipe: NamingRecipe | None = None) ->
     )
 
 
-def columns(row_class: type[Row], settings: Iterable[str] = ()) -> list[str]:
+def columns(row_class: type[TableRow], settings: Iterable[str] = ()) -> list[str]:
     """Return the columns of a table, with those of `settings`, by name, where it has any."""
     names: list[str] = []
     for name in field_types(row_class):
@@ -75,7 +76,7 @@ def write_cells(path: str | Path, names: Sequence[str], lines: Iterable[Sequence
     os.replace(partial, target)
 
 
-def _spell(row_class: type[Row], name: str, value: object) -> str:
+def _spell(row_class: type[TableRow], name: str, value: object) -> str:
     """Return a cell of a table."""
     if value is None:
         return ""
@@ -130,7 +131,7 @@ def _read(kind: type, cell: str) -> object:
     return {"yes": True, "no": False}[cell] if kind is bool else kind(cell)
 
 
-def field_types(row_class: type[Row]) -> dict[str, tuple[type, bool]]:
+def field_types(row_class: type[TableRow]) -> dict[str, tuple[type, bool]]:
     """Return by field its type (str, int, float or bool), and whether a cell may be empty."""
     kinds = {}
     for name, hint in typing.get_type_hints(row_class).items():

@@ -39,6 +39,8 @@ UNLABELLED_CARD = f"{RESULTS}/texts/{{texts}}/card.json"
 # The texts that a checkpoint is pretrained on.
 CORPUS = f"{RESULTS}/corpora/{{checkpoint}}/texts.parquet"
 CORPUS_MANIFEST = f"{RESULTS}/corpora/{{checkpoint}}/texts.json"
+# Their ids, of those that were trained on and of those held out.
+CORPUS_IDS = f"{RESULTS}/corpora/{{checkpoint}}/ids"
 
 # Subsamples and vocabularies of a block of seeds.
 SUBSAMPLE = f"{DATASET}/subsamples/{{size}}/{{seeds}}.parquet"
@@ -71,6 +73,7 @@ WEIGHTS = f"{RUN}/weights"
 PREDICTIONS = f"{RUN}/predictions.parquet"
 PREDICTIONS_MANIFEST = f"{RUN}/predictions.json"
 SCORES = f"{RUN}/scores.json"
+FORGETTING = f"{RUN}/forgetting.json"
 
 LATENCY = f"{RESULTS}/latency/{{dataset}}.json"
 SUMMARY = f"{RESULTS}/summary.md"

@@ -78,6 +78,61 @@ metric: loss
     )
 
 
+class Review(Block):
+    """Blocks of the corpus of a checkpoint that go along with the texts it is fine-tuned on.
+
+    This is mix-review (He et al. 2021, Analyzing the Forgetting Problem in the Pretrain-Finetuning
+    of Open-domain Dialogue Response Models).
+    """
+
+    example: ClassVar[str] = """\
+ratio: 4.0
+decay: [0.5, 0.7]
+weight: 0.5
+"""
+
+    ratio: Annotated[float, Tuned(), Unit("blocks per example")] = Field(
+        4.0, gt=0, le=1000, description="Blocks of the first epoch for each training example."
+    )
+    decay: Annotated[float, Tuned()] = Field(
+        0.7, gt=0, le=1, description="Each epoch has so many times the blocks of the one before."
+    )
+    weight: Annotated[float, Tuned()] = Field(
+        0.3, gt=0, le=100, description="What the loss on the blocks counts beside that on labels."
+    )
+
+
+class FineTuning(GradientDescent):
+    """Settings of AdamW for pretrained weights; keys without a default have one with the family."""
+
+    example: ClassVar[str] = f"""\
+{GradientDescent.example}stay: [0.0, 0.1]
+mix: {{ratio: 4.0}}
+"""
+
+    stay: Annotated[float, Tuned()] = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description=(
+            "Decay of the checkpoint's weights towards what they began as, decoupled as weight "
+            "decay is; 0 for none."
+        ),
+    )
+    mix: Omittable[Review] = Field(
+        None,
+        description=(
+            "Blocks of the corpus of a checkpoint of objective masked_lm that the workflow made, "
+            "which are trained on as well; left out, none."
+        ),
+    )
+
+    @property
+    def keeps(self) -> str | None:
+        """The key that keeps weights near those of the checkpoint, if there is any."""
+        return "mix" if self.mix else "stay" if self.stay else None
+
+
 class LogisticRegression(Block):
     """Regularised fit; keys without a default here have one with the family."""
 
@@ -149,6 +204,11 @@ class ModelRecipe(Block):
     def pretrained(self) -> str | None:
         """The checkpoint, by its name, whose weights the model begins with; None without any."""
         return self.name_in("checkpoint_zoo")
+
+    @property
+    def reviews(self) -> bool:
+        """Whether blocks of the checkpoint's corpus are trained on beside the labelled texts."""
+        return False
 
     def deciding(self) -> dict[str, object]:
         """Return what decides the model's results: all but its seeds and its name in charts."""

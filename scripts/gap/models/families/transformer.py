@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gap.models.describing import spell_optimisation
+from gap.models.describing import spell_optimisation, spell_retention
 from gap.models.network import Network, NetworkRecipe
 from gap.models.workload import ParameterCount, Workload
+from gap.run.errors import UserError
 from gap.study.fields import Completed
-from gap.study.recipes import GradientDescent, Weights
+from gap.study.recipes import FineTuning, Weights
+from gap.study.schedule import per_epoch, schedule
 from gap.study.spellings import Name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from gap.data.sampling import Subsample
     from gap.data.vocabulary import EncodedTexts
+    from gap.models.retention import Retention
+
+# Tokens of a block of a corpus, for plans: those of the default.
+REVIEWED_TOKENS = 128
 
 DEFAULTS = Completed(lr=5.0e-5, warmup=0.1, max_epochs=3, min_steps=100, evaluations=4, patience=4)
 
@@ -42,7 +50,7 @@ optimisation: {lr: 2.0e-5}
         exclude=True,
         description="Whether the encoder stays as it is; true is read as family: frozen.",
     )
-    optimisation: Annotated[GradientDescent, DEFAULTS] = Field(
+    optimisation: Annotated[FineTuning, DEFAULTS] = Field(
         {}, validate_default=True, description="How the weights are trained."
     )
 
@@ -50,6 +58,19 @@ optimisation: {lr: 2.0e-5}
     def pretrained(self) -> str | None:
         """See ModelRecipe.pretrained."""
         return None if self.weights == "random" else self.checkpoint
+
+    @property
+    def reviews(self) -> bool:
+        """See ModelRecipe.reviews."""
+        return self.optimisation.mix is not None
+
+    def check(self, where: str) -> None:
+        """See ModelRecipe.check."""
+        if self.weights == "random" and (key := self.optimisation.keeps):
+            raise UserError(
+                f"{where}.optimisation.{key}: random weights have nothing to keep; leave it out, "
+                "or begin with the checkpoint's weights"
+            )
 
 
 class Model(Network[Recipe]):
@@ -66,6 +87,23 @@ class Model(Network[Recipe]):
         check_lengths(model, texts)
         return model
 
+    def retain(self, recipe: Recipe, model: PreTrainedModel, subsample: Subsample) -> Retention:
+        """See Network.retain."""
+        from gap.models.pretraining.masked_lm import masked_lm_over
+        from gap.models.retention import Pace, Retention, Review, StayNear, open_blocks
+
+        settings, review = recipe.optimisation, None
+        if settings.mix:
+            assert self.job.checkpoint is not None
+            assert self.job.corpus is not None
+            model_of_corpus = masked_lm_over(model, self.job.checkpoint)
+            blocks = open_blocks(self.job.checkpoint, self.job.corpus, "training", subsample.seed)
+            pace = Pace.of(settings, len(subsample.training_rows))
+            review = Review(model_of_corpus, blocks, pace, subsample.seed)
+        return Retention(
+            review, StayNear(model.base_model, settings.stay) if settings.stay else None
+        )
+
     def load(self, weights: Path) -> PreTrainedModel:
         """See Network.load."""
         from gap.models.encoder import load_trained_classifier
@@ -74,7 +112,8 @@ class Model(Network[Recipe]):
 
     def describe(self) -> str:
         """See Family.describe."""
-        trained = spell_optimisation(self.recipe.optimisation)
+        settings = self.recipe.optimisation
+        trained = spell_optimisation(settings) + spell_retention(settings)
         if self.recipe.weights == "random":
             return (
                 f"the architecture and the tokenizer of {self.recipe.checkpoint} with random "
@@ -92,8 +131,29 @@ class Model(Network[Recipe]):
         """See Network.forward_operations."""
         return workload.encoder.forward_operations(workload.tokens)
 
+    @property
+    def costly(self) -> tuple[str, ...]:
+        """See Family.costly."""
+        return (*super().costly, "ratio", "decay")
+
+    def trial_operations(self, workload: Workload) -> float:
+        """See Family.trial_operations."""
+        settings, rows = self.recipe.optimisation, workload.rows
+        blocks = 0.0
+        if mix := settings.mix:
+            epochs = math.ceil(schedule(rows, settings)[0] / per_epoch(rows, settings))
+            blocks = rows * sum(mix.ratio * mix.decay**epoch for epoch in range(epochs))
+        reviewed = 3 * blocks * workload.encoder.forward_operations(REVIEWED_TOKENS)
+        return super().trial_operations(workload) + reviewed
+
     def step_bytes(self, workload: Workload, texts: int, gpus: int) -> float:
         """See Network.step_bytes."""
-        encoder, longest = workload.encoder, workload.longest
-        layer = encoder.layer_bytes(longest, on_gpu=gpus > 0)
-        return layer * texts * longest * encoder.num_hidden_layers
+        encoder, mix = workload.encoder, self.recipe.optimisation.mix
+
+        def layer_bytes(rows: float, tokens: int) -> float:
+            return encoder.layer_bytes(tokens, on_gpu=gpus > 0) * rows * tokens
+
+        layer = layer_bytes(texts, workload.longest)
+        if mix:
+            layer += layer_bytes(texts * mix.ratio, REVIEWED_TOKENS)
+        return layer * encoder.num_hidden_layers

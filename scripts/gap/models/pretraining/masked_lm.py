@@ -34,16 +34,38 @@ def draw_masked_lm(
     return head_of_places(draw_weights(AutoModelForMaskedLM, config))
 
 
-def load_masked_lm(folder: Path, vocabulary: PretrainedVocabulary) -> PreTrainedModel:
+def load_masked_lm(
+    folder: Path, vocabulary: PretrainedVocabulary, body: torch.nn.Module | None = None
+) -> PreTrainedModel:
     """Return a checkpoint with the head of its pretraining; one that it lacks is new.
 
-    Random: what is new, from torch's generator.
+    `body` is what it has in place of its own, if given. Random: what is new, from torch's
+    generator.
     """
     with explained(folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **OUTPUTS)
         model = load_pretrained(AutoModelForMaskedLM, folder, config, head_kept=True)
     fit_to_vocabulary(model, vocabulary.pad_id, vocabulary.size)
+    if body is not None:
+        setattr(model, model.base_model_prefix, body)
+        # What the head has in common with the embeddings is the body's now.
+        model.tie_weights()
     return head_of_places(model)
+
+
+def masked_lm_over(classifier: PreTrainedModel, folder: Path) -> PreTrainedModel:
+    """Return the masked language model of the checkpoint in a folder over a classifier's body.
+
+    The two share the body, so what changes it changes both. The head is the checkpoint's, and is
+    not trained.
+    """
+    vocabulary = PretrainedVocabulary(folder)
+    model = load_masked_lm(folder, vocabulary, classifier.base_model)
+    shared = {id(parameter) for parameter in classifier.parameters()}
+    for parameter in model.parameters():
+        if id(parameter) not in shared:
+            parameter.requires_grad_(False)
+    return model
 
 
 def head_of_places(model: PreTrainedModel) -> PreTrainedModel:
@@ -58,12 +80,14 @@ def head_of_places(model: PreTrainedModel) -> PreTrainedModel:
     def take(
         _: object, arguments: tuple[()], options: dict[str, Any]
     ) -> tuple[tuple[()], dict[str, Any]]:
-        given[:] = [options["places"]]
+        given.append(options["places"])
         return arguments, {name: value for name, value in options.items() if name != "places"}
 
     def choose(_: object, __: object, output: Any) -> Any:
-        states = output.last_hidden_state
-        output["last_hidden_state"] = states.flatten(0, 1)[given[0]][None]
+        # A classifier that has the same body passes no places.
+        if given:
+            states = output.last_hidden_state
+            output["last_hidden_state"] = states.flatten(0, 1)[given.pop()][None]
         return output
 
     model.register_forward_pre_hook(take, with_kwargs=True)

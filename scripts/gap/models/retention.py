@@ -1,0 +1,158 @@
+"""What keeps a network near the weights that it begins with while it is fine-tuned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import (
+    PreTrainedModel,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from gap.data.corpus import RECIPE
+from gap.data.vocabulary import EncodedTexts, PretrainedVocabulary
+from gap.models.batching import Part, divide
+from gap.models.hardware import device
+from gap.models.pretraining.blocks import Blocks, Numbers
+from gap.models.pretraining.networks import blocks_of, signs_of
+from gap.models.weights import POOLER
+from gap.study import recipes
+from gap.study.pretraining import MaskedLm, load_own
+from gap.study.schedule import per_epoch
+
+
+class StayNear(TrainerCallback):
+    """Draws the weights of a body towards those that it has now, after each step.
+
+    This is weight decay, decoupled from the gradient as in AdamW, with the start in the place of
+    zero. (Li et al. 2018, Explicit Inductive Bias for Transfer Learning with Convolutional
+    Networks, have it as a part of the loss.)
+    """
+
+    def __init__(self, body: torch.nn.Module, strength: float) -> None:
+        # A pooler may be new: most own checkpoints have none.
+        self.parameters = [
+            parameter for name, parameter in body.named_parameters() if not POOLER.search(name)
+        ]
+        self.start = [parameter.detach().clone() for parameter in self.parameters]
+        self.strength = strength
+
+    def on_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Any = None,
+        **_: object,
+    ) -> None:
+        """Do it, by the learning rate of the step."""
+        share = min(1.0, optimizer.param_groups[0]["lr"] * self.strength)
+        with torch.no_grad():
+            for parameter, start in zip(self.parameters, self.start, strict=True):
+                parameter.lerp_(start.to(parameter.device), share)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many blocks go along with how many examples, and in how many steps an epoch is done."""
+
+    settings: recipes.Review
+    examples: int
+    steps: int
+
+    @classmethod
+    def of(cls, settings: recipes.FineTuning, examples: int) -> Pace:
+        """Return the pace of a fine-tuning on so many examples."""
+        assert settings.mix is not None
+        return cls(settings.mix, examples, per_epoch(examples, settings))
+
+    def blocks(self, epoch: int) -> int:
+        """Return how many blocks come to an epoch, counted from 0."""
+        return round(self.settings.ratio * self.settings.decay**epoch * self.examples)
+
+
+class Review:
+    """Blocks of the corpus of a checkpoint that go through its body beside the texts of a step.
+
+    To epoch e, from 0, come ratio * decay^e blocks for each training example, shared out evenly
+    over the epoch's steps (He et al. 2021, who count epochs from 1). Random: which blocks, and
+    which of their tokens are masked, by seed and epoch; within an epoch no block comes again before
+    all have come.
+    """
+
+    def __init__(self, model: PreTrainedModel, blocks: Blocks, pace: Pace, seed: int) -> None:
+        self.model, self.blocks, self.pace, self.seed = model, blocks, pace, seed
+        self.epoch, self.order = -1, np.empty(0, dtype=np.int64)
+        self.model.train().to(device())
+
+    def order_of(self, epoch: int) -> Numbers:
+        """Return the indices of an epoch's blocks, in their order."""
+        count = self.pace.blocks(epoch)
+        random = np.random.default_rng([self.seed, epoch])
+        rounds = -(-count // len(self.blocks))
+        orders = [random.permutation(len(self.blocks)) for _ in range(rounds)]
+        return np.concatenate([np.empty(0, dtype=np.int64), *orders])[:count]
+
+    def part(self, part: Part, parts: int, step: int) -> Part | None:
+        """Return the blocks that go along with one of the parts of a step; None without any.
+
+        Steps count from the first one of the training.
+        """
+        epoch, place = divmod(step, self.pace.steps)
+        if epoch != self.epoch:
+            self.epoch, self.order = epoch, self.order_of(epoch)
+            self.blocks.set_epoch(epoch)
+        first, behind = (len(self.order) * end // self.pace.steps for end in (place, place + 1))
+        chosen = self.order[first:behind].tolist()
+        if not chosen:
+            return None
+        places = divide(len(chosen), parts)[part.number]
+        taken = places or range(1)
+        return Part(
+            rows=tuple(chosen[place] for place in taken),
+            first=taken.start,
+            whole=len(chosen),
+            tokens=int(self.blocks.lengths[0]),
+            number=part.number,
+            in_turn=part.in_turn,
+            idle=not places,
+        )
+
+    def loss(self, part: Part) -> torch.Tensor:
+        """Return the part's share of the weighted mean loss over the targets of a step's blocks."""
+        items = [self.blocks[index] for index in part.rows]
+        batch = {name: value.to(device()) for name, value in self.blocks.collate(items).items()}
+        labels = batch.pop("labels")
+        logits = self.model(**batch).logits.float().flatten(0, -2)
+        losses = functional.cross_entropy(logits, labels, reduction="sum")
+        return losses * (self.pace.settings.weight / (part.whole * self.blocks.targets))
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What keeps a network near the weights that it begins with."""
+
+    review: Review | None = None
+    stay: StayNear | None = None
+
+
+def open_blocks(checkpoint: Path, corpus: Path, side: str, seed: int | None = None) -> Blocks:
+    """Return the blocks of "training" or "held-out", of what a checkpoint was pretrained on.
+
+    `corpus` is the folder of its ids. Random: what is to be told, by `seed`; without one, by that
+    of the pretraining.
+    """
+    recipe = load_own((corpus / RECIPE).read_text())
+    assert isinstance(recipe, MaskedLm)
+    if seed is not None:
+        recipe = recipe.model_copy(update={"seed": seed})
+    vocabulary = PretrainedVocabulary(checkpoint)
+    return blocks_of(recipe, EncodedTexts.open(corpus / side).ids, signs_of(vocabulary, checkpoint))
