@@ -37,7 +37,7 @@ from gap.results.reading import ErrorsRecipe, ReadingRecipe, checkpoint_origins,
 from gap.study import paths
 from gap.study.cells import largest_size, timed_cells
 from gap.study.fields import Block
-from gap.study.rules import EncodeRecipe, PrepareRecipe, SubsampleRecipe
+from gap.study.rules import EncodeRecipe, PrepareRecipe, SubsampleRecipe, TextsRecipe
 from gap.study.sizes import count_rows, parse_seeds
 from gap.study.sources import DataFile, Folder, deciding
 from snakemake.common.configfile import load_configfile
@@ -126,7 +126,8 @@ wildcard_constraints:
     vocabulary=r"[\w.-]+",
     size=r"[\d.]+%?",
     seeds=r"\d+(-\d+)?",
-    source=r"(dataset|test|table|checkpoint)-[\w.-]+",
+    texts=r"[\w.-]+",
+    source=r"(dataset|test|table|text|checkpoint)-[\w.-]+",
 
 
 def program(name):
@@ -155,10 +156,12 @@ def provenance(name, models=None):
 
 
 def source_spec(wildcards):
-    """The config's source behind dataset-NAME, test-NAME, table-NAME or checkpoint-NAME."""
+    """The config's source behind dataset-, test-, table-, text- or checkpoint-NAME."""
     role, _, name = wildcards.source.partition("-")
     if role == "checkpoint":
         return STUDY.checkpoint_zoo[name]
+    if role == "text":
+        return STUDY.text_zoo[name].source
     dataset = STUDY.dataset_zoo[name]
     return {"dataset": dataset.source, "test": dataset.test, "table": dataset.label_table}[role]
 
@@ -258,7 +261,7 @@ def local_files(wildcards):
         files = sorted(filter(Path.is_file, path.iterdir()))
     else:
         try:
-            files = list_data_files(path)
+            files = list_data_files(path, plain=wildcards.source.startswith("text-"))
         except AbsentError:
             # A plan needs none, and a run does not begin: check_files.
             files = []
@@ -278,7 +281,7 @@ def any_of(names):
 
 
 def source_manifest(role, name):
-    """The manifest of a data set's "dataset", "test" or "table" (of labels), or of a "checkpoint"."""
+    """The manifest of a data set's "dataset", "test" or "table", of a "text" or of a "checkpoint"."""
     return paths.SOURCE_MANIFEST.format(source=f"{role}-{name}")
 
 
@@ -294,6 +297,11 @@ def prepare_inputs(wildcards):
 def prepare_recipe(wildcards):
     """The part of a data set's entry that decides its rows; where they come from is an input."""
     return PrepareRecipe.of(wildcards.dataset, dataset_of(wildcards))
+
+
+def texts_recipe(wildcards):
+    """The part of an entry of text_zoo that decides its texts; where they come from is an input."""
+    return TextsRecipe.of(wildcards.texts, STUDY.text_zoo[wildcards.texts])
 
 
 def subsample_recipe(wildcards):
@@ -352,6 +360,12 @@ def checkpoint_inputs(wildcards):
     return {"checkpoint": source_manifest("checkpoint", name)} if name else {}
 
 
+def of_text(name, of_datasets, of_texts):
+    """One of two patterns: that of a data set, or of texts without labels, by the name."""
+    pattern = of_texts if name in STUDY.unlabelled else of_datasets
+    return pattern.format(dataset=name, texts=name)
+
+
 def review_inputs(wildcards):
     """The ids that a model's checkpoint was pretrained on, where blocks of them are trained on."""
     if not family_of_run(wildcards).recipe.reviews:
@@ -361,17 +375,24 @@ def review_inputs(wildcards):
 
 
 def corpus_inputs(wildcards):
-    """The pools that a checkpoint is pretrained on, and the test sets no text of which is read."""
-    corpus = STUDY.pretrained[wildcards.checkpoint].corpus
+    """The texts that a checkpoint is pretrained on, and the test sets no text of which is read."""
+    corpus = sorted(STUDY.pretrained[wildcards.checkpoint].corpus)
     named = sorted({*corpus, *STUDY.datasets})
+    manifests, texts = (
+        [of_text(name, *patterns) for name in corpus]
+        for patterns in (
+            (paths.POOL_MANIFEST, paths.UNLABELLED_MANIFEST),
+            (paths.POOL, paths.UNLABELLED),
+        )
+    )
     return {
-        "pool_manifests": [paths.POOL_MANIFEST.format(dataset=name) for name in sorted(corpus)],
-        "pools": [ancient(paths.POOL.format(dataset=name)) for name in sorted(corpus)],
+        "pool_manifests": manifests,
+        "pools": [ancient(file) for file in texts],
         "test_manifests": [
             paths.TEST_MANIFEST.format(dataset=name) for name in sorted(STUDY.datasets)
         ],
         "tests": [ancient(paths.TEST.format(dataset=name)) for name in sorted(STUDY.datasets)],
-        "cards": [ancient(paths.CARD.format(dataset=name)) for name in named],
+        "cards": [ancient(of_text(name, paths.CARD, paths.UNLABELLED_CARD)) for name in named],
     }
 
 
@@ -490,7 +511,7 @@ def expected_work(wildcards):
 PROGRAMS = {
     name: provenance(f"{name}.py")
     for name in (
-        "download prepare collect_corpus pretrain subsample fit_vocabulary encode train predict score gather estimate_gap "
+        "download prepare prepare_texts collect_corpus pretrain subsample fit_vocabulary encode train predict score gather estimate_gap "
         "forecast_gap examine_errors measure_latency gather_latency measure_forgetting gather_forgetting chart_gap "
         "chart_cost chart_forgetting write_summary "
         "write_report export_tables"
@@ -510,6 +531,7 @@ def source_names():
     names = [f"dataset-{name}" for name in named.dataset_zoo]
     names += [f"test-{name}" for name, entry in named.dataset_zoo.items() if entry.test_source]
     names += [f"table-{name}" for name, entry in named.dataset_zoo.items() if entry.label_table]
+    names += [f"text-{name}" for name in named.text_zoo]
     return names + [f"checkpoint-{name}" for name in named.checkpoint_zoo]
 
 
@@ -596,8 +618,10 @@ def print_answer():
         take_all_letters(sys.stdout)
         print(f"\nThe chart is {RESULTS}/gap.html, the tables are in {summary}.\n")
         print(summary.read_text(encoding="utf-8").partition("\n\n")[0])
-    for name in STUDY.datasets:
-        card = paths.located(paths.CARD, RESULTS, dataset=name)
+    cards = {name: paths.located(paths.CARD, RESULTS, dataset=name) for name in STUDY.datasets}
+    for name in STUDY.unlabelled:
+        cards[name] = paths.located(paths.UNLABELLED_CARD, RESULTS, texts=name)
+    for name, card in cards.items():
         # --touch leaves empty files.
         written = card.exists() and card.stat().st_size
         for warning in read_json(card).get("warnings", []) if written else []:

@@ -1,3 +1,32 @@
+rule prepare_texts:
+    input:
+        source=source_manifest("text", "{texts}"),
+    output:
+        texts=paths.UNLABELLED,
+        manifest=paths.UNLABELLED_MANIFEST,
+        rejects=paths.UNLABELLED_REJECTS,
+        card=paths.UNLABELLED_CARD,
+    log:
+        "<logs>/prepare_texts/{texts}.log",
+    priority: FIRST
+    conda:
+        "../envs/data.yaml"
+    threads: 2
+    resources:
+        mem_mb=mem_mb(prepare_asks),
+        runtime=runtime(prepare_asks),
+    params:
+        recipe=lambda wildcards: spell(texts_recipe(wildcards)),
+        program=program("prepare_texts.py"),
+        provenance=provenance("prepare_texts.py"),
+    message:
+        "Preparing the texts of {wildcards.texts}"
+    shell:
+        "{params.program} --recipe {params.recipe:q} --provenance {params.provenance:q}"
+        " --source {input.source} --texts {output.texts} --manifest {output.manifest}"
+        " --rejects {output.rejects} --card {output.card} --threads {threads} > {log} 2>&1"
+
+
 # What the checkpoints are pretrained on that the workflow makes: texts without labels.
 rule collect_corpus:
     input:

@@ -26,9 +26,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--held-out", type=float, required=True, help="share of the texts")
     for name, what in {
-        "pools": "pool.parquet of each data set of the corpus",
+        "pools": "pool.parquet of each data set of the corpus, texts.parquet of others",
         "tests": "test.parquet of each data set of the study",
-        "cards": "card.json of each of these data sets",
+        "cards": "card.json of each of these",
     }.items():
         parser.add_argument(f"--{name}", nargs="+", required=True, metavar="NAME=PATH", help=what)
     parser.add_argument("--texts", type=Path, required=True, help="Parquet file to write")

@@ -173,7 +173,7 @@ def select_members(archive: zipfile.ZipFile, name: str, wheel: str) -> dict[str,
 def use_file(spec: Spec, role: str, folder: Path) -> list[Path]:
     """Return the user's own files, which stay where they are."""
     if role != "checkpoint":
-        files = list_data_files(spec["path"])
+        files = list_data_files(spec["path"], plain=role == "text")
     else:
         files = use_checkpoint(Path(spec["path"]), folder)
     expected = spec.get("sha256")
@@ -329,7 +329,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--files", required=True, type=Path, help="folder for what is fetched")
     parser.add_argument("--manifest", required=True, type=Path, help="JSON file to write")
     parser.add_argument("--origin", required=True, type=Path, help="JSON file to write")
-    roles = ("dataset", "test", "table", "checkpoint")
+    roles = ("dataset", "test", "table", "text", "checkpoint")
     parser.add_argument("--role", choices=roles, default="dataset")
     args = parser.parse_args(argv)
     spec = json.loads(args.recipe)

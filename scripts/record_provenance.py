@@ -136,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", required=True, type=json.loads, help="JSON: the study's")
     rules = "JSON: {rule: {code: digest, packages: {name: version}}}"
     parser.add_argument("--rules", required=True, type=json.loads, help=rules)
-    names = "names of the sources (dataset-NAME, test-NAME, table-NAME, checkpoint-NAME), or @FILE"
+    names = "names of the sources (dataset-, test-, table-, text-, checkpoint-NAME), or @FILE"
     parser.add_argument("--names", nargs="+", required=True, help=names)
     add_files = partial(parser.add_argument, required=True, nargs="+", type=Path)
     add_files("--sources", help="manifests of download.py, as named, or @FILE")

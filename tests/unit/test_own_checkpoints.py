@@ -251,6 +251,7 @@ def origin(**spec: Any) -> Origin:
             "characters": 9,
             "test_texts": 0,
             "repeats": 0,
+            "texts_of": {"tickets": 30_000, "notes": 17_000},
             "sha256": "",
         },
         "pretraining": {

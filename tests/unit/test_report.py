@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import examine_errors
 import numpy as np
@@ -381,8 +381,8 @@ def test_methods_say_what_a_checkpoint_was_pretrained_on(report: Path) -> None:
         {"step": step, "loss": loss, "accuracy": 0.1} for step, loss in ((0, 9.0), (50, 4.25))
     ]
     work = {"tokens": 12_345_678, "passes": 2.5, "processes": 1, "seconds": 601.2}
-    corpus = {"texts": 47_000, "held_out": 550, "test_texts": 2000}
-    source = {
+    corpus: dict[str, Any] = {"texts": 47_000, "held_out": 550, "test_texts": 2000}
+    source: dict[str, Any] = {
         "spec": {"corpus": ["films", "books"], "objective": "masked_lm"},
         "files": {},
         "corpus": corpus,
@@ -400,6 +400,14 @@ def test_methods_say_what_a_checkpoint_was_pretrained_on(report: Path) -> None:
     text = methods(provenance, [], recipe)[1]
     assert "by 2 processes; 2,000 texts" in text
     assert "held-out texts went" not in text
+    source["spec"]["corpus"] = ["films", "mails"]
+    corpus["texts_of"] = {"films": 7000, "mails": 40_000}
+    provenance["config"]["text_zoo"] = {"mails": {"origin": "Mails until 2023."}}
+    text = methods(provenance, [], recipe)[1]
+    assert (
+        "on 47,000 texts of films without their labels and of mails, which has no labels (40,000 "
+        "texts; Mails until 2023), 12,345,678 tokens"
+    ) in text
 
 
 def test_methods_say_what_a_body_had_been_fine_tuned_for(report: Path) -> None:

@@ -22,7 +22,15 @@ ROOT = Path(__file__).parents[2]
 ENVS = ROOT / "envs"
 LOCKS = ("requirements.txt", "torch-cpu.txt", "torch-cuda.txt")
 PROGRAMS = {
-    "data": ["download", "prepare", "subsample", "fit_vocabulary", "encode", "collect_corpus"],
+    "data": [
+        "download",
+        "prepare",
+        "prepare_texts",
+        "subsample",
+        "fit_vocabulary",
+        "encode",
+        "collect_corpus",
+    ],
     "train": ["train", "predict", "measure_latency", "pretrain", "measure_forgetting"],
     "summary": [
         "score",

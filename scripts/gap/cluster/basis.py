@@ -146,10 +146,14 @@ class Basis:
 
     @cached_property
     def sources(self) -> list[tuple[str, Config]]:
-        """The role ("dataset", "test", "table", "checkpoint") and spec of each source."""
+        """The role ("dataset", "test", "table", "text", "checkpoint") and spec of each source."""
         sets = [self.config["dataset_zoo"][name] for name in self.config["datasets"]]
         sources = [("dataset", entry["source"]) for entry in sets]
         sources += [("test", entry["test"]) for entry in sets if isinstance(entry["test"], dict)]
         sources += [("table", entry["label_table"]) for entry in sets if "label_table" in entry]
         used = sorted({name for _, name in self.encoded})
-        return sources + [("checkpoint", self.config["checkpoint_zoo"][name]) for name in used]
+        checkpoints = [self.config["checkpoint_zoo"][name] for name in used]
+        corpora = {name for spec in checkpoints for name in spec.get("corpus", [])}
+        texts = sorted(corpora & self.config.get("text_zoo", {}).keys())
+        sources += [("text", self.config["text_zoo"][name]["source"]) for name in texts]
+        return sources + [("checkpoint", spec) for spec in checkpoints]

@@ -18,6 +18,7 @@ from gap.study.tuning import largest
 OUTPUTS = {
     "download": 3,
     "prepare": 6,
+    "prepare_texts": 4,
     "collect_corpus": 2,
     "pretrain": 4,
     "subsample": 2,
@@ -156,9 +157,11 @@ class Plan(Basis):
     def jobs(self) -> dict[str, int]:
         """Return how many jobs each rule has."""
         pretrained = sum(spec["kind"] == "pretrained" for _, spec in self.sources)
+        texts = sum(role == "text" for role, _ in self.sources)
         counts = {
             "download": len(self.sources) - pretrained,
             "prepare": len(self.config["datasets"]),
+            **({"prepare_texts": texts} if texts else {}),
             **(dict.fromkeys(("collect_corpus", "pretrain"), pretrained) if pretrained else {}),
             "subsample": len(self.subsamples),
             "fit_vocabulary": len(self.fitted),
@@ -183,6 +186,7 @@ class Plan(Basis):
         files = {
             "download": sum(_source_files(role, spec) for role, spec in self.sources),
             "prepare": 8 * jobs["prepare"],
+            **({"prepare_texts": 6 * jobs["prepare_texts"]} if "prepare_texts" in jobs else {}),
             "subsample": 2 * jobs["subsample"],
             "fit_vocabulary": sum(4 + seeds for seeds in blocks),
             "encode": 11 * jobs["encode"],

@@ -57,8 +57,14 @@ def _recipe(plan: Basis, name: str) -> OwnCheckpoint | None:
     return load_own(canonical_json(entry)) if entry["kind"] == "pretrained" else None
 
 
+def _texts(plan: Basis, name: str) -> int:
+    """Return the texts of a pool; texts without labels are taken to be as many as rows of a set."""
+    in_pool = name in plan.config["dataset_zoo"]
+    return plan.rows(name)[0] if in_pool else int(plan.value("rows"))
+
+
 def _planned(plan: Basis, name: str, recipe: OwnCheckpoint) -> PlannedPretraining:
-    texts = (1 - recipe.held_out) * sum(plan.rows(dataset)[0] for dataset in recipe.corpus)
+    texts = (1 - recipe.held_out) * sum(_texts(plan, source) for source in recipe.corpus)
     tokens = corpus_tokens(recipe, round(texts * plan.value("characters")))
     if isinstance(recipe, WordVectors):
         hours = vector_seconds(recipe, tokens) / 3600

@@ -10,26 +10,25 @@ from urllib.parse import urlparse
 
 from pydantic import ValidationError
 
+from gap.config.check_sizes import check_sizes, check_validation, rows_read_before
 from gap.config.explain import explain, suggest
 from gap.config.study import Study
 from gap.data.checkpoints import refuse_adapter, weights_among
 from gap.data.readers import (
-    EXTENSIONS,
     AbsentError,
     Columns,
     check_name,
     check_patterns,
     describe_local_source,
     extension,
+    known_extensions,
 )
 from gap.run.errors import UserError
-from gap.run.json import read_json
-from gap.study import paths
 from gap.study.datasets import Dataset
 from gap.study.pretraining import MaskedLm, PretrainedCheckpoint
 from gap.study.published import PublishedFigure
-from gap.study.recipes import Folders, ModelRecipe, Validation
-from gap.study.sizes import count_rows, parse_seeds
+from gap.study.recipes import Folders, ModelRecipe
+from gap.study.sizes import parse_seeds
 from gap.study.sources import DataFile, DataUrl, Folder, Source, Wheel, WheelFolder
 from gap.study.tuning import grid_size
 
@@ -79,8 +78,9 @@ def check(study: Study, results: Path) -> list[str]:
     _check_trials(study)
     _check_titles(study)
     _check_folders(study.pathvars)
-    _check_validation(study)
-    return [line for name in study.prepared for line in _check_dataset(study, name, results)]
+    check_validation(study)
+    absent = [line for name in study.prepared for line in _check_dataset(study, name, results)]
+    return absent + [line for name in study.unlabelled for line in _check_texts(study, name)]
 
 
 def cautions(study: Study) -> list[str]:
@@ -151,7 +151,7 @@ def _check_checkpoint(study: Study, name: str, further: list[str]) -> None:
         return
     where = f"checkpoint_zoo.{name}"
     source.check(where)
-    _check_names(f"{where}.corpus", source.corpus, study.dataset_zoo, "dataset_zoo")
+    _check_corpus(study, f"{where}.corpus", source.corpus)
     if source.continued is None:
         return
     _check_names(f"{where}.start", [source.continued], study.checkpoint_zoo, "checkpoint_zoo")
@@ -161,6 +161,17 @@ def _check_checkpoint(study: Study, name: str, further: list[str]) -> None:
             "with another checkpoint, or with a size"
         )
     _check_checkpoint(study, source.continued, [*further, name])
+
+
+def _check_corpus(study: Study, where: str, names: Sequence[str]) -> None:
+    """Raise UserError for a name that is in no zoo, or in both."""
+    entries = [*study.dataset_zoo, *study.text_zoo]
+    _check_names(where, names, entries, "dataset_zoo or text_zoo")
+    for name in names:
+        if name in study.dataset_zoo and name in study.text_zoo:
+            raise UserError(
+                f"{where}: {name!r} is in dataset_zoo and in text_zoo; rename one of them"
+            )
 
 
 def _check_folder(name: str, source: Folder) -> None:
@@ -251,29 +262,6 @@ def _check_folders(folders: Folders) -> None:
             )
 
 
-def _check_validation(study: Study) -> None:
-    validation = study.validation
-    if validation.min > validation.max:
-        raise UserError(
-            f"validation: min {validation.min} is more than max {validation.max}; "
-            "lower the one or raise the other"
-        )
-    for size in study.sizes:
-        if not size.endswith("%"):
-            _check_split(size, int(size), validation)
-
-
-def _check_split(size: str, n: int, validation: Validation) -> None:
-    """Raise UserError where `min` takes more rows than are left to train on."""
-    least = validation.min
-    if least > max(n / 2, validation.share * n):
-        spelled = f"{size} ({n:,} rows)" if size.endswith("%") else size
-        raise UserError(
-            f"sizes: {spelled} is too small for the {least} rows of validation.min and as many to "
-            f"train on; choose {2 * least} rows or more, or lower validation.min"
-        )
-
-
 # ---------------------------------------------------------------- data sets and their files
 
 
@@ -314,10 +302,20 @@ def _check_dataset(study: Study, name: str, results: Path) -> list[str]:
         else:
             rows = count if key == "source" else rows
     if rows is None:
-        rows = _rows_read_before(dataset.source, name, results)
+        rows = rows_read_before(dataset.source, name, results)
     if rows is not None and name in study.datasets:
-        _check_sizes(study, name, rows)
+        check_sizes(study, name, rows)
     return absent
+
+
+def _check_texts(study: Study, name: str) -> list[str]:
+    """Check texts without labels; return a line for each file that is not there."""
+    texts = study.text_zoo[name]
+    try:
+        _check_source(f"text_zoo.{name}.source", texts.source, Columns.of_texts(texts))
+    except AbsentError as error:
+        return [str(error)]
+    return []
 
 
 def _check_published(
@@ -353,8 +351,10 @@ def _check_source(where: str, source: Source, columns: Columns) -> int | None:
         file = source.member
     elif isinstance(source, DataUrl):
         file = urlparse(source.url).path
-    if file and not file.endswith("/") and extension(Path(file)) is None:
-        raise UserError(f"{where}: {file} must end in one of {', '.join(EXTENSIONS)}")
+    plain = columns.label is None
+    if file and not file.endswith("/") and extension(Path(file), plain) is None:
+        endings = ", ".join(known_extensions(plain))
+        raise UserError(f"{where}: {file} must end in one of {endings}")
     path = source.path if isinstance(source, DataFile) else None
     try:
         check_patterns(Path(file), columns)
@@ -363,39 +363,3 @@ def _check_source(where: str, source: Source, columns: Columns) -> int | None:
         raise type(error)(f"{where}: {error}") from None
     except OSError as error:
         raise UserError(f"{where}: {path} cannot be read: {error.strerror}") from None
-
-
-def _rows_read_before(source: Source, name: str, results: Path) -> int | None:
-    """Return the rows that the same source, fetched and pinned, had in an earlier run."""
-    place = f"dataset-{name}"
-    manifest = paths.located(paths.SOURCE_MANIFEST, results, source=place)
-    origin = paths.located(paths.SOURCE_ORIGIN, results, source=place)
-    card = paths.located(paths.CARD, results, dataset=name)
-    if isinstance(source, DataFile):
-        return None
-    if not all(file.exists() for file in (manifest, origin, card)):
-        return None
-    fetched, described = read_json(manifest)["sha256"], read_json(card)
-    if read_json(origin)["spec"] != source.plain() or fetched != described["source_sha256"]:
-        return None
-    return int(described["rows_read"]["pool"])
-
-
-def _check_sizes(study: Study, name: str, rows: int) -> None:
-    """Check sizes against the rows of a source: a bound, as repeated rows are merged later."""
-    test = study.dataset_zoo[name].test
-    held_out = count_rows(test, rows) if isinstance(test, str) else 0
-    pool = rows - held_out
-    if pool < 1:
-        raise UserError(
-            f"dataset_zoo.{name}.test: {test} takes {held_out:,} rows, and there are {rows:,}; "
-            "choose fewer, so that there is a pool"
-        )
-    for size in study.sizes:
-        n = count_rows(size, pool)
-        if n > pool:
-            raise UserError(
-                f"sizes: {size} is more than the pool of {name} holds: of {rows:,} rows, the test "
-                f"set takes {held_out:,}; choose {pool:,} or less"
-            )
-        _check_split(size, n, study.validation)

@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 
 from gap.config.schema import config_schema
 from gap.config.study import FAMILIES, Study
-from gap.study.datasets import Dataset, Relatives, VocabularyRecipe
+from gap.study.datasets import Dataset, Relatives, UnlabelledTexts, VocabularyRecipe
 from gap.study.fields import WRITTEN, Block
 from gap.study.metrics import Gap
 from gap.study.pretraining import (
@@ -66,9 +66,10 @@ BOUNDS = {
     "exclusiveMaximum": "less than {}",
 }
 SOURCES = """\
-A data set's `source`, and its `test` where a test set is given, are each one of these. A folder of
-files in a wheel is written as [that of a checkpoint](#folder-in-a-wheel-kind-wheel) is, without
-`origin`, which a data set has beside its `source`.
+A data set's `source`, and its `test` where a test set is given, are each one of these; so is the
+`source` of texts without labels. A folder of files in a wheel is written as
+[that of a checkpoint](#folder-in-a-wheel-kind-wheel) is, without `origin`, which stands beside
+`source`.
 """
 CHECKPOINTS = """\
 A pretrained checkpoint is an entry of `checkpoint_zoo`, of one of these kinds: fetched, or made by
@@ -127,6 +128,7 @@ def sections() -> list[Section]:
         Section(3, "File behind an address (kind: url)", DataUrl, source),
         Section(3, "Data set of the hub (kind: hub)", HubDataset, source),
         Section(3, "File in a wheel (kind: wheel)", Wheel, source),
+        Section(2, "Texts without labels: text_zoo", UnlabelledTexts, ("text_zoo", "mails")),
         Section(2, "Checkpoints: checkpoint_zoo", text=CHECKPOINTS),
         Section(3, "Folder (kind: file)", Folder, checkpoint),
         Section(3, "Model of the hub (kind: hub)", HubModel, checkpoint),

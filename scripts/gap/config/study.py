@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gap.models.family import family_names, recipe_class
 from gap.study.cells import Cell, cells_of
-from gap.study.datasets import Dataset, VocabularyRecipe
+from gap.study.datasets import Dataset, UnlabelledTexts, VocabularyRecipe
 from gap.study.fields import UNKNOWN_KEY, Unit
 from gap.study.metrics import Gap
 from gap.study.pretraining import Checkpoint, PretrainedCheckpoint
@@ -87,6 +87,8 @@ packages: exact
 partial: true
 dataset_zoo:
   tickets: {source: {kind: file, path: tickets.csv}, text: body, label: queue}
+text_zoo:
+  mails: {source: {kind: file, path: mails.txt}}
 checkpoint_zoo:
   minilm: {kind: file, path: my-encoder}
 vocabulary_zoo:
@@ -159,6 +161,13 @@ pathvars: {results: results/tickets}
     dataset_zoo: dict[Name, Dataset] = Field(
         description="Data sets by name; those that datasets does not name are left alone."
     )
+    text_zoo: dict[Name, UnlabelledTexts] = Field(
+        {},
+        description=(
+            "Texts without labels by name, to pretrain checkpoints on; those that no `corpus` of a "
+            "used checkpoint names are left alone."
+        ),
+    )
     checkpoint_zoo: dict[Name, Checkpoint] = Field(
         {},
         description=(
@@ -210,8 +219,19 @@ pathvars: {results: results/tickets}
     @cached_property
     def prepared(self) -> list[str]:
         """The data sets of the study, and those whose pools are read to pretrain only."""
-        corpora = [name for source in self.pretrained.values() for name in source.corpus]
-        return list(dict.fromkeys([*self.datasets, *corpora]))
+        pools = [name for name in self._corpora if name in self.dataset_zoo]
+        return list(dict.fromkeys([*self.datasets, *pools]))
+
+    @cached_property
+    def unlabelled(self) -> list[str]:
+        """The texts without labels that are read to pretrain."""
+        return [name for name in self._corpora if name not in self.dataset_zoo]
+
+    @property
+    def _corpora(self) -> list[str]:
+        """The names in the corpora of all checkpoints that the workflow makes, each once."""
+        names = [name for source in self.pretrained.values() for name in source.corpus]
+        return list(dict.fromkeys(names))
 
     def with_named_entries(self) -> Self:
         """Return the study without the entries of its zoos that it does not use."""
@@ -222,6 +242,7 @@ pathvars: {results: results/tickets}
         return self.model_copy(
             update={
                 "dataset_zoo": {name: self.dataset_zoo[name] for name in self.prepared},
+                "text_zoo": {name: self.text_zoo[name] for name in sorted(self.unlabelled)},
                 "model_zoo": models,
                 "checkpoint_zoo": self.checkpoints,
                 "vocabulary_zoo": {

@@ -1,4 +1,4 @@
-"""The texts that a checkpoint is pretrained on: those of pools, but none of a test set."""
+"""The texts that a checkpoint is pretrained on: of pools and others, but none of a test set."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Texts:
-    """A pool or a test set: its file, and the budget within which its texts stand."""
+    """A pool, a test set or texts without labels: the file, and the budget of its texts."""
 
     path: Path
     budget: TextBudget
@@ -123,8 +123,16 @@ def write_corpus(
         "characters": characters,
         "test_texts": int(leaks.sum()),
         "repeats": int((~first & ~leaks).sum()),
+        "texts_of": _count_by_name(pools, kept[~held_out[kept]]),
         "sha256": sha256_file(path),
     }
+
+
+def _count_by_name(pools: dict[str, Texts], places: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Return how many texts of each pool are at these places, sorted, of all of them."""
+    ends = np.cumsum([len(pool.hashes) for pool in pools.values()])
+    counts = np.diff(np.searchsorted(places, ends), prepend=0)
+    return dict(zip(pools, counts.tolist(), strict=True))
 
 
 def _write(pools: Iterable[Texts], kept: npt.NDArray[np.int64], held_out: Flags, path: Path) -> int:

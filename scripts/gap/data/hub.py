@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from gap.data.checkpoints import refuse_adapter, weights_among
 from gap.data.http import Answer, fetch, is_safe
-from gap.data.readers.files import EXTENSIONS, extension
+from gap.data.readers.files import extension, known_extensions
 from gap.run.digests import sha256_file
 from gap.run.errors import UserError
 from gap.run.folders import link
@@ -65,7 +65,7 @@ def fetch_hub(spec: Spec, role: str, folder: Path) -> list[Path]:
     cannot be fetched.
     """
     repository = Repository("model" if role == "checkpoint" else "dataset", spec["id"])
-    commit, files = _known(spec, folder) or _choose(repository, spec)
+    commit, files = _known(spec, folder) or _choose(repository, spec, role == "text")
     for name, file in files.items():
         _obtain(repository, commit, name, file, folder / name)
     write_json(_record(folder), {"spec": spec, "commit": commit, "files": files})
@@ -103,8 +103,8 @@ def _known(spec: Spec, folder: Path) -> tuple[str, Listing] | None:
     return record["commit"], {name: File(*entry) for name, entry in record["files"].items()}
 
 
-def _choose(repository: Repository, spec: Spec) -> tuple[str, Listing]:
-    """Return the commit of a revision, and the files of it that are needed."""
+def _choose(repository: Repository, spec: Spec, plain: bool) -> tuple[str, Listing]:
+    """Return the commit of a revision, and the files of it that are needed; see `_split_files`."""
     from huggingface_hub import is_offline_mode
 
     look = _look_into_cache if is_offline_mode() else _ask
@@ -116,7 +116,7 @@ def _choose(repository: Repository, spec: Spec) -> tuple[str, Listing]:
             for name in CARDS:
                 if name in listing:
                     _obtain(repository, commit, name, listing[name], Path(scratch, name))
-            names = _split_files(repository, spec, listing, Path(scratch))
+            names = _split_files(repository, spec, listing, Path(scratch), plain)
     return commit, {name: listing[name] for name in names}
 
 
@@ -186,11 +186,12 @@ def is_model_file(name: str) -> bool:
 
 
 def _split_files(
-    repository: Repository, spec: Spec, listing: Iterable[str], scratch: Path
+    repository: Repository, spec: Spec, listing: Iterable[str], scratch: Path, plain: bool
 ) -> list[str]:
     """Return the files of a split; `scratch` holds the data set's card, if it has one.
 
-    Raises UserError where there is no such configuration or split, or not as a table.
+    They may be `plain` text where that is asked for. Raises UserError where there is no such
+    configuration or split, or not as a table.
     """
     names = sorted(filter(is_safe, listing))
     converted = list(filter(CONVERTED.fullmatch, names))
@@ -204,12 +205,12 @@ def _split_files(
             f"{repository} has no split {spec['split']!r}; it has: {there}; set `split`"
         )
     files = splits[spec["split"]]
-    unread = [name for name in files if extension(Path(name)) is None]
+    unread = [name for name in files if extension(Path(name), plain) is None]
     if unread:
+        kinds = ", ".join(known_extensions(plain))
         raise UserError(
-            f"{repository}: {unread[0]} is not of a kind that is read here "
-            f"({', '.join(EXTENSIONS)}); the hub's own Parquet files of it are perhaps at "
-            "`revision: refs/convert/parquet`"
+            f"{repository}: {unread[0]} is not of a kind that is read here ({kinds}); the hub's "
+            "own Parquet files of it are perhaps at `revision: refs/convert/parquet`"
         )
     return files
 

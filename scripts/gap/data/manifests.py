@@ -27,7 +27,8 @@ class CorpusManifest(TypedDict):
     """A corpus of `collect_corpus`: texts to train on, those held out, and those left out.
 
     `test_texts` were left out because they stand in a test set, `repeats` because they stand in the
-    corpus before. The sha256 is that of the file of texts, which has no labels.
+    corpus before. `texts_of` counts those to train on by the name of what they come from. The
+    sha256 is that of the file of texts, which has no labels.
     """
 
     texts: int
@@ -35,6 +36,7 @@ class CorpusManifest(TypedDict):
     characters: int
     test_texts: int
     repeats: int
+    texts_of: dict[str, int]
     sha256: str
 
 
@@ -208,6 +210,30 @@ class Card(CardOfRows):
     near_duplicates: int | None
     relatives: RelativesFound | None
     sequences: SequenceCounts | None
+
+
+class UnlabelledManifest(TypedDict):
+    """Texts without labels of `prepare_texts`: what later steps depend on."""
+
+    rows: int
+    sha256: str
+
+
+class UnlabelledCard(UnlabelledManifest):
+    """What `prepare_texts` made of a source, see Card; `rows_read` counts rejected ones, too.
+
+    Without a budget, `text_budget` has more words than any text.
+    """
+
+    name: str
+    origin: str | None
+    source_sha256: str
+    rows_read: int
+    rejected: dict[str, int]
+    text_budget: TextBudget
+    cut_share: float
+    sequences: SequenceCounts | None
+    warnings: list[str]
 
 
 class SubsampleManifest(TypedDict):

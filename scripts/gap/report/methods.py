@@ -87,7 +87,7 @@ def _models(record: StudyRecord, recipe: ReadingRecipe) -> str:
         for name, origin in recipe.checkpoints.items()
     ]
     made = [
-        _pretrained(name.removeprefix("checkpoint-"), source)
+        _pretrained(name.removeprefix("checkpoint-"), source, config.get("text_zoo", {}))
         for name, source in record["sources"].items()
         if "pretraining" in source
     ]
@@ -102,15 +102,14 @@ OBJECTIVES = {
 }
 
 
-def _pretrained(name: str, source: SourceRecord) -> str:
+def _pretrained(name: str, source: SourceRecord, text_zoo: Mapping[str, Any]) -> str:
     """Return what a checkpoint that the workflow made was pretrained on, and what came of it."""
     corpus, work = source["corpus"], source["pretraining"]
-    datasets = ", ".join(source["spec"]["corpus"])
     objective = OBJECTIVES[source["spec"]["objective"]]
     text = (
         f" Checkpoint {name} was pretrained for this study ({objective}) on "
-        f"{corpus['texts']:,} texts of {datasets} without their labels, {work['tokens']:,} "
-        f"tokens, {work['passes']:g} passes, {work['seconds']:,.0f} s by {work['processes']} "
+        f"{corpus['texts']:,} texts {_texts_of(source, text_zoo)}, {work['tokens']:,} tokens, "
+        f"{work['passes']:g} passes, {work['seconds']:,.0f} s by {work['processes']} "
         f"process{'es' * (work['processes'] > 1)}; {corpus['test_texts']:,} texts that stand in a "
         "test set were left out."
     )
@@ -121,6 +120,21 @@ def _pretrained(name: str, source: SourceRecord) -> str:
         f"{text} The loss on {corpus['held_out']:,} held-out texts went from {losses[0]:.2f} to "
         f"{losses[1]:.2f} nats a token."
     )
+
+
+def _texts_of(source: SourceRecord, text_zoo: Mapping[str, Any]) -> str:
+    """Return what the texts of a corpus come from: data sets, and sources without labels."""
+    names, corpus = source["spec"]["corpus"], source["corpus"]
+    datasets = [name for name in names if name not in text_zoo]
+    parts = [f"of {', '.join(datasets)} without their labels"] if datasets else []
+    for name in names:
+        if name in text_zoo:
+            origin = text_zoo[name].get("origin")
+            told = f"; {origin.removesuffix('.')}" if origin else ""
+            parts.append(
+                f"of {name}, which has no labels ({corpus['texts_of'][name]:,} texts{told})"
+            )
+    return " and ".join(parts)
 
 
 def _training(config: Mapping[str, Any], recipe: ReadingRecipe) -> str:

@@ -71,12 +71,17 @@ class Sourced(Block):
     source: Source = Field(description="Where the rows come from.")
 
 
-class Rows(Block):
-    """How texts and labels are read from the rows of a source."""
+class TextColumns(Block):
+    """Which columns are the text of a row."""
 
     text: ColumnNames = Field(
         description="Column of the text, or a list of columns that are joined in this order."
     )
+
+
+class Labelling(Block):
+    """What tells label and group of a row."""
+
     pair: bool = Field(
         False,
         description=(
@@ -111,6 +116,11 @@ class Rows(Block):
         None,
         description="The labels to use, as the data spell them; left out, all that there are.",
     )
+
+
+class FileLayout(Block):
+    """How files are laid out."""
+
     delimiter: Omittable[str] = Field(
         None,
         pattern=r'^[^"\r\n]$',
@@ -137,6 +147,11 @@ class Rows(Block):
         None,
         description="Keys, with dots between, that lead to the list of rows inside a JSON object.",
     )
+
+
+class WordBudget(Block):
+    """How much of each text is read."""
+
     words: Annotated[int, Unit("words")] = Field(
         100,
         ge=1,
@@ -145,6 +160,11 @@ class Rows(Block):
             "of what."
         ),
     )
+
+
+class Cutting(Block):
+    """What the text budget counts, and which part of a text it leaves."""
+
     unit: Omittable[TextUnit] = Field(
         None,
         description=(
@@ -153,6 +173,11 @@ class Rows(Block):
             "most of the first texts are single runs of more than 50, otherwise words."
         ),
     )
+
+
+class Called(Block):
+    """What reports call what the text budget counts."""
+
     called: Omittable[str] = Field(
         None,
         pattern=r"^[^\W\d_][\w -]{0,39}$",
@@ -161,8 +186,18 @@ class Rows(Block):
             "word or character."
         ),
     )
+
+
+class Cleaning(Block):
+    """What becomes of a text before models read it."""
+
     keep: Keep = "head"
     strip_tags: bool = Field(False, description="Replace tags such as <br /> by spaces.")
+
+
+class Likeness(Block):
+    """What becomes of texts that are alike."""
+
     near_duplicates: Omittable[Literal["count", "drop"]] = Field(
         None,
         description="Count rows to train on whose text is nearly a test text, or drop them.",
@@ -171,6 +206,11 @@ class Rows(Block):
         None,
         description="Whether texts of one origin stand apart; left out, none are looked for.",
     )
+
+
+class Acceptance(Block):
+    """How many rows may be unusable, and whose all of them are."""
+
     max_rejected: Annotated[float, Unit("share")] = Field(
         0.05,
         ge=0,
@@ -180,6 +220,80 @@ class Rows(Block):
     origin: Omittable[str] = Field(
         None, description="Whose data these are; shown in card and summary."
     )
+
+
+# The keys of a class come in the order of its bases, the last one first.
+class Rows(
+    Acceptance,
+    Likeness,
+    Cleaning,
+    Called,
+    Cutting,
+    WordBudget,
+    FileLayout,
+    Labelling,
+    TextColumns,
+):
+    """How texts and labels are read from the rows of a source."""
+
+
+class PlainText(Block):
+    """What rows without labels have that others have not."""
+
+    separator: Omittable[Literal["line_break", "blank_line"]] = Field(
+        None,
+        description=(
+            "What stands between two texts of a plain text file (.txt): a line break, or a blank "
+            "line between paragraphs. Left out, a line break."
+        ),
+    )
+    words: Annotated[Omittable[int], Unit("words")] = Field(
+        None,
+        ge=1,
+        description=(
+            "The text budget: so many units of each text are read; `unit` says of what. Left out, "
+            "the whole text."
+        ),
+    )
+
+
+class UnlabelledRows(Acceptance, Cleaning, Cutting, PlainText, FileLayout, TextColumns):
+    """How texts without labels are read from the rows of a source."""
+
+    pair: ClassVar[bool] = False
+    label: ClassVar[None] = None
+    group: ClassVar[None] = None
+    id: ClassVar[None] = None
+    labels: ClassVar[None] = None
+
+    text: ColumnNames = Field(
+        ["text"],
+        validate_default=True,
+        description=(
+            "Column of the text, or a list of columns that are joined in this order; that of plain "
+            "text files (.txt) is called text."
+        ),
+    )
+
+
+class UnlabelledTexts(UnlabelledRows, Sourced):
+    """Texts without labels, to pretrain checkpoints on; they are read if a `corpus` names them."""
+
+    example: ClassVar[str] = """\
+source: {kind: file, path: mails.txt.gz}
+text: text
+separator: blank_line
+delimiter: ";"
+quoting: double
+encoding: cp1252
+records: export.mails
+words: 400
+unit: word
+keep: head_and_tail
+strip_tags: true
+max_rejected: 0.01
+origin: Mails to our help desk until 2023
+"""
 
 
 def _size_or_source(given: object) -> str:

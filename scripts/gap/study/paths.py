@@ -14,7 +14,8 @@ RESULTS = "<results>"
 # Arguments that are too long for a command line, see gap.run.arguments.
 ARGUMENTS = f"{RESULTS}/.arguments"
 
-# What was fetched; {source} is dataset-NAME, test-NAME, table-NAME or checkpoint-NAME.
+# What was fetched; {source} is dataset-NAME, test-NAME, table-NAME,
+# text-NAME or checkpoint-NAME.
 SOURCE_FILES = f"{RESULTS}/sources/{{source}}/files"
 SOURCE_MANIFEST = f"{RESULTS}/sources/{{source}}/manifest.json"
 SOURCE_ORIGIN = f"{RESULTS}/sources/{{source}}/origin.json"
@@ -28,6 +29,12 @@ TEST = f"{DATASET}/test.parquet"
 TEST_MANIFEST = f"{DATASET}/test.json"
 REJECTS = f"{DATASET}/rejects.csv"
 CARD = f"{DATASET}/card.json"
+
+# Texts without labels.
+UNLABELLED = f"{RESULTS}/texts/{{texts}}/texts.parquet"
+UNLABELLED_MANIFEST = f"{RESULTS}/texts/{{texts}}/texts.json"
+UNLABELLED_REJECTS = f"{RESULTS}/texts/{{texts}}/rejects.csv"
+UNLABELLED_CARD = f"{RESULTS}/texts/{{texts}}/card.json"
 
 # The texts that a checkpoint is pretrained on.
 CORPUS = f"{RESULTS}/corpora/{{checkpoint}}/texts.parquet"

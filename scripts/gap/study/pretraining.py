@@ -120,8 +120,8 @@ Corpus = Annotated[
     Field(
         min_length=1,
         description=(
-            "Names in dataset_zoo of the data sets whose pools are read, without their labels. No "
-            "text of a test set of the study is read."
+            "Names in dataset_zoo of the data sets whose pools are read, without their labels, and "
+            "names in text_zoo. No text of a test set of the study is read."
         ),
     ),
 ]

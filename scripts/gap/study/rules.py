@@ -6,7 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gap.study.datasets import Dataset, Keep, MaxTokens, MaxUnknown, Rows
+from gap.study.datasets import (
+    Dataset,
+    Keep,
+    MaxTokens,
+    MaxUnknown,
+    Rows,
+    UnlabelledRows,
+    UnlabelledTexts,
+)
 from gap.study.fields import Block
 from gap.study.recipes import Validation
 from gap.study.spellings import Name
@@ -28,6 +36,21 @@ class PrepareRecipe(Rows):
         size = dataset.test if isinstance(dataset.test, str) else None
         # The data set is checked already. A second check would spell its labels a second time.
         return cls.model_construct(name=name, test=size, **keys)
+
+
+class TextsRecipe(UnlabelledRows):
+    """What decides the texts of a source without labels."""
+
+    name: Name
+
+    @classmethod
+    def of(cls, name: str, texts: UnlabelledTexts) -> TextsRecipe:
+        """Return the recipe of texts of this name."""
+        keys = {key: getattr(texts, key) for key in UnlabelledRows.model_fields}
+        return cls.model_construct(name=name, **keys)
+
+
+RowsRecipe = PrepareRecipe | TextsRecipe
 
 
 class SubsampleRecipe(Block):

@@ -70,7 +70,10 @@ class WheelCheckpoint(WheelFolder):
 
 
 class DataFile(Block):
-    """A file on this machine (CSV, TSV, JSON Lines, Parquet, FASTA), or a folder of such files."""
+    """A file on this machine (CSV, TSV, JSON Lines, Parquet, FASTA), or a folder of such files.
+
+    Texts without labels may be plain text (.txt), too.
+    """
 
     example: ClassVar[str] = """\
 kind: file

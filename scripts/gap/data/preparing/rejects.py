@@ -23,7 +23,7 @@ from gap.data.readers.records import (
     Record,
 )
 from gap.run.errors import UserError
-from gap.study.rules import PrepareRecipe
+from gap.study.rules import RowsRecipe
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Rejects:
 
 
 def check_rejected(
-    recipe: PrepareRecipe,
+    recipe: RowsRecipe,
     rows: int,
     rejects: Rejects,
     counts: Counter[str],
@@ -82,7 +82,7 @@ def check_rejected(
     )
 
 
-def _advice(reason: str, recipe: PrepareRecipe, files: Sequence[Path]) -> str:
+def _advice(reason: str, recipe: RowsRecipe, files: Sequence[Path]) -> str:
     """Return what to do about rows rejected for a reason."""
     if reason == NOT_UTF8 and recipe.encoding:
         return f"choose another `encoding` than {recipe.encoding}"

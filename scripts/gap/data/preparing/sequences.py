@@ -13,7 +13,7 @@ from gap.data.manifests import SequenceCounts
 from gap.data.preparing.texts import text_digest
 from gap.data.readers import Record
 from gap.run.errors import UserError
-from gap.study.rules import PrepareRecipe
+from gap.study.rules import RowsRecipe
 
 NUCLEOTIDES = frozenset("ACGTUN")
 # Nucleotides, and the codes of IUPAC for several of them.
@@ -33,7 +33,7 @@ IDS = pa.schema(
 class Sequences:
     """Counts of the sequences of FASTA files; what ids stand before is held by the database."""
 
-    recipe: PrepareRecipe
+    recipe: RowsRecipe
     database: duckdb.DuckDBPyConnection
     rows: int = 0
     proteins: int = 0

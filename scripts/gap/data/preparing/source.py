@@ -16,7 +16,7 @@ from gap.data.preparing.rejects import Rejects, check_rejected
 from gap.data.preparing.sequences import Sequences
 from gap.data.preparing.store import Batch, Row, Store
 from gap.data.preparing.texts import TAG
-from gap.data.readers import Columns, Record, extension, is_fasta, read_records
+from gap.data.readers import Columns, Record, check_one_kind, extension, is_fasta, read_records
 from gap.data.readers.fasta import SEQUENCE
 from gap.data.readers.records import (
     NO_GROUP,
@@ -29,7 +29,7 @@ from gap.data.readers.records import (
 from gap.run.errors import UserError
 from gap.run.progress import progress
 from gap.run.workers import Workers
-from gap.study.rules import PrepareRecipe
+from gap.study.rules import RowsRecipe, TextsRecipe
 
 
 @dataclass
@@ -37,12 +37,13 @@ class Reader:
     """Reads the sources of a data set; their rows go to `store`, or set aside to `rejects`.
 
     `rows_read` counts all of them. `warnings` has sentences about files that a person should read.
-    `table` has the labels where rows have ids in their place.
+    `table` has the labels where rows have ids in their place. Texts without labels have `labels` of
+    None, and are all of label 0.
     """
 
-    recipe: PrepareRecipe
+    recipe: RowsRecipe
     store: Store
-    labels: Labels
+    labels: Labels | None
     rejects: Rejects
     rows_read: RowsRead = field(default_factory=lambda: RowsRead(pool=0, test=0))
     warnings: list[str] = field(default_factory=list)
@@ -70,8 +71,7 @@ class Reader:
 
     def read(self, manifest: SourceManifest) -> Iterator[Row | None]:
         """Yield the rows of all files, numbered from 0; None for a rejected one."""
-        columns = Columns.of(self.recipe)
-        source_row = 0
+        columns, source_row = _columns_of(self.recipe), 0
         for path in self._files(manifest):
             of_sequences = is_fasta(path) and columns.text == (SEQUENCE,)
             for record in read_records(path, columns, self.warnings.append):
@@ -83,9 +83,13 @@ class Reader:
 
     def _files(self, manifest: SourceManifest) -> list[Path]:
         paths = [Path(file["path"]) for file in manifest["files"]]
-        files = sorted(filter(extension, paths), key=lambda path: path.name)
+        plain = self.labels is None
+        files = sorted(
+            (path for path in paths if extension(path, plain)), key=lambda path: path.name
+        )
         if not files:
             raise UserError(f"{self.recipe.name}: the source holds no data file")
+        check_one_kind(files)
         return files
 
     def _row(self, path: Path, record: Record, source_row: int) -> Row | None:
@@ -100,11 +104,13 @@ class Reader:
             reason = NO_TEXT
         elif reason is None and self.table is not None:
             name, reason = self._look_up(record.label)
-        elif reason is None and not name:
+        elif reason is None and self.labels is not None and not name:
             reason = NO_LABEL
         if reason is None and self.recipe.group is not None and not record.group:
             reason = NO_GROUP
-        label = self.labels.find(name) if reason is None else None
+        label = None
+        if reason is None:
+            label = 0 if self.labels is None else self.labels.find(name)
         if label is None:
             self.rejects.add(path, record, reason or UNKNOWN_LABEL)
             return None
@@ -117,3 +123,7 @@ class Reader:
         if label:
             return label, None
         return "", NO_ID if not row_id else NOT_IN_TABLE if label is None else NO_LABEL
+
+
+def _columns_of(recipe: RowsRecipe) -> Columns:
+    return Columns.of_texts(recipe) if isinstance(recipe, TextsRecipe) else Columns.of(recipe)

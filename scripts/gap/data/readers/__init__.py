@@ -1,4 +1,4 @@
-"""Read labelled rows out of people's files: CSV, TSV, JSON Lines, JSON, Parquet, FASTA.
+"""Read rows out of people's files: CSV, TSV, JSON Lines, JSON, Parquet, FASTA, plain text.
 
 Readers give the same rows whatever the number of threads, and keep one row in memory. At about
 100 MB a second they are not what a study waits for.
@@ -15,14 +15,18 @@ from gap.data.readers.fasta import check_fasta, find_takers, read_fasta
 from gap.data.readers.files import (
     EXTENSIONS,
     FASTA_EXTENSIONS,
+    PLAIN_EXTENSIONS,
     AbsentError,
     check_name,
+    check_one_kind,
     extension,
+    known_extensions,
     list_data_files,
     reading,
 )
 from gap.data.readers.json_objects import check_keys, read_json_objects
 from gap.data.readers.parquet import check_schema, count_parquet_rows, read_parquet
+from gap.data.readers.plain import check_plain, read_plain
 from gap.data.readers.quoting import find_quoting
 from gap.data.readers.records import Columns, Record, Tell
 from gap.run.errors import UserError
@@ -33,10 +37,12 @@ __all__ = [
     "Columns",
     "Record",
     "check_name",
+    "check_one_kind",
     "check_patterns",
     "describe_local_source",
     "extension",
     "is_fasta",
+    "known_extensions",
     "list_data_files",
     "read_records",
 ]
@@ -56,9 +62,11 @@ def read_records(
     file and a person should know. Raises UserError when a column is missing or there twice, or the
     file is damaged.
     """
-    kind = extension(path) or ""
+    kind = extension(path, plain=True) or ""
     if columns.records and "json" not in kind:
         raise UserError(f"{path}: `records` is for JSON files; leave it out")
+    if columns.separator and kind not in PLAIN_EXTENSIONS:
+        raise UserError(f"{path}: `separator` is for plain text (.txt); leave it out")
     with reading(path, kind):
         if kind.startswith((".csv", ".tsv")):
             table = find_quoting(find_table(path, columns), columns, tell)
@@ -67,6 +75,8 @@ def read_records(
             yield from read_parquet(path, columns)
         elif is_fasta(path):
             yield from read_fasta(path, columns)
+        elif kind in PLAIN_EXTENSIONS:
+            yield from read_plain(path, columns, tell)
         else:
             yield from read_json_objects(path, columns)
 
@@ -88,7 +98,7 @@ def describe_local_source(path: str, columns: Columns) -> int | None:
     Takes about a second at most. The rows are all those in the files, unusable ones included.
     Raises UserError when the path or a column is missing.
     """
-    files = list_data_files(path)
+    files = list_data_files(path, plain=columns.label is None)
     for file in files:
         _check_file(file, columns)
     sizes = (file.stat().st_size * (UNPACKED if file.suffix == ".gz" else 1) for file in files)
@@ -99,10 +109,12 @@ def describe_local_source(path: str, columns: Columns) -> int | None:
 
 
 def _check_file(path: Path, columns: Columns) -> None:
-    kind = extension(path) or ""
+    kind = extension(path, plain=True) or ""
     with reading(path, kind):
         if kind.startswith((".csv", ".tsv")):
             find_table(path, columns)
+        elif kind in PLAIN_EXTENSIONS:
+            check_plain(path, columns)
         elif kind == ".parquet":
             check_schema(path, columns)
         elif is_fasta(path):

@@ -187,7 +187,8 @@ def _check_header(table: Table, columns: Columns) -> None:
 def read_delimited(table: Table, columns: Columns) -> Iterator[Record]:
     """Yield the rows of a CSV or TSV file, blank lines left out."""
     texts = [table.names.index(name) for name in columns.text]
-    label, whole = table.names.index(columns.label), len(table.names)
+    label = None if columns.label is None else table.names.index(columns.label)
+    whole = len(table.names)
     group = None if columns.group is None else table.names.index(columns.group)
     text_of = itemgetter(texts[0]) if len(texts) == 1 else None
     count = 0
@@ -203,7 +204,8 @@ def read_delimited(table: Table, columns: Columns) -> Iterator[Record]:
             continue
         text = text_of(values) if text_of else columns.join(values[place] for place in texts)
         belongs_to = "" if group is None else values[group]
-        yield record_of(count, line, text, values[label], belongs_to)
+        name = "" if label is None else values[label]
+        yield record_of(count, line, text, name, belongs_to)
 
 
 def _damaged_rows(row: int, lines: range, excerpt: str, error: csv.Error) -> Iterator[Record]:

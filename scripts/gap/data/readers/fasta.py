@@ -61,7 +61,7 @@ class Entry:
 class Takers(NamedTuple):
     """What takes label and group out of a record's columns."""
 
-    label: Taker
+    label: Taker | None
     group: Taker | None
 
 
@@ -133,8 +133,8 @@ def _record(row: int, entry: Entry, columns: Columns, takers: Takers) -> Record:
         excerpt = f"{name[:40]}: {sequence[max(0, match.start() - 10) :][:40]}"
         return unusable(row, entry.line, f"{match[0]!a} {NO_RESIDUE}", excerpt)
     values = {"id": name, "header": header, SEQUENCE: sequence.upper()}
-    label, group = takers.label(values), takers.group and takers.group(values)
-    if sequence and not label:
+    label, group = (taker and taker(values) for taker in takers)
+    if sequence and takers.label and not label:
         return unusable(row, entry.line, f"{HEADER_LACKS} {columns.label_key}", header)
     if sequence and takers.group and not group:
         return unusable(row, entry.line, f"{HEADER_LACKS} group", header)
@@ -157,12 +157,14 @@ def find_takers(path: Path, columns: Columns) -> Takers:
                 f"{path}: no column {name!r}; those of FASTA: {quote_names(FASTA_COLUMNS)}; set "
                 f"`{columns.text_key}` to one of them"
             )
-    group = None if columns.group is None else _taker(path, "group", columns.group)
+    group = _taker(path, "group", columns.group)
     return Takers(_taker(path, columns.label_key, columns.label), group)
 
 
-def _taker(path: Path, key: str, name: str) -> Taker:
+def _taker(path: Path, key: str, name: str | None) -> Taker | None:
     """Return what takes a column out of a record, or what a pattern finds in its header."""
+    if name is None:
+        return None
     if name in FASTA_COLUMNS:
         return lambda values: values[name]
     pattern, reason = None, ""

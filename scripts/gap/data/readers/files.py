@@ -6,7 +6,7 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TextIO, cast
@@ -17,6 +17,8 @@ from gap.run.errors import UserError
 FASTA_EXTENSIONS = (".fasta", ".fa", ".faa", ".fna", ".fas")
 TEXT_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", *FASTA_EXTENSIONS)
 EXTENSIONS = (*TEXT_EXTENSIONS, *(f"{kind}.gz" for kind in TEXT_EXTENSIONS), ".parquet")
+# Plain text has no labels: it is read where none are asked for. Elsewhere it may be notes.
+PLAIN_EXTENSIONS = (".txt", ".txt.gz")
 # What other files begin with; their endings are often wrong, as spreadsheets' are.
 OTHER_FILES = {
     b"PAR1": "Parquet",
@@ -43,10 +45,18 @@ class AbsentError(UserError):
     """A person's own file is not there (yet)."""
 
 
-def extension(path: Path) -> str | None:
-    """Return the known extension that a file's name ends in ("data.CSV.gz": ".csv.gz"), or None."""
+def extension(path: Path, plain: bool = False) -> str | None:
+    """Return the known extension that a file's name ends in ("data.CSV.gz": ".csv.gz"), or None.
+
+    Those of `plain` text are known where it is asked for.
+    """
     name = path.name.lower()
-    return max(filter(name.endswith, EXTENSIONS), key=len, default=None)
+    return max(filter(name.endswith, known_extensions(plain)), key=len, default=None)
+
+
+def known_extensions(plain: bool) -> tuple[str, ...]:
+    """Return the extensions of data files, those of `plain` text among them where asked for."""
+    return (*EXTENSIONS, *PLAIN_EXTENSIONS) if plain else EXTENSIONS
 
 
 def check_name(path: str | Path) -> None:
@@ -58,11 +68,12 @@ def check_name(path: str | Path) -> None:
         )
 
 
-def list_data_files(path: str | Path) -> list[Path]:
+def list_data_files(path: str | Path, plain: bool = False) -> list[Path]:
     """Return the data files that `path` names, sorted by name where it is a folder.
 
-    Raises AbsentError when it does not exist. Raises UserError when it holds no file of a known
-    kind, or something that is named like one and is not a file (a broken link, a folder, a pipe).
+    Files of `plain` text are among them where asked for. Raises AbsentError when it does not exist.
+    Raises UserError when it holds no file of a known kind, or something that is named like one and
+    is not a file (a broken link, a folder, a pipe).
     """
     place = Path(path)
     if not place.exists():
@@ -72,17 +83,30 @@ def list_data_files(path: str | Path) -> list[Path]:
             f"{advice}"
         )
     entries = sorted(place.iterdir()) if place.is_dir() else [place]
-    files = [file for file in entries if extension(file) and not file.name.startswith(".")]
+    files = [file for file in entries if extension(file, plain) and not file.name.startswith(".")]
     if not files:
         hint = fasta_hint(place) if place.is_file() else ""
         raise UserError(
-            f"{place}: no data file found; expected one of {', '.join(EXTENSIONS)}{hint}"
+            f"{place}: no data file found; expected one of {', '.join(known_extensions(plain))}"
+            f"{hint}"
         )
     for file in files:
         check_name(file)
         if not file.is_file():
             raise UserError(f"{file}: neither a file nor a link to one; remove or rename it")
+    check_one_kind(files)
     return files
+
+
+def check_one_kind(files: Sequence[Path]) -> None:
+    """Raise UserError where plain text stands beside other data files: it may be notes on them."""
+    others = [file for file in files if extension(file)]
+    plain = [file for file in files if not extension(file)]
+    if plain and others:
+        raise UserError(
+            f"{plain[0].parent}: {plain[0].name} is plain text and {others[0].name} is not; move "
+            "those of one kind elsewhere, or name a single file"
+        )
 
 
 @contextmanager

@@ -74,13 +74,13 @@ def _record(row: int, item: Item, columns: Columns) -> Record:
     if not isinstance(content, dict) or isinstance(content, DoubledKeys):
         reason = DOUBLE_KEY if isinstance(content, DoubledKeys) else NOT_JSON
         return unusable(row, item.line, reason, item.excerpt or str(content)[:1000])
-    if isinstance(content.get(columns.label), list):
-        return unusable(row, item.line, SEVERAL_LABELS, str(content[columns.label])[:1000])
+    name = None if columns.label is None else content.get(columns.label)
+    if isinstance(name, list):
+        return unusable(row, item.line, SEVERAL_LABELS, str(name)[:1000])
     texts = [_as_text(content.get(key)) for key in columns.text]
     text = texts[0] if len(texts) == 1 else columns.join(texts)
-    label = _as_text(content.get(columns.label))
     group = "" if columns.group is None else _as_text(content.get(columns.group))
-    return record_of(row, item.line, text, label, group)
+    return record_of(row, item.line, text, _as_text(name), group)
 
 
 def _as_text(value: object) -> str | None:

@@ -35,12 +35,14 @@ def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def check_schema(path: Path, columns: Columns) -> None:
-    """Raise UserError unless a file has the columns of text and label."""
+    """Raise UserError unless a file has the columns of text and of a label, if one is read."""
     import pyarrow as pa
 
     with open_parquet(path) as file:
         schema = file.schema_arrow
         check_columns(path, schema.names, columns)
+        if columns.label is None:
+            return
         kind = schema.field(columns.label).type
         if pa.types.is_list(kind) or pa.types.is_large_list(kind):
             raise UserError(
@@ -57,7 +59,8 @@ def count_parquet_rows(path: Path) -> int:
 
 def read_parquet(path: Path, columns: Columns) -> Iterator[Record]:
     """Yield the rows of a Parquet file."""
-    names, label, group = columns.names, len(columns.text), len(columns.text) + 1
+    names, count = columns.names, len(columns.text)
+    label, group = columns.label is not None, columns.group is not None
     check_schema(path, columns)
     with open_parquet(path) as file:
         row = 0
@@ -65,9 +68,10 @@ def read_parquet(path: Path, columns: Columns) -> Iterator[Record]:
             cells = [_texts(path, batch.column(name), name) for name in names]
             for values in zip(*cells, strict=True):
                 row += 1
-                text = values[0] if label == 1 else columns.join(values[:label])
-                belongs_to = "" if columns.group is None else values[group]
-                yield record_of(row, None, text, values[label], belongs_to)
+                text = values[0] if count == 1 else columns.join(values[:count])
+                # The label, if there is one, stands behind the texts, and the group last.
+                name = values[count] if label else ""
+                yield record_of(row, None, text, name, values[-1] if group else "")
         if row != file.metadata.num_rows:
             raise UserError(
                 f"{path}: damaged Parquet file: it holds {row:,} rows and says "

@@ -38,6 +38,9 @@ def find_quoting(table: Table, columns: Columns, tell: Tell) -> Table:
     """
     if columns.quoting == "none" or marks_enclose(table):
         return table
+    if columns.label is None and len(table.names) == 1:
+        # Any line looks like a row, those inside a field, too: nothing tells rows from lines.
+        return table
     double = read_as(table, columns, table.quoting)
     tallies, labels = [double], set(double.rows)
     if columns.quoting is None and (double.lines_lost(labels) or len(labels) < 2):
@@ -135,8 +138,8 @@ class Tally:
 
 def read_as(table: Table, columns: Columns, quoting: str) -> Tally:
     """Return what a file is when it is read with this `quoting`."""
-    tally, label = Tally(quoting), table.names.index(columns.label)
-    by_id = columns.label_key == "id"
+    tally, label = Tally(quoting), table.names.index(columns.label or columns.text[0])
+    by_id = columns.label is None or columns.label_key == "id"
     for row in iterate_rows(table._replace(quoting=quoting)):
         values, line, last_line, _, error = row
         if error or len(values) != len(table.names):
@@ -145,9 +148,11 @@ def read_as(table: Table, columns: Columns, quoting: str) -> Tally:
         else:
             _count_row(tally, table, label, row)
     if by_id:
-        # Each id is another one: any line that looks like a row counts as one.
+        # Each id, or text that has no label, is another one: any line that looks like a row counts.
         tally.rows = Counter({MANY: tally.rows.total()})
-        tally.swallowed = Counter({MANY: tally.swallowed.total()})
+        # No label tells a row inside a text from a line of the text.
+        inside = 0 if columns.label is None else tally.swallowed.total()
+        tally.swallowed = Counter({MANY: inside})
     return tally
 
 

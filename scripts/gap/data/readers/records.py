@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gap.data.excerpts import EXCERPT_CHARACTERS, shorten
 from gap.data.pairs import join_pair
 from gap.run.errors import UserError
-from gap.study.datasets import Rows
+from gap.study.datasets import Rows, UnlabelledRows
 
 # This bounds memory where a file is no table, or where a quotation mark is never closed. A line of
 # short fields takes some twenty times its length.
@@ -47,11 +47,12 @@ class Columns(NamedTuple):
 
     Several columns of `text` are joined in their order, two of a `pair` with a mark between. What
     is None is found out from each file. `text_key` and `label_key` are the keys of a config that
-    name text and label: rows may have an id in the place of a label.
+    name text and label: rows may have an id in the place of a label. Without a `label` no row has
+    one, and plain text is read, too, whose texts are told apart by `separator`.
     """
 
     text: tuple[str, ...]
-    label: str
+    label: str | None
     group: str | None = None
     delimiter: str | None = None
     quoting: str | None = None
@@ -60,6 +61,13 @@ class Columns(NamedTuple):
     pair: bool = False
     text_key: str = "text"
     label_key: str = "label"
+    separator: str | None = None
+
+    @classmethod
+    def of_texts(cls, rows: UnlabelledRows) -> Columns:
+        """Return what a source of texts without labels says of its columns."""
+        keys = ("delimiter", "quoting", "encoding", "records", "separator")
+        return cls(tuple(rows.text), None, **{key: getattr(rows, key) for key in keys})
 
     @classmethod
     def of(cls, rows: Rows) -> Columns:
@@ -82,7 +90,7 @@ class Columns(NamedTuple):
     @property
     def names(self) -> list[str]:
         """The names of all columns that are read: texts, label, group."""
-        return [*self.text, self.label, *([] if self.group is None else [self.group])]
+        return [*self.text, *(name for name in (self.label, self.group) if name is not None)]
 
     def join(self, parts: Iterable[str | None]) -> str:
         """Return the texts of a row's columns as one."""
