@@ -236,11 +236,34 @@ def main(argv: Sequence[str] | None = None) -> None:
         make_checkpoint(arguments)
 
 
+def announce(parent: Path, recipe: OwnCheckpoint) -> None:
+    """Say so where a finished pretraining differs in its budget only.
+
+    Learning rates go by the whole budget, so to go on from there would depend on what was run
+    before.
+    """
+    if isinstance(recipe, WordVectors):
+        return
+    for origin in parent.glob(".state/pretrain/*/finished/origin.json"):
+        made = type(recipe).model_validate(read_json(origin)["spec"])
+        passes = made.optimisation.passes
+        budget = made.optimisation.model_copy(update={"passes": recipe.optimisation.passes})
+        if passes != recipe.optimisation.passes and recipe == made.model_copy(
+            update={"optimisation": budget}
+        ):
+            print(
+                f"it was pretrained for {passes:g} passes before: with another budget the course "
+                "of the learning rate is another one, so it begins anew",
+                flush=True,
+            )
+
+
 def make_checkpoint(arguments: argparse.Namespace) -> None:
     """Pretrain, unless that has been done, and put the outputs in place."""
     recipe = load_own(arguments.recipe)
     made_from = [arguments.corpus, *filter(None, [arguments.start])]
     specification = [arguments.recipe, arguments.provenance]
+    announce(arguments.files.parent, recipe)
     state = state_folder(arguments.files.parent, "pretrain", specification, made_from)
     outputs = [arguments.files, arguments.ids, arguments.manifest, arguments.origin]
     if restore(state, outputs):

@@ -232,6 +232,17 @@ def test_what_was_made_before_is_kept(corpus, checkpoint, capsys):
     assert weights(checkpoint) == before
 
 
+def test_another_budget_is_said_to_begin_anew(corpus, tmp_path, capsys):
+    shorter = RECIPE | {"optimisation": RECIPE["optimisation"] | {"passes": 1}}
+    pretrain.main(pretraining_arguments(corpus, shorter, tmp_path))
+    assert "begins anew" not in capsys.readouterr().out
+    pretrain.main(pretraining_arguments(corpus, RECIPE, tmp_path))
+    assert "it was pretrained for 1 passes before" in capsys.readouterr().out
+    other = RECIPE | {"masked": 0.3}
+    pretrain.main(pretraining_arguments(corpus, other, tmp_path))
+    assert "begins anew" not in capsys.readouterr().out
+
+
 def test_several_blocks_in_turn_are_one_step_up_to_rounding(corpus, checkpoint, tmp_path):
     steps = RECIPE["optimisation"]
     parts = RECIPE | {"optimisation": steps | {"device_batch_size": 3}}
