@@ -24,6 +24,8 @@ from common import (
     use_one_core,
     write_section,
 )
+from fine_tuning import PEAK, products
+from gap.cluster.pretraining import Network, new_shape
 from gap.data.vocabulary import PretrainedVocabulary
 from gap.run.program import run
 from gap.study.pretraining import MaskedLm
@@ -35,6 +37,10 @@ RECIPE = {
     "corpus": ["reviews"],
     "start": {"layers": 4, "width": 256, "heads": 4},
 }
+
+# The shape of BERT-base; it is compared with what the machine can do.
+LARGE = RECIPE | {"start": {"layers": 12, "width": 768, "heads": 12}}
+SHARES = {PEAK: 0.6}
 
 Ids = npt.NDArray[np.uint16]
 
@@ -110,11 +116,33 @@ def pretrain_as_peer(
     return make_ready
 
 
+def compare_with_the_peak(
+    given: argparse.Namespace, vocabulary: PretrainedVocabulary, ids: Ids, folder: Path
+) -> list[str]:
+    """Return the paragraphs about the share of the machine's peak that a large model reaches."""
+    recipe = MaskedLm.model_validate(LARGE)
+    operations = Network.masked_lm(recipe, new_shape(recipe)).training_operations(1)
+    ways = {
+        PEAK: products(operations),
+        OURS: pretrain_as_project(vocabulary, ids, recipe, given.large_steps, folder),
+    }
+    timings = interleave(ways, given.large_rounds)
+    size = recipe.size
+    return [
+        f"**Share of the machine's best**, for {size.layers} layers, {size.width} wide; "
+        f"{given.large_rounds} rounds of {given.large_steps} steps. The peak is a product of large "
+        "matrices, as the tokens that its operations would make.",
+        comparison(timings, OURS, SHARES),
+    ]
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = arguments(__doc__)
     parser.set_defaults(texts=8000)
     parser.add_argument("--steps", type=int, default=15, help="of both in a round")
+    parser.add_argument("--large-steps", type=int, default=2, help="of the large model in a round")
+    parser.add_argument("--large-rounds", type=int, default=3, help="rounds of the large model")
     return parser.parse_args(argv)
 
 
@@ -132,12 +160,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         work = vocabulary, ids, recipe, given.steps, folder / "tokenizer"
         ways = {PEER: pretrain_as_peer(*work), OURS: pretrain_as_project(*work)}
         timings = interleave(ways, given.rounds)
+        large = compare_with_the_peak(given, vocabulary, ids, folder / "tokenizer")
     size = recipe.size
     body = [
         f"**Masked language model** of {size.layers} layers, {size.width} wide, random weights, "
         f"{vocabulary.size:,} tokens; batches of {recipe.optimisation.batch_size} blocks of "
         f"{recipe.block} tokens, {given.rounds} rounds of {given.steps} steps.",
         comparison(timings, OURS, GOALS),
+        *large,
         f"Machine: {machine()}.",
     ]
     write_section(given.page, "Pretraining", "\n\n".join(body))

@@ -662,12 +662,16 @@ def test_pretraining_is_compared_with_transformers_own_recipe(study, monkeypatch
     folder, options = study
     small = {"start": {"layers": 1, "width": 16, "heads": 2}, "tokenizer": {"size": 64}}
     monkeypatch.setattr(pretraining, "RECIPE", pretraining.RECIPE | small | {"block": 16})
-    pretraining.main(options)
+    monkeypatch.setattr(pretraining, "LARGE", pretraining.RECIPE)
+    pretraining.main([*options, "--large-steps=1", "--large-rounds=2"])
     page = folder / "page.md"
     (peer,) = rows_of(page, pretraining.PEER)
+    (peak,) = rows_of(page, pretraining.PEAK)
+    assert peak[3].count(" / ") == 2
+    assert peak[5].startswith("≥ 0.6: ")
     assert peer[3].count(" / ") == peer[4].count(" / ") == 2
     assert peer[5].startswith("≥ 3: ")
-    assert len(rows_of(page, pretraining.OURS)) == 1
+    assert len(rows_of(page, pretraining.OURS)) == 2
     assert "batches of 32 blocks of 16 tokens, 2 rounds of 1 steps." in page.read_text()
 
 
@@ -675,6 +679,7 @@ def test_both_ways_of_pretraining_read_as_many_tokens(study, monkeypatch, capsys
     _, options = study
     small = {"start": {"layers": 1, "width": 16, "heads": 2}, "tokenizer": {"size": 64}}
     monkeypatch.setattr(pretraining, "RECIPE", pretraining.RECIPE | small | {"block": 16})
+    monkeypatch.setattr(pretraining, "compare_with_the_peak", lambda *_: [])
     pretraining.main(options)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("round ")]
     assert {line.partition(": ")[2].split(",")[0] for line in lines} == {"512 tokens"}
