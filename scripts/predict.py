@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from gap.data.checkpoints import checkpoint_folder
 from gap.data.prepared import load_groups, load_labels
-from gap.models.family import Job, family_of, load_recipe
+from gap.models.family import Job, family_class, family_of, load_recipe
 from gap.results.predictions import write_predictions
 from gap.run.digests import sha256_file
 from gap.run.json import read_json, write_json
 from gap.run.program import run
-from gap.run.runstate import keep, restore, state_folder
+from gap.run.runstate import keep, restore, shared_work, state_folder
+
+
+@contextmanager
+def kept_for_all_sizes(
+    arguments: argparse.Namespace, specification: list[object], made_from: list[Path]
+) -> Iterator[Path | None]:
+    """Give the folder of what the predictions of all sizes share, if the model shares anything."""
+    if not family_class(arguments.recipe["family"]).shares_prediction:
+        yield None
+        return
+    name = f"states-{arguments.cell['model']}"
+    with shared_work(arguments.ids.parent, name, specification, made_from) as folder:
+        yield folder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -49,11 +64,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     checkpoint = arguments.checkpoint and checkpoint_folder(arguments.checkpoint)
     labels = read_json(arguments.manifest)["labels"]
     job = Job(labels, arguments.ids, arguments.texts, checkpoint)
-    family = family_of(load_recipe(arguments.recipe), job)
-    scores = {
-        int(seed): family.log_scores(arguments.weights / seed, int(seed))
-        for seed in training["seeds"]
-    }
+    shared = [arguments.recipe, arguments.provenance]
+    with kept_for_all_sizes(arguments, shared, made_from) as kept:
+        family = family_of(load_recipe(arguments.recipe), replace(job, kept=kept))
+        scores = {
+            int(seed): family.log_scores(arguments.weights / seed, int(seed))
+            for seed in training["seeds"]
+        }
     cell = arguments.cell | {"n": training["n"]}
     test = load_labels(arguments.test), load_groups(arguments.test)
     write_predictions(arguments.predictions, cell, scores, *test)

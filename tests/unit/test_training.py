@@ -1,6 +1,7 @@
 """Each family trains and predicts through its programs; the same job twice, also when broken off,
 ends in the same numbers."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -307,6 +308,56 @@ def test_features_are_computed_once(data, recipes, tmp_path, monkeypatch):
     assert run_prediction(data, recipes["frozen"], tmp_path / "broken") == run_prediction(
         data, recipes["frozen"], tmp_path / "whole"
     )
+
+
+@contextlib.contextmanager
+def counted_states(monkeypatch):
+    """Give a list that gets the number of texts whenever states are computed."""
+    counted: list[int] = []
+    compute = frozen.Model.states
+
+    def count(self, texts, rows, seed):
+        counted.append(len(rows))
+        return compute(self, texts, rows, seed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(frozen.Model, "states", count)
+        yield counted
+
+
+def test_seeds_that_have_the_whole_pool_share_its_states(tiny_bert, recipes, tmp_path, monkeypatch):
+    folders = [tmp_path / "both", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+    data = make_data(folders[0], tiny_bert, pool=60, size=60, seeds="1-2")
+    alone = make_data(folders[1], tiny_bert, pool=60, size=60, seeds="2")
+    with counted_states(monkeypatch) as counted:
+        run_training(data, recipes["frozen"], tmp_path / "a")
+    assert counted == [60]
+    run_training(alone, recipes["frozen"], tmp_path / "b")
+    together, single = (
+        read_json(tmp_path / name / "training.json")["seeds"]["2"]["sha256"] for name in "ab"
+    )
+    assert together == single
+
+
+def test_predictions_of_all_sizes_share_the_states_of_the_test_texts(
+    tiny_bert, recipes, tmp_path, monkeypatch
+):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name, size in (("few", 40), ("many", 80)):
+        data = make_data(folder, tiny_bert, size=size)
+        run_training(data, recipes["frozen"], tmp_path / name)
+    with counted_states(monkeypatch) as counted:
+        predicted = [
+            run_prediction(data, recipes["frozen"], tmp_path / name) for name in ("few", "many")
+        ]
+    assert counted == [60]
+    assert predicted[0] != predicted[1]
+    for state in (data / "tiny" / ".state", tmp_path / "many" / ".state"):
+        shutil.rmtree(state)
+    assert run_prediction(data, recipes["frozen"], tmp_path / "many") == predicted[1]
 
 
 def test_a_finished_training_is_not_done_again(data, recipes, tmp_path):

@@ -51,8 +51,8 @@ class Job:
 
     `labels` are the names of the labels, `ids` the folder of encoded texts, `texts` the Parquet
     file of the pool (training) or of the test set (prediction), `checkpoint` the folder of the
-    pretrained checkpoint, `corpus` the folder of the ids that it was pretrained on; what the model
-    does not read is None.
+    pretrained checkpoint, `corpus` the folder of the ids that it was pretrained on, `kept` a folder
+    for what the predictions of all sizes share; what the model does not use is None.
     """
 
     labels: list[str] = field(default_factory=list)
@@ -60,6 +60,7 @@ class Job:
     texts: Path | None = None
     checkpoint: Path | None = None
     corpus: Path | None = None
+    kept: Path | None = None
 
     def encoded(self, part: str, seed: int) -> EncodedTexts:
         """Return the ids of "pool" or "test"; those of the seed's own vocabulary if it has one."""
@@ -98,6 +99,8 @@ class Family(ABC, Generic[R]):
     uses_gpu: ClassVar[bool] = False
     # Whether several processes, one for each GPU, can train one run together, each calling `train`.
     divisible: ClassVar[bool] = False
+    # Whether predictions after trainings on different sizes share work, see Job.
+    shares_prediction: ClassVar[bool] = False
 
     def __init__(self, recipe: R, job: Job | None = None) -> None:
         self.recipe = recipe

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -41,6 +42,22 @@ def state_folder(parent: Path, rule: str, specification: object, inputs: Sequenc
         if state != folder:
             shutil.rmtree(state)
     return folder
+
+
+@contextmanager
+def shared_work(
+    parent: Path, name: str, specification: object, inputs: Sequence[Path]
+) -> Iterator[Path]:
+    """Give a state folder for work that several jobs share; one of them at a time has it.
+
+    Whoever has it keeps there what the others need not do again. See `state_folder`; `name` takes
+    the place of the rule.
+    """
+    folder = state_folder(parent, name, specification, inputs)
+    try:
+        yield folder
+    finally:
+        _unlock(folder)
 
 
 def _lock(folder: Path) -> None:

@@ -76,6 +76,7 @@ class Model(FeatureRegression[Recipe]):
     """See Family: a logistic regression on an encoder's pooled states."""
 
     uses_gpu = True
+    shares_prediction = True
 
     @property
     def _drawn(self) -> bool:
@@ -119,7 +120,10 @@ class Model(FeatureRegression[Recipe]):
 
         texts = self.job.encoded("pool", subsample.seed)
         rows = np.concatenate([subsample.training_rows, subsample.validation_rows])
-        states = self.kept_states(texts, rows, folders.shared, subsample.seed)
+        if len(rows) == len(texts) and not self._drawn:
+            states = self._states_of_pool(texts, folders.shared)[texts.positions(rows)]
+        else:
+            states = self.kept_states(texts, rows, folders.shared, subsample.seed)
         if self._drawn:
             self._write_draw(folders.weights, subsample.seed)
         training, validation = np.split(states, [len(subsample.training_rows)])
@@ -172,12 +176,28 @@ class Model(FeatureRegression[Recipe]):
             pieces.append(np.load(path))
         return np.concatenate(pieces)
 
+    def _states_of_pool(self, texts: EncodedTexts, folder: Path) -> Matrix:
+        """Return the pretrained encoder's states for all texts, once for all seeds."""
+        import numpy as np
+
+        if "pool" not in self._kept:
+            self._kept["pool"] = self.kept_states(texts, np.arange(len(texts)), folder, seed=0)
+        return self._kept["pool"]
+
+    @functools.cached_property
+    def _kept(self) -> dict[str, Matrix]:
+        """States that all seeds of the job share."""
+        return {}
+
     def _states_of_test(self, seed: int) -> Matrix:
-        """Return the states of the seed's encoder for the test texts."""
+        """Return the states of the seed's encoder for the test texts, kept for all sizes."""
         import numpy as np
 
         texts = self.job.encoded("test", seed=0)
-        return self.states(texts, np.arange(len(texts)), seed)
+        rows = np.arange(len(texts))
+        if self.job.kept is None:
+            return self.states(texts, rows, seed)
+        return self.kept_states(texts, rows, self.job.kept / str(seed), seed)
 
     @functools.cached_property
     def _test_states(self) -> Matrix:
@@ -242,8 +262,8 @@ class Model(FeatureRegression[Recipe]):
         encoder, weights = workload.encoder, self.count_parameters(workload).everything
         layer = encoder.layer_bytes(workload.longest, on_gpu=gpus > 0)
         return Memory(
-            # The states of all texts in fp32, three times: in pieces, as one, scaled.
-            data=3 * 4 * encoder.hidden_size * workload.rows,
+            # The states of all texts in fp32, four times: in pieces, as one, of a seed, scaled.
+            data=4 * 4 * encoder.hidden_size * workload.rows,
             ids=workload.id_bytes,
             # While they are read, the weights are there twice.
             model=(4 if gpus else 8) * weights,
