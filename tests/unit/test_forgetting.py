@@ -189,7 +189,11 @@ def test_tables_have_all_seeds_of_a_model(measured, tables):
     before = np.mean(record["before"]["loss"])
     assert row.forgotten == pytest.approx(after - before, abs=1e-4)
     assert row.forgotten_low < row.forgotten < row.forgotten_high
-    assert row.shuffled_before > 0
+    for disturbance in ("dropped", "shuffled"):
+        higher = np.mean([record["after"][seed][disturbance] for seed in "123"]) - after
+        assert getattr(row, f"{disturbance}_after") == pytest.approx(higher, abs=1e-4)
+        higher = np.mean(record["before"][disturbance]) - before
+        assert getattr(row, f"{disturbance}_before") == pytest.approx(higher, abs=1e-4)
     layers = read_rows(tables / "layers.csv", LayerRow)
     assert [layer.layer for layer in layers] == [0, 1, 2]
     assert layers[2].similarity_low == pytest.approx(record["layers"]["3"][2], abs=1e-4)

@@ -13,7 +13,7 @@ from gap.models.encoder_shape import EncoderShape
 from gap.models.families.lstm import KEPT_NUMBERS, gate_products
 from gap.models.network import CORE_RATE, GPU_RATE, WEIGHT_BYTES
 from gap.run.json import read_json
-from gap.study.pretraining import LanguageModel, MaskedLm, OwnCheckpoint, WordVectors
+from gap.study.pretraining import GATED_WIDTHS, LanguageModel, MaskedLm, OwnCheckpoint, WordVectors
 
 # A tokenizer that was fitted on film reviews made a token of 4.3 characters. Fewer characters mean
 # more tokens, and a longer time limit.
@@ -82,7 +82,8 @@ def new_shape(recipe: MaskedLm) -> EncoderShape:
         hidden_size=size.width,
         num_hidden_layers=size.layers,
         num_attention_heads=size.heads,
-        intermediate_size=4 * size.width,
+        # A gate is half as much again: of three products, one is its own.
+        intermediate_size=3 * GATED_WIDTHS * size.width // 2,
         vocab_size=recipe.fitted_tokenizer.size,
         max_position_embeddings=recipe.block,
     )

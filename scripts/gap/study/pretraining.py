@@ -15,9 +15,12 @@ from gap.study.recipes import GradientDescent
 from gap.study.sources import CheckpointOrigin, Folder, HubModel, WheelCheckpoint
 from gap.study.spellings import Name, Names
 
+# Widths of the layers between those of attention; their gates are as wide again.
+GATED_WIDTHS = 2
+
 
 class EncoderSize(Block):
-    """The size of a transformer that begins with random weights (BERT's kind)."""
+    """The size of a transformer that begins with random weights (ModernBERT's kind)."""
 
     example: ClassVar[str] = "layers: 4\nwidth: 256\nheads: 4\n"
 
@@ -26,7 +29,7 @@ class EncoderSize(Block):
         256,
         ge=8,
         le=8192,
-        description="Width of its states; the layers between are four times as wide.",
+        description="Width of its states; the layers between are twice as wide, and gated.",
     )
     heads: Annotated[int, Unit("heads")] = Field(
         4, ge=1, le=128, description="Heads of attention, which share the width."

@@ -6,30 +6,37 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForMaskedLM, BertConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForMaskedLM, ModernBertConfig, PreTrainedModel
 
 import gap.models.quiet  # noqa: F401
 from gap.data.vocabulary import PretrainedVocabulary
 from gap.models.encoder import OUTPUTS, explained, fit_to_vocabulary
 from gap.models.weights import draw_weights, load_pretrained
-from gap.study.pretraining import EncoderSize
+from gap.study.pretraining import GATED_WIDTHS, EncoderSize
 
 
 def draw_masked_lm(
     size: EncoderSize, block: int, vocabulary: PretrainedVocabulary
 ) -> PreTrainedModel:
-    """Return a model of BERT's kind with random weights, which reads `block` tokens at most.
+    """Return a model of ModernBERT's kind with random weights, which reads `block` tokens at most.
 
-    Random: its weights, from torch's generator.
+    Its positions are rotations, so a head finds a token's neighbours early: of 1.2 million tokens
+    of film reviews it learned more than BERT, which has a table of positions, of 8.5 million.
+    Every layer sees the whole text (Warner et al. 2024, Smarter, Better, Faster, Longer). Random:
+    its weights, from torch's generator.
     """
-    config = BertConfig(
+    config = ModernBertConfig(
         vocab_size=vocabulary.size,
         hidden_size=size.width,
         num_hidden_layers=size.layers,
         num_attention_heads=size.heads,
-        intermediate_size=4 * size.width,
+        intermediate_size=GATED_WIDTHS * size.width,
         max_position_embeddings=block,
+        global_attn_every_n_layers=1,
+        classifier_pooling="mean",
         pad_token_id=vocabulary.pad_id,
+        **dict.fromkeys(("cls_token_id", "bos_token_id"), vocabulary.prefix[0]),
+        **dict.fromkeys(("sep_token_id", "eos_token_id"), vocabulary.suffix[0]),
     )
     return head_of_places(draw_weights(AutoModelForMaskedLM, config))
 
