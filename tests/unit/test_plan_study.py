@@ -145,7 +145,7 @@ def test_hours_of_pretraining_by_hand(plan):
     # 540 characters of a text, four of them a token; 5 passes.
     tokens = 0.9 * POOL * 540 / 4
     assert hours.tokens == pytest.approx(tokens)
-    products = 2 * (4 * 256**2 + 2 * 256 * 1024)
+    products = 2 * (4 * 256**2 + 3 * 256 * 512)
     # A layer and the table of pieces, for the 15 % of tokens that are masked.
     head = 0.15 * 256 * (256 + 8000)
     forward = 2 * (products + head) + 4 * 64 * 2 * 256
