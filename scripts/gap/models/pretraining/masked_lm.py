@@ -25,6 +25,7 @@ def draw_masked_lm(
     Every layer sees the whole text (Warner et al. 2024, Smarter, Better, Faster, Longer). Random:
     its weights, from torch's generator.
     """
+    before, behind = vocabulary.prefix[0], vocabulary.suffix[0]
     config = ModernBertConfig(
         vocab_size=vocabulary.size,
         hidden_size=size.width,
@@ -32,11 +33,13 @@ def draw_masked_lm(
         num_attention_heads=size.heads,
         intermediate_size=GATED_WIDTHS * size.width,
         max_position_embeddings=block,
-        global_attn_every_n_layers=1,
+        layer_types=["full_attention"] * size.layers,
         classifier_pooling="mean",
         pad_token_id=vocabulary.pad_id,
-        **dict.fromkeys(("cls_token_id", "bos_token_id"), vocabulary.prefix[0]),
-        **dict.fromkeys(("sep_token_id", "eos_token_id"), vocabulary.suffix[0]),
+        bos_token_id=before,
+        eos_token_id=behind,
+        cls_token_id=before,
+        sep_token_id=behind,
     )
     return head_of_places(draw_weights(AutoModelForMaskedLM, config))
 
