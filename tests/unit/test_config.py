@@ -10,7 +10,7 @@ from gap.config import check as study_config
 from gap.config.check import check, complete
 from gap.config.generate import SCHEMA
 from gap.run.errors import UserError
-from gap.study.recipes import GradientDescent, LogisticRegression
+from gap.study.recipes import FineTuning, GradientDescent, LogisticRegression
 from gap.study.sizes import canonical_size
 from jsonschema import Draft202012Validator
 from pages import code
@@ -115,7 +115,7 @@ def test_default_config_is_complete_and_keeps_what_it_says(tmp_path):
 @pytest.mark.parametrize(
     ("recipe", "kind"),
     [
-        ({"family": "transformer", "checkpoint": "minilm"}, GradientDescent),
+        ({"family": "transformer", "checkpoint": "minilm"}, FineTuning),
         ({"family": "transformer", "checkpoint": "minilm", "frozen": True}, LogisticRegression),
         ({"family": "frozen", "checkpoint": "minilm"}, LogisticRegression),
         ({"family": "lstm", "vocabulary": "pieces"}, GradientDescent),
@@ -126,8 +126,8 @@ def test_every_family_gets_all_settings_that_its_training_reads(recipe, kind):
     config = copy.deepcopy(DEFAULT)
     config["model_zoo"]["mine"] = recipe
     complete(config)
-    # Left out, it is what the number of devices leaves to each.
-    needed = kind.model_fields.keys() - {"device_batch_size"}
+    # Left out, the first is what the number of devices leaves to each, the second is nothing.
+    needed = kind.model_fields.keys() - {"device_batch_size", "mix"}
     assert config["model_zoo"]["mine"]["optimisation"].keys() == needed
     assert "title" not in config["model_zoo"]["mine"]
 

@@ -216,6 +216,7 @@ def test_a_study_made_again_elsewhere_has_the_same_numbers(finished):
 SHIPPED = {
     "imdb": 4 * 5,
     "paper": 3 * 12 * 7 * 3,
+    "pretraining": 1 * 9 * 4,
     "proteins": 3 * 6 * 3,
     "ratings": 5 * 3,
     "smoke": 5,

@@ -71,10 +71,10 @@ def check(study: Study, results: Path) -> list[str]:
     _check_names("reference", [study.reference], study.models, "models")
     for name in study.models:
         _check_model(study, name)
+        _check_seeds(study, name)
     _check_names("forgetting", study.forgetting, study.models, "models")
     for name in study.forgetting:
         _check_forgetting(study, name)
-        _check_seeds(study, name)
     _check_trials(study)
     _check_titles(study)
     _check_folders(study.pathvars)
