@@ -244,13 +244,12 @@ def announce(parent: Path, recipe: OwnCheckpoint) -> None:
     """
     if isinstance(recipe, WordVectors):
         return
+    wanted, budget = recipe.plain(), recipe.optimisation.passes
     for origin in parent.glob(".state/pretrain/*/finished/origin.json"):
-        made = type(recipe).model_validate(read_json(origin)["spec"])
-        passes = made.optimisation.passes
-        budget = made.optimisation.model_copy(update={"passes": recipe.optimisation.passes})
-        if passes != recipe.optimisation.passes and recipe == made.model_copy(
-            update={"optimisation": budget}
-        ):
+        made = read_json(origin)["spec"]
+        settings = made.get("optimisation", {})
+        passes = settings.get("passes", budget)
+        if passes != budget and wanted == made | {"optimisation": settings | {"passes": budget}}:
             print(
                 f"it was pretrained for {passes:g} passes before: with another budget the course "
                 "of the learning rate is another one, so it begins anew",

@@ -11,7 +11,7 @@ import torch
 from gap.models import forgetting
 from gap.models.encoder import load_classifier
 from gap.models.pretraining.masked_lm import masked_lm_over
-from gap.models.retention import open_blocks
+from gap.models.pretraining.networks import open_blocks
 from gap.report.forgetting import forgetting as section
 from gap.report.forgetting import forgetting_chart, forgetting_figures
 from gap.results.findings import Findings

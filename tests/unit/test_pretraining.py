@@ -238,6 +238,9 @@ def test_another_budget_is_said_to_begin_anew(corpus, tmp_path, capsys):
     assert "begins anew" not in capsys.readouterr().out
     pretrain.main(pretraining_arguments(corpus, RECIPE, tmp_path))
     assert "it was pretrained for 1 passes before" in capsys.readouterr().out
+    # What stood under the name before may be of another kind.
+    pretrain.main(pretraining_arguments(corpus, LANGUAGE, tmp_path))
+    pretrain.main(pretraining_arguments(corpus, VECTORS, tmp_path))
     other = RECIPE | {"masked": 0.3}
     pretrain.main(pretraining_arguments(corpus, other, tmp_path))
     assert "begins anew" not in capsys.readouterr().out

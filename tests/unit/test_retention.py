@@ -12,7 +12,8 @@ from gap.models.batching import Part
 from gap.models.encoder import load_classifier, load_trained_classifier
 from gap.models.family import Job, family_of, load_recipe
 from gap.models.pretraining.masked_lm import masked_lm_over
-from gap.models.retention import Pace, Review, open_blocks
+from gap.models.pretraining.networks import open_blocks
+from gap.models.retention import Pace, Review
 from gap.models.workload import Workload
 from gap.run.errors import UserError
 from gap.run.json import read_json

@@ -18,7 +18,7 @@ from gap.models.hardware import autocast, device
 from gap.models.measurements import Forgetting, Recall
 from gap.models.pretraining.blocks import JUDGED_BLOCKS, Blocks, Numbers
 from gap.models.pretraining.masked_lm import masked_lm_over
-from gap.models.retention import open_blocks
+from gap.models.pretraining.networks import open_blocks
 
 Matrix = npt.NDArray[np.float32]
 
@@ -68,7 +68,7 @@ def recall(model: PreTrainedModel, blocks: Blocks, indices: Numbers) -> Recall:
     Random: which tokens, by the block's number.
     """
     model.eval().to(device())
-    answers: dict[str, list[float]] = {"loss": [], "right": [], "dropped": [], "shuffled": []}
+    answers: Recall = {"loss": [], "right": [], "dropped": [], "shuffled": []}
     for numbers, batch in batches_of(blocks, indices):
         losses, right = ask(model, batch)
         answers["loss"] += losses
@@ -76,12 +76,7 @@ def recall(model: PreTrainedModel, blocks: Blocks, indices: Numbers) -> Recall:
         context = is_context(batch, blocks)
         answers["dropped"] += ask(model, drop(batch, context, numbers))[0]
         answers["shuffled"] += ask(model, shuffle(batch, context, numbers))[0]
-    return {
-        "loss": answers["loss"],
-        "right": answers["right"],
-        "dropped": answers["dropped"],
-        "shuffled": answers["shuffled"],
-    }
+    return answers
 
 
 def batches_of(blocks: Blocks, indices: Numbers) -> Iterator[tuple[Numbers, Batch]]:
@@ -100,7 +95,7 @@ def ask(model: PreTrainedModel, batch: Batch) -> tuple[list[float], list[float]]
         logits = model(**inputs).logits.float().flatten(0, -2)
     losses = functional.cross_entropy(logits, labels, reduction="none")
     right = (logits.argmax(-1) == labels).float()
-    return tuple(values.view(rows, -1).mean(1).tolist() for values in (losses, right))  # type: ignore[return-value]
+    return losses.view(rows, -1).mean(1).tolist(), right.view(rows, -1).mean(1).tolist()
 
 
 def is_context(batch: Batch, blocks: Blocks) -> torch.Tensor:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,32 +17,34 @@ from transformers import (
     TrainingArguments,
 )
 
-from gap.data.vocabulary import EncodedTexts, PretrainedVocabulary
 from gap.models.batching import Part, divide
 from gap.models.hardware import device
-from gap.models.pretraining.blocks import Blocks, Numbers
-from gap.models.pretraining.networks import blocks_of, signs_of
-from gap.models.weights import POOLER
 from gap.study import recipes
-from gap.study.pretraining import RECIPE, MaskedLm, load_own
 from gap.study.schedule import per_epoch
+
+if TYPE_CHECKING:
+    from gap.models.pretraining.blocks import Blocks, Numbers
 
 
 class StayNear(TrainerCallback):
-    """Draws the weights of a body towards those that it has now, after each step.
+    """Draws parameters towards what they are now, after each step.
 
     This is weight decay, decoupled from the gradient as in AdamW, with the start in the place of
     zero. (Li et al. 2018, Explicit Inductive Bias for Transfer Learning with Convolutional
     Networks, have it as a part of the loss.)
     """
 
-    def __init__(self, body: torch.nn.Module, strength: float) -> None:
-        # A pooler may be new: most own checkpoints have none.
-        self.parameters = [
-            parameter for name, parameter in body.named_parameters() if not POOLER.search(name)
-        ]
-        self.start = [parameter.detach().clone() for parameter in self.parameters]
+    def __init__(self, parameters: Sequence[torch.nn.Parameter], strength: float) -> None:
+        self.parameters = parameters
+        self.start = [parameter.detach().clone() for parameter in parameters]
         self.strength = strength
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        """Move the start to where the parameters are."""
+        places = [parameter.device for parameter in self.parameters]
+        self.start = [start.to(place) for start, place in zip(self.start, places, strict=True)]
 
     def on_optimizer_step(
         self,
@@ -56,7 +58,7 @@ class StayNear(TrainerCallback):
         share = min(1.0, optimizer.param_groups[0]["lr"] * self.strength)
         with torch.no_grad():
             for parameter, start in zip(self.parameters, self.start, strict=True):
-                parameter.lerp_(start.to(parameter.device), share)
+                parameter.lerp_(start, share)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Pace:
 
     def blocks(self, epoch: int) -> int:
         """Return how many blocks come to an epoch, counted from 0."""
-        return round(self.settings.ratio * self.settings.decay**epoch * self.examples)
+        return self.settings.blocks(epoch, self.examples)
 
 
 class Review:
@@ -141,17 +143,3 @@ class Retention:
 
     review: Review | None = None
     stay: StayNear | None = None
-
-
-def open_blocks(checkpoint: Path, corpus: Path, side: str, seed: int | None = None) -> Blocks:
-    """Return the blocks of "training" or "held-out", of what a checkpoint was pretrained on.
-
-    `corpus` is the folder of its ids. Random: what is to be told, by `seed`; without one, by that
-    of the pretraining.
-    """
-    recipe = load_own((corpus / RECIPE).read_text())
-    assert isinstance(recipe, MaskedLm)
-    if seed is not None:
-        recipe = recipe.model_copy(update={"seed": seed})
-    vocabulary = PretrainedVocabulary(checkpoint)
-    return blocks_of(recipe, EncodedTexts.open(corpus / side).ids, signs_of(vocabulary, checkpoint))

@@ -10,7 +10,7 @@ import math
 import re
 import textwrap
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import altair as alt
@@ -240,18 +240,16 @@ def _dots(
     Labels have `room` pixels, and are cut beyond.
     """
     titles = [style.title for style in styles.values()]
-    colours = alt.Scale(domain=titles, range=[style.colour for style in styles.values()])
     shapes = alt.Scale(domain=titles, range=[style.shape for style in styles.values()])
-    legend = alt.Legend(orient="bottom", direction="vertical", title=None, labelLimit=WIDE)
     base = alt.Chart(data(points)).encode(
         y=alt.Y("label:N", sort=list(order), title=None, axis=alt.Axis(labelLimit=room)),
         yOffset=alt.YOffset("title:N", sort=titles),
-        color=alt.Color("title:N", scale=colours, legend=legend),
+        color=titled_colour("title:N", styles.values()),
     )
     x = alt.X("value:Q", title=unit, scale=alt.Scale(zero=False, nice=True))
     marks = [
         base.mark_point(filled=True, size=50, opacity=1).encode(
-            x=x, shape=alt.Shape("title:N", scale=shapes, legend=legend)
+            x=x, shape=alt.Shape("title:N", scale=shapes, legend=legend_below())
         )
     ]
     if any("low" in point for point in points):
@@ -299,6 +297,20 @@ def _history_chart(rows: Sequence[HistoryRow], style: Style, labels: int, title:
         .encode(x=x, y=y, detail="seed:N")
     )
     return titled(alt.layer(_horizontal(guessing, [4, 3], QUIET), lines), title, WIDTH)
+
+
+def legend_below() -> alt.Legend:
+    """Return a legend of models below a plot, a line for each."""
+    return alt.Legend(orient="bottom", direction="vertical", title=None, labelLimit=WIDE)
+
+
+def titled_colour(field: str, styles: Iterable[Style]) -> alt.Color:
+    """Return the colours of models, which the field names by their titles, with a legend below."""
+    chosen = list(styles)
+    scale = alt.Scale(
+        domain=[style.title for style in chosen], range=[style.colour for style in chosen]
+    )
+    return alt.Color(field, scale=scale, legend=legend_below())
 
 
 def titled(chart: Panel, title: str, width: int, height: int = HEIGHT) -> Panel:

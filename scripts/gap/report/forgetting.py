@@ -9,7 +9,7 @@ import altair as alt
 
 from gap.report.charts import concatenated, datasets_of, prefix_of
 from gap.report.encodings import Datum, Panel, data, tooltips
-from gap.report.figures import WIDE, make_figure, styles_of, titled
+from gap.report.figures import WIDE, make_figure, styles_of, titled, titled_colour
 from gap.report.sections import Figure, Figures, Paragraph, Section
 from gap.report.styles import QUIET, Styles, model_styles
 from gap.report.tables import by_dataset
@@ -17,7 +17,7 @@ from gap.report.wording import points
 from gap.results.findings import Findings
 from gap.results.forgetting import ForgettingRow, LayerRow, PlaneRow
 from gap.results.reading import ReadingRecipe
-from gap.results.rows import AccuracyRow
+from gap.results.rows import AccuracyRow, Row
 
 HEIGHT = 240
 
@@ -131,7 +131,7 @@ def _gain_panel(
     base = alt.Chart(data(drawn)).encode(
         x=alt.X("x:Q", title="forgotten (nats a token)", scale=alt.Scale(zero=False)),
         y=alt.Y("y:Q", title=axis, scale=alt.Scale(zero=False)),
-        color=_colour(styles, [str(row["model"]) for row in drawn]),
+        color=_colour(styles, rows),
         tooltip=tooltips(
             {
                 "model:N": ("model", None),
@@ -150,14 +150,10 @@ def _gain_panel(
     )
 
 
-def _colour(styles: Styles, titles: Sequence[str]) -> alt.Color:
-    """Return the colours of the models of these titles, with a legend below."""
-    shown = [style for style in styles.values() if style.title in titles]
-    scale = alt.Scale(
-        domain=[style.title for style in shown], range=[style.colour for style in shown]
-    )
-    legend = alt.Legend(orient="bottom", direction="vertical", title=None, labelLimit=WIDE)
-    return alt.Color("model:N", scale=scale, legend=legend)
+def _colour(styles: Styles, rows: Sequence[Row]) -> alt.Color:
+    """Return the colours of the models of these rows, with a legend below."""
+    models = {row.model for row in rows}
+    return titled_colour("model:N", (style for name, style in styles.items() if name in models))
 
 
 def _layer_panel(rows: Sequence[LayerRow], styles: Styles) -> Panel:
@@ -174,7 +170,7 @@ def _layer_panel(rows: Sequence[LayerRow], styles: Styles) -> Panel:
     base = alt.Chart(data(drawn)).encode(
         x=alt.X("layer:O", title="layer (0: embeddings)", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("likeness:Q", title="linear CKA", scale=alt.Scale(zero=False)),
-        color=_colour(styles, [str(row["model"]) for row in drawn]),
+        color=_colour(styles, rows),
         detail="n:Q",
     )
     last = max(row.layer for row in rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,13 +146,10 @@ def forgetting_row(run: RunForgetting, confidence: float) -> ForgettingRow:
     )
 
 
-def _higher(recalls: Sequence[Recall], disturbance: str) -> float:
+def _higher(recalls: Sequence[Recall], disturbance: Literal["dropped", "shuffled"]) -> float:
     """Return how much higher the mean loss is under a disturbance."""
-    losses = {
-        "dropped": [recall["dropped"] for recall in recalls],
-        "shuffled": [recall["shuffled"] for recall in recalls],
-    }
-    return float(np.mean(losses[disturbance]) - np.mean([recall["loss"] for recall in recalls]))
+    disturbed = [recall[disturbance] for recall in recalls]
+    return float(np.mean(disturbed) - np.mean([recall["loss"] for recall in recalls]))
 
 
 def layer_rows(run: RunForgetting) -> list[LayerRow]:

@@ -101,6 +101,10 @@ weight: 0.5
         0.3, gt=0, le=100, description="What the loss on the blocks counts beside that on labels."
     )
 
+    def blocks(self, epoch: int, examples: int) -> int:
+        """Return how many blocks come to an epoch, counted from 0, of so many examples."""
+        return round(self.ratio * self.decay**epoch * examples)
+
 
 class FineTuning(GradientDescent):
     """Settings of AdamW for pretrained weights; keys without a default have one with the family."""

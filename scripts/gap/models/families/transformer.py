@@ -95,7 +95,9 @@ class Model(Network[Recipe]):
     def retain(self, recipe: Recipe, model: PreTrainedModel, subsample: Subsample) -> Retention:
         """See Network.retain."""
         from gap.models.pretraining.masked_lm import masked_lm_over
-        from gap.models.retention import Pace, Retention, Review, StayNear, open_blocks
+        from gap.models.pretraining.networks import open_blocks
+        from gap.models.retention import Pace, Retention, Review, StayNear
+        from gap.models.weights import POOLER
 
         settings, review = recipe.optimisation, None
         if settings.mix:
@@ -105,9 +107,13 @@ class Model(Network[Recipe]):
             blocks = open_blocks(self.job.checkpoint, self.job.corpus, "training", subsample.seed)
             pace = Pace.of(settings, len(subsample.training_rows))
             review = Review(model_of_corpus, blocks, pace, subsample.seed)
-        return Retention(
-            review, StayNear(model.base_model, settings.stay) if settings.stay else None
-        )
+        # A pooler may be new: many checkpoints have none.
+        body = [
+            parameter
+            for name, parameter in model.base_model.named_parameters()
+            if not POOLER.search(name)
+        ]
+        return Retention(review, StayNear(body, settings.stay) if settings.stay else None)
 
     def load(self, weights: Path) -> PreTrainedModel:
         """See Network.load."""
@@ -147,7 +153,7 @@ class Model(Network[Recipe]):
         blocks = 0.0
         if mix := settings.mix:
             epochs = math.ceil(schedule(rows, settings)[0] / per_epoch(rows, settings))
-            blocks = rows * sum(mix.ratio * mix.decay**epoch for epoch in range(epochs))
+            blocks = sum(mix.blocks(epoch, rows) for epoch in range(epochs))
         reviewed = 3 * blocks * workload.encoder.forward_operations(REVIEWED_TOKENS)
         return super().trial_operations(workload) + reviewed
 

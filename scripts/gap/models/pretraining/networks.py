@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedModel
 
-from gap.data.vocabulary import PretrainedVocabulary
+from gap.data.vocabulary import EncodedTexts, PretrainedVocabulary
 from gap.models.pretraining.blocks import Blocks, MaskedBlocks, NeighbourBlocks, Signs
 from gap.models.pretraining.language_model import draw_language_model
 from gap.models.pretraining.masked_lm import draw_masked_lm, load_masked_lm
 from gap.run.errors import UserError
-from gap.study.pretraining import LanguageModel, MaskedLm
+from gap.study.pretraining import RECIPE, LanguageModel, MaskedLm, load_own
 
 Ids = npt.NDArray[np.uint16 | np.uint32]
 NetworkRecipe = MaskedLm | LanguageModel
@@ -51,3 +51,17 @@ def network_of(
     if start is not None:
         return load_masked_lm(start, vocabulary)
     return draw_masked_lm(recipe.size, recipe.block, vocabulary)
+
+
+def open_blocks(checkpoint: Path, corpus: Path, side: str, seed: int | None = None) -> Blocks:
+    """Return the blocks of "training" or "held-out", of what a checkpoint was pretrained on.
+
+    `corpus` is the folder of its ids. Random: what is to be told, by `seed`; without one, by that
+    of the pretraining.
+    """
+    recipe = load_own((corpus / RECIPE).read_text())
+    assert isinstance(recipe, MaskedLm)
+    if seed is not None:
+        recipe = recipe.model_copy(update={"seed": seed})
+    vocabulary = PretrainedVocabulary(checkpoint)
+    return blocks_of(recipe, EncodedTexts.open(corpus / side).ids, signs_of(vocabulary, checkpoint))
