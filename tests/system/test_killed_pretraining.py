@@ -9,6 +9,7 @@ import time
 import pytest
 from gap.models.hardware import native_bf16
 from gap.run.json import read_json
+from killing import ended_before
 from tiny_pretraining import RECIPE, collect, pretraining_arguments, sentences, weights
 
 pytestmark = pytest.mark.system
@@ -47,15 +48,11 @@ def test_killed_at_random_moments(corpus, tmp_path):
     while kills < KILLS:
         folder = tmp_path / f"broken-{attempt}"
         process = start(corpus, folder)
-        try:
-            assert process.wait(moments.uniform(seconds / 3, seconds)) == 0
-        except subprocess.TimeoutExpired:
-            process.kill()
-            assert process.wait() == -signal.SIGKILL
-            kills += 1
-        else:
+        if ended_before(process, moments.uniform(seconds / 3, seconds)):
             assert weights(folder) == whole
             attempt += 1
+        else:
+            kills += 1
     assert finish(corpus, tmp_path / f"broken-{attempt}") == whole
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from killing import ended_before
 from tiny_training import (
     make_data,
     make_recipes,
@@ -49,17 +50,6 @@ def finish(data, recipe, folder):
     """Train to the end, and return the bytes of the predictions."""
     assert start(data, recipe, folder).wait() == 0
     return run_prediction(data, recipe, folder)
-
-
-def ended_before(process, seconds):
-    """Kill a process after so many seconds; return whether it had ended by itself."""
-    try:
-        assert process.wait(seconds) == 0
-    except subprocess.TimeoutExpired:
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
-        return False
-    return True
 
 
 def what_is_kept(folder):

@@ -169,9 +169,10 @@ class Model(FeatureRegression[Recipe]):
         folder.mkdir(parents=True, exist_ok=True)
         pieces = []
         for start in range(0, len(rows), PIECE):
-            path, partial = folder / f"{start}.npy", folder / "partial.npy"
+            piece = rows[start : start + PIECE]
+            path, partial = folder / f"{start}+{len(piece)}.npy", folder / "partial.npy"
             if not path.exists():
-                np.save(partial, self.states(texts, rows[start : start + PIECE], seed))
+                np.save(partial, self.states(texts, piece, seed))
                 replace(partial, path)
             pieces.append(np.load(path))
         return np.concatenate(pieces)
