@@ -2,11 +2,11 @@
 #   make study    set up .venv, run the study of config.yaml; open results/report.html afterwards
 #   make test     set up .venv, run all checks and tests
 # Beside them, `make check` runs lint, types and unit tests alone,
-# and `make plan` writes on a page what a study costs on a cluster: docs/plan.md, that of docs/plan.yaml.
+# and `make plan` writes on a page what a study costs on a cluster: docs/plan.md, that of studies/paper.yaml.
 # Settings, for example: make study STUDY=studies/smoke.yaml CORES=2 PYTHON=python3.12 TORCH=cuda
 PYTHON ?= python3
 CORES ?= all
-# A config for --configfile; the page that `make plan` writes stands beside it.
+# A config for --configfile; the page that `make plan` then writes stands beside it.
 STUDY ?=
 # cpu, cuda, or auto: cuda where there is an NVIDIA GPU or pip finds no CPU build, else cpu.
 # A set-up that stands is changed by: make --always-make setup TORCH=cuda
@@ -41,7 +41,7 @@ test: setup lint
 	$(PRINT_TIME)
 
 plan: setup
-	. .venv/bin/activate && python scripts/plan_study.py --configfile $(or $(STUDY),docs/plan.yaml)
+	. .venv/bin/activate && python scripts/plan_study.py $(if $(STUDY),--configfile $(STUDY),--page docs/plan.md)
 
 setup: $(STAMP)
 

@@ -295,7 +295,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=ROOT / "docs" / "plan.yaml", help="a study")
+    parser.add_argument(
+        "--config", type=Path, default=ROOT / "studies" / "paper.yaml", help="a study"
+    )
     parser.add_argument(
         "--assumptions",
         type=Path,

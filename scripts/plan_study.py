@@ -59,7 +59,9 @@ def load_study(path: Path) -> dict[str, Any]:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--configfile", type=Path, default=Path("docs/plan.yaml"), help="a study")
+    parser.add_argument(
+        "--configfile", type=Path, default=Path("studies/paper.yaml"), help="a study"
+    )
     parser.add_argument("--assumptions", type=Path, default=Path("docs/assumptions.yaml"))
     parser.add_argument(
         "--throughput",

@@ -149,10 +149,10 @@ def page(plan: Plan, name: str) -> str:
     """Return the whole page."""
     parts = [
         "# What a study costs",
-        f"scripts/plan_study.py wrote this page (`make plan STUDY={name}`); do not edit it by "
-        "hand. Each number is *measured* (on the machine that is named), *computed* (from the "
-        "config and the other two, by gap.cluster.plan and gap.cluster.work) or *assumed* (in the "
-        "table of assumptions).",
+        f"scripts/plan_study.py wrote this page (`--configfile {name}`); do not edit it by hand. "
+        "Each number is *measured* (on the machine that is named), *computed* (from the config and "
+        "the other two, by gap.cluster.plan and gap.cluster.work) or *assumed* (in the table of "
+        "assumptions).",
         describe_study(plan, name),
         totals(plan),
         "## In short",
