@@ -4,7 +4,7 @@ import signal
 import subprocess
 
 
-def ended_before(process, seconds):
+def ended_before(process: subprocess.Popen[str], seconds: float) -> bool:
     """Kill a process after so many seconds; return whether it had ended by itself."""
     try:
         code = process.wait(seconds)

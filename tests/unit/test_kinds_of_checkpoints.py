@@ -12,15 +12,16 @@ from gap.data.encoding import Encoder, encode_piece, join_pieces
 from gap.data.sampling import Subsample
 from gap.data.vocabulary import EncodedTexts, PretrainedVocabulary
 from gap.models.batching import pad
-from gap.models.encoder import load_classifier, load_encoder
+from gap.models.encoder import load_classifier, load_encoder, set_dropout
 from gap.models.family import Folders, Job, family_of, load_recipe
+from gap.models.network import Network
 from gap.models.serving import TextReader
 from gap.models.training import KeepCheckpoints
-from gap.run.errors import Stopped
+from gap.run.errors import Stopped, UserError
 from gap.run.json import write_json
 from tiny_training import spread
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedTokenizerFast
 
 MARKS = ["<pad>", "<unk>", "<cls>", "<sep>"]
 WORDS = ["a", "the", "film", "book", "plot", "good", "great", "fine", "bad", "poor", "dull", "not"]
@@ -214,3 +215,36 @@ def test_its_frozen_states_have_the_texts_in_them(kind):
         for text, states in zip(texts, together, strict=True):
             alone = encoder(**pad([text], kind.vocabulary.pad_id)).last_hidden_state[0]
             torch.testing.assert_close(states[: len(text)], alone, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_a_share_is_dropped_in_its_training(kind, share):
+    recipe = FINE_TUNED.model_copy(update={"dropout": share})
+    family = family_of(recipe, kind.job)
+    assert isinstance(family, Network)
+    assert f"dropout {share:g}, AdamW" in family.describe()
+    model = family.build(recipe, kind.texts).train()
+    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Dropout)]
+    assert {layer.p for layer in layers} <= {share}
+    batch = pad([kind.texts[row] for row in range(8)], kind.texts.pad_id)
+    with torch.no_grad():
+        first, second = (model(**batch).logits for _ in range(2))
+        assert torch.equal(first, second) == (share == 0)
+        scored, again = (model.eval()(**batch).logits for _ in range(2))
+    assert torch.equal(scored, again)
+
+
+def test_a_share_of_what_drops_nothing(tmp_path):
+    make_checkpoint(tmp_path, "bert")
+    config = AutoConfig.from_pretrained(tmp_path)
+    set_dropout(config, 0.3)
+    assert (config.hidden_dropout_prob, config.attention_probs_dropout_prob) == (0.3, 0.3)
+    with pytest.raises(UserError, match="dropout: lstm drops nothing; leave the key out"):
+        set_dropout(PreTrainedConfig.from_dict({"model_type": "lstm"}), 0.3)
+
+
+def test_a_flag_is_no_share(tmp_path):
+    config = AutoConfig.from_pretrained(make_checkpoint(tmp_path, "esm"))
+    set_dropout(config, 0.3)
+    assert config.token_dropout is True
+    assert config.hidden_dropout_prob == 0.3

@@ -11,6 +11,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForSequenceClassification,
+    PreTrainedConfig,
     PreTrainedModel,
 )
 
@@ -33,11 +34,14 @@ OUTPUTS = {
 FIRST_PARAMETERS = 8
 
 
-def load_classifier(folder: str | Path, labels: list[str], drawn: bool = False) -> PreTrainedModel:
+def load_classifier(
+    folder: str | Path, labels: list[str], drawn: bool = False, dropout: float | None = None
+) -> PreTrainedModel:
     """Return the checkpoint with a new classification head; random: the head's weights.
 
     Whatever it was fine-tuned for before, it tells these labels apart, one for each text. Where
-    `drawn`, all weights are random, and the checkpoint's are not read.
+    `drawn`, all weights are random, and the checkpoint's are not read. `dropout` takes the place of
+    the shares that its config has; raises UserError where that has none.
     """
     names = dict(enumerate(labels))
     with explained(folder):
@@ -49,12 +53,32 @@ def load_classifier(folder: str | Path, labels: list[str], drawn: bool = False) 
             problem_type="single_label_classification",
             **OUTPUTS,
         )
+        if dropout is not None:
+            set_dropout(config, dropout)
         if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
             # T5's decoder starts with its padding, which older configs leave unsaid.
             config.decoder_start_token_id = config.pad_token_id
         if drawn:
             return _ready(draw_weights(AutoModelForSequenceClassification, config))
         return _ready(load_pretrained(AutoModelForSequenceClassification, folder, config))
+
+
+def set_dropout(config: PreTrainedConfig, share: float) -> None:
+    """Let a model with this config drop a share of states and of attention in training.
+
+    Raises UserError where the config has no such share.
+    """
+    # Their names differ. A flag (ESM's token_dropout) is no share, nor is a list of them.
+    shares = [
+        name
+        for name, value in config.to_dict().items()
+        if ("dropout" in name or name.endswith("pdrop"))
+        and (value is None or isinstance(value, (int, float)))
+        and not isinstance(value, bool)
+    ]
+    if not shares:
+        raise UserError(f"dropout: {config.model_type} drops nothing; leave the key out")
+    config.update(dict.fromkeys(shares, share))
 
 
 def load_trained_classifier(folder: Path) -> PreTrainedModel:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gap.models.describing import spell_optimisation, spell_retention
+from gap.models.describing import spell_optimisation, spell_retention, spell_values
 from gap.models.network import Network, NetworkRecipe
 from gap.models.workload import ParameterCount, Workload
 from gap.run.errors import UserError
-from gap.study.fields import Completed
+from gap.study.fields import Completed, Omittable, Tuned, Unit
 from gap.study.recipes import FineTuning, Weights
 from gap.study.schedule import per_epoch, schedule
 from gap.study.spellings import Name
@@ -39,6 +39,7 @@ title: MiniLM fine-tuned
 seeds: [1-3]
 checkpoint: minilm
 weights: pretrained
+dropout: [0.1, 0.3]
 optimisation: {lr: 2.0e-5}
 """
 
@@ -49,6 +50,15 @@ optimisation: {lr: 2.0e-5}
         False,
         exclude=True,
         description="Whether the encoder stays as it is; true is read as family: frozen.",
+    )
+    dropout: Annotated[Omittable[float], Tuned(), Unit("share")] = Field(
+        None,
+        ge=0,
+        lt=1,
+        description=(
+            "Share dropped of states and of attention while it is trained; left out, what the "
+            "checkpoint was written with."
+        ),
     )
     optimisation: Annotated[FineTuning, DEFAULTS] = Field(
         {}, validate_default=True, description="How the weights are trained."
@@ -87,7 +97,8 @@ class Model(Network[Recipe]):
 
         assert self.job.checkpoint is not None
         drawn = recipe.weights == "random"
-        model = load_classifier(self.job.checkpoint, self.job.labels, drawn)
+        labels, dropout = self.job.labels, recipe.dropout
+        model = load_classifier(self.job.checkpoint, labels, drawn, dropout)
         fit_to_vocabulary(model, texts.pad_id, texts.vocabulary_size, texts.pair_separator)
         check_lengths(model, texts)
         return model
@@ -125,6 +136,8 @@ class Model(Network[Recipe]):
         """See Family.describe."""
         settings = self.recipe.optimisation
         trained = spell_optimisation(settings) + spell_retention(settings)
+        if self.recipe.dropout is not None:
+            trained = f"dropout {spell_values(self.recipe.dropout)}, {trained}"
         if self.recipe.weights == "random":
             return (
                 f"the architecture and the tokenizer of {self.recipe.checkpoint} with random "
