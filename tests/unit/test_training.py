@@ -285,6 +285,28 @@ def test_no_step_waits_for_the_device(data, recipes, name, tmp_path, monkeypatch
     assert set(reads) == ({"masking_utils.py"} if name == "fine-tuned" else set())
 
 
+@pytest.mark.parametrize("name", ["fine-tuned", "lstm"])
+def test_what_is_nearly_zero_does_not_slow_it(data, recipes, name, tmp_path, monkeypatch):
+    """Backward computations take such numbers for zero, in training only."""
+    products: list[float] = []
+
+    def product(gradient):
+        products.append(float(torch.tensor(1e-30) * torch.tensor(1e-10)))
+
+    build = type(family_for(data, recipes[name])).build
+
+    def observed(self, recipe, texts):
+        model = build(self, recipe, texts)
+        next(model.parameters()).register_hook(product)
+        return model
+
+    monkeypatch.setattr(type(family_for(data, recipes[name])), "build", observed)
+    train_first_seed(data, recipes[name], tmp_path / "state")
+    assert set(products) == {0.0}
+    product(None)
+    assert products[-1] == pytest.approx(1e-40)
+
+
 def test_features_are_computed_once(data, recipes, tmp_path, monkeypatch):
     monkeypatch.setattr(frozen, "PIECE", 30)
     run_training(data, recipes["frozen"], tmp_path / "whole")

@@ -24,7 +24,7 @@ from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 
 from gap.models.batching import Division, Examples, LengthGroupedSampler
 from gap.models.dropout import fast_dropout
-from gap.models.hardware import loading_processes, native_bf16
+from gap.models.hardware import flushed_denormals, loading_processes, native_bf16
 from gap.models.retention import Retention
 from gap.models.trainers import make_trainer
 from gap.run.durable import flush
@@ -164,7 +164,7 @@ def train_network(
     """
     steps, interval = schedule(len(training), settings)
     division = division_of(settings)
-    with stop_when_saved() as stop, fast_dropout():
+    with stop_when_saved() as stop, fast_dropout(), flushed_denormals():
         trainer = make_trainer(
             division,
             retention.review,
