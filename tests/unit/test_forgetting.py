@@ -1,6 +1,7 @@
 """What fine-tuning forgets: how it is measured, its interval, tables, section and chart."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import gather_forgetting
@@ -10,6 +11,7 @@ import pytest
 import torch
 from gap.models import forgetting
 from gap.models.encoder import load_classifier
+from gap.models.pretraining.blocks import MaskedBlocks, Signs
 from gap.models.pretraining.masked_lm import masked_lm_over
 from gap.models.pretraining.networks import open_blocks
 from gap.report.forgetting import forgetting as section
@@ -122,6 +124,29 @@ def test_a_disturbed_context_changes_what_is_told(own):
     recall = forgetting.recall(model, blocks, np.arange(len(blocks)))
     for disturbed in ("shuffled", "dropped"):
         assert np.abs(np.subtract(recall[disturbed], recall["loss"])).min() > 0.01
+
+
+class Successor(torch.nn.Module):
+    """Tells that a token is the one above its left neighbour, where it sees that."""
+
+    def forward(self, input_ids, attention_mask, places):
+        before = input_ids.flatten()[places - 1]
+        told = torch.nn.functional.one_hot(before + 1, SIGNS.vocabulary_size)
+        seen = attention_mask.flatten()[places - 1]
+        return SimpleNamespace(logits=(5.0 * told * seen[:, None])[None])
+
+
+SIGNS = Signs(before=[2], behind=[3], mask=4, special=[0, 1, 2, 3, 4], vocabulary_size=50)
+
+
+def test_a_disturbed_context_tells_less():
+    stream = (5 + np.arange(2000) % 40).astype(np.uint16)
+    blocks = MaskedBlocks(stream, SIGNS, 40, 0.15, seed=1)
+    model: Any = Successor()
+    recall = forgetting.recall(model, blocks, np.arange(len(blocks)))
+    for disturbed in ("shuffled", "dropped"):
+        assert np.mean(recall[disturbed]) > np.mean(recall["loss"]) + 0.3
+    assert np.mean(recall["right"]) > 0.5
 
 
 def test_likeness_is_linear_alignment_whatever_the_batches():

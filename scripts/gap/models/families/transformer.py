@@ -97,8 +97,7 @@ class Model(Network[Recipe]):
 
         assert self.job.checkpoint is not None
         drawn = recipe.weights == "random"
-        labels, dropout = self.job.labels, recipe.dropout
-        model = load_classifier(self.job.checkpoint, labels, drawn, dropout)
+        model = load_classifier(self.job.checkpoint, self.job.labels, drawn, recipe.dropout)
         fit_to_vocabulary(model, texts.pad_id, texts.vocabulary_size, texts.pair_separator)
         check_lengths(model, texts)
         return model
