@@ -285,7 +285,7 @@ def machine(threads: int | None = 1) -> str:
         from gap.models.hardware import device, precision
 
         facts += [f"torch {torch.__version__}", f"transformers {transformers.__version__}"]
-        facts += [f"on {device()}", f"{precision()} native", f"{threads} thread(s)"]
+        facts += [f"on {device()}", f"products in {precision()}", f"{threads} thread(s)"]
     return (
         f"{', '.join(facts)}; load {os.getloadavg()[0]:.1f} at the end; {time.strftime('%Y-%m-%d')}"
     )

@@ -198,10 +198,10 @@ def peak() -> float:
 def large_product() -> tuple[Callable[[], int], int]:
     """Return what multiplies two large matrices in training's precision, and its operations."""
     import torch
-    from gap.models.hardware import device, native_bf16
+    from gap.models.hardware import device, fast_bf16
 
     side = SIDES[device().type]
-    kind = torch.bfloat16 if native_bf16() else torch.float32
+    kind = torch.bfloat16 if fast_bf16() else torch.float32
     one, other = (torch.randn(side, side).to(device(), kind) for _ in range(2))
 
     def product() -> int:

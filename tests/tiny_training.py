@@ -191,8 +191,8 @@ def run_prediction(data, recipe, folder):
 def fp32_only():
     """Compute in fp32 also where bf16, which rounds 65,000 times as coarsely, is native."""
     with (
-        mock.patch("gap.models.hardware.native_bf16", return_value=False),
-        mock.patch("gap.models.training.native_bf16", return_value=False),
+        mock.patch("gap.models.hardware.fast_bf16", return_value=False),
+        mock.patch("gap.models.training.fast_bf16", return_value=False),
     ):
         yield
 

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from gap.models.hardware import native_bf16
+from gap.models.hardware import fast_bf16
 from gap.run.json import read_json
 from killing import ended_before
 from tiny_pretraining import RECIPE, collect, pretraining_arguments, sentences, weights
@@ -74,4 +74,4 @@ def test_two_processes_learn_what_one_does(corpus, tmp_path):
     )
     assert (one["processes"], two["processes"]) == (1, 2)
     losses = [[each["loss"] for each in record["evaluations"]] for record in (one, two)]
-    assert losses[0] == pytest.approx(losses[1], rel=0.05 if native_bf16() else 1e-3)
+    assert losses[0] == pytest.approx(losses[1], rel=0.05 if fast_bf16() else 1e-3)

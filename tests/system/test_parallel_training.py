@@ -10,7 +10,7 @@ import time
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 import pytest
-from gap.models.hardware import native_bf16
+from gap.models.hardware import fast_bf16
 from gap.run.json import read_json
 from safetensors.numpy import load_file
 from tiny_training import make_data, make_recipes, run_training, training_arguments
@@ -99,7 +99,7 @@ def test_killed_and_asked_to_stop(data, recipe, tmp_path):
     assert reports[0]["made_with"]["hardware"]["processes"] == 2
 
     run_training(data, recipe, tmp_path / "alone")
-    if native_bf16():
+    if fast_bf16():
         # It rounds 65,000 times as coarsely, and no bound is stated for that.
         return
     alone, whole = weights_of(tmp_path / "alone"), weights_of(tmp_path / "whole")

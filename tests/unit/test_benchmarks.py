@@ -159,7 +159,7 @@ def test_ours_is_timed_with_its_own_dropout():
 
 def test_the_default_trainer_differs_in_what_is_measured_only(study, tiny_bert, monkeypatch):
     folder, options = study
-    monkeypatch.setattr("gap.models.training.native_bf16", lambda: True)
+    monkeypatch.setattr("gap.models.training.fast_bf16", lambda: True)
     given = fine_tuning.parse(options)
     config = common.load_config(given.config)
     settings = load_recipe(config["model_zoo"]["bert"]).optimisation

@@ -6,7 +6,7 @@ import sys
 
 import fork_server
 import pytest
-from gap.models.hardware import native_bf16
+from gap.models.hardware import fast_bf16
 from gap.run.json import read_json
 from gap.run.launchers import forget_launchers
 from tiny_training import make_data, make_recipes, training_arguments
@@ -19,7 +19,7 @@ LAUNCHED: dict[str, dict[str, str]] = {
     "MPICH": {"PMI_SIZE": "2", "PMI_RANK": "1"},
     "SLURM": {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "1"},
     "accelerate": {
-        "ACCELERATE_MIXED_PRECISION": "fp32" if native_bf16() else "bf16",
+        "ACCELERATE_MIXED_PRECISION": "fp32" if fast_bf16() else "bf16",
         "ACCELERATE_USE_FSDP": "true",
     },
 }

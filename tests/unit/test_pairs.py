@@ -205,9 +205,9 @@ PAIRS = [(f"the {a} film", f"it was {b}") for a in WORDS for b in WORDS[:4]]
 
 @pytest.fixture
 def in_fp32(monkeypatch):
-    """Products of matrices are in fp32, also where bf16 is native, whose rounding hides faults."""
+    """Products of matrices are in fp32, also where bf16 is faster, whose rounding hides faults."""
     for module in ("hardware", "training"):
-        monkeypatch.setattr(f"gap.models.{module}.native_bf16", lambda: False)
+        monkeypatch.setattr(f"gap.models.{module}.fast_bf16", lambda: False)
 
 
 @pytest.fixture(params=["bert"])

@@ -374,10 +374,10 @@ def test_missing_or_broken_record_is_trouble_not_a_difference(study, tmp_path, c
 
 def test_hardware_is_that_of_the_training(monkeypatch):
     facts = hardware.describe_hardware()
-    assert facts["precision"] == ("bf16" if hardware.native_bf16() else "fp32")
+    assert facts["precision"] == ("bf16" if hardware.fast_bf16() else "fp32")
     monkeypatch.setattr(hardware.torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(hardware.torch.cuda, "get_device_name", lambda: "H100")
-    monkeypatch.setattr(hardware, "native_bf16", lambda: True)
+    monkeypatch.setattr(hardware, "fast_bf16", lambda: True)
     threads = hardware.torch.get_num_threads()
     assert hardware.describe_hardware() == {
         "device": "cuda",
@@ -392,6 +392,21 @@ def test_hardware_is_that_of_the_training(monkeypatch):
     linear = hardware.describe_hardware(network=False)
     assert (linear["device"], linear["precision"]) == ("cpu", "fp32")
     assert linear["processor"] != "H100"
+
+
+@pytest.mark.parametrize(
+    ("abilities", "fast"),
+    [
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, True),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, False),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True, "amx_bf16": False}, True),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"cpu_name": "Apple M2"}, False),
+    ],
+)
+def test_products_are_in_bf16_where_that_is_faster(monkeypatch, abilities, fast):
+    monkeypatch.setattr(hardware.torch.cpu, "get_capabilities", lambda: abilities)
+    assert hardware.fast_bf16() is fast
 
 
 def test_cpu_is_named_with_its_instructions(tmp_path, monkeypatch):

@@ -19,21 +19,27 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def native_bf16() -> bool:
-    """Return whether this device multiplies bf16 matrices in hardware, not by emulation."""
+def fast_bf16() -> bool:
+    """Return whether this device multiplies bf16 matrices faster than fp32 ones.
+
+    Intel's processors do so in tiles (AMX) only: one of Sapphire Rapids' kind whose tiles a virtual
+    machine hides did 83 billion operations a second in bf16, by AVX-512, and 160 in fp32.
+    """
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    abilities = torch.cpu.get_capabilities()
+    by_vectors = abilities.get("avx512_bf16") and not abilities["cpu_name"].startswith("Intel")
+    return bool(abilities.get("amx_bf16") or by_vectors)
 
 
 def precision() -> str:
     """Return the name of the precision that models compute in here."""
-    return "bf16" if native_bf16() else "fp32"
+    return "bf16" if fast_bf16() else "fp32"
 
 
 def autocast() -> contextlib.AbstractContextManager[object]:
     """Return a context in which matrix products are done in bf16 where that is native."""
-    return torch.autocast(device().type, dtype=torch.bfloat16, enabled=native_bf16())
+    return torch.autocast(device().type, dtype=torch.bfloat16, enabled=fast_bf16())
 
 
 @contextlib.contextmanager

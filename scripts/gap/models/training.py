@@ -24,7 +24,7 @@ from transformers.trainer_utils import get_last_checkpoint, rotate_checkpoints
 
 from gap.models.batching import Division, Examples, LengthGroupedSampler
 from gap.models.dropout import fast_dropout
-from gap.models.hardware import flushed_denormals, loading_processes, native_bf16
+from gap.models.hardware import fast_bf16, flushed_denormals, loading_processes
 from gap.models.retention import Retention
 from gap.models.trainers import make_trainer
 from gap.run.durable import flush
@@ -251,7 +251,7 @@ def training_arguments(
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         use_cpu=not torch.cuda.is_available(),
-        bf16=native_bf16(),
+        bf16=fast_bf16(),
         seed=seed,
         data_seed=seed,
         eval_strategy="steps",
