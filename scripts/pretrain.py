@@ -136,7 +136,7 @@ def pretrain_network(work: Work, recipe: NetworkRecipe) -> PretrainingOutcome:
     vocabulary = PretrainedVocabulary(work.tokenizer)
     training, held_out = make_blocks(work, recipe, vocabulary)
     set_seed(recipe.seed)
-    model = network_of(recipe, vocabulary, work.start)
+    model = network_of(recipe, vocabulary, training.stream, work.start)
     before = judge(model, held_out)
     descent = recipe.optimisation.descent
     evaluations = train_network(
@@ -175,7 +175,8 @@ def fit_word_vectors(work: Work, recipe: WordVectors) -> PretrainingOutcome:
 
     vocabulary = PretrainedVocabulary(work.tokenizer)
     ids = EncodedTexts.open(work.ids(SIDES[0])).ids
-    write_vectors(fit_vectors(ids, recipe, vocabulary), vocabulary.pad_id, work.files)
+    vectors = fit_vectors(ids, recipe.size, recipe.window, recipe.seed, vocabulary)
+    write_vectors(vectors, vocabulary.pad_id, work.files)
     return {
         "tokens": len(ids),
         "passes": 1.0,

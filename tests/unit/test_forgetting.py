@@ -123,7 +123,7 @@ def test_a_disturbed_context_changes_what_is_told(own):
     blocks = open_blocks(own / "files", own / "ids", "held-out")
     recall = forgetting.recall(model, blocks, np.arange(len(blocks)))
     for disturbed in ("shuffled", "dropped"):
-        assert np.abs(np.subtract(recall[disturbed], recall["loss"])).min() > 0.01
+        assert np.median(np.abs(np.subtract(recall[disturbed], recall["loss"]))) > 0.05
 
 
 class Successor(torch.nn.Module):

@@ -15,11 +15,19 @@ from gap.models.family import Job, family_of, load_recipe
 from gap.models.own_networks import LstmLanguageModel
 from gap.models.pretraining.blocks import MaskedBlocks, NeighbourBlocks, Signs
 from gap.models.pretraining.masked_lm import draw_masked_lm
+from gap.models.pretraining.networks import network_of
 from gap.models.pretraining.tokenizer import fit_tokenizer
 from gap.models.pretraining.word_vectors import count_neighbours, fit_vectors, weigh
 from gap.run.errors import UserError
 from gap.run.json import read_json, write_json
-from gap.study.pretraining import EncoderSize, LanguageModel, MaskedLm, TokenizerRecipe, WordVectors
+from gap.study.pretraining import (
+    EncoderSize,
+    LanguageModel,
+    MaskedLm,
+    TokenizerRecipe,
+    WordVectors,
+    load_own,
+)
 from tiny_pretraining import (
     RECIPE,
     collect,
@@ -435,20 +443,46 @@ def test_tokens_of_like_neighbours_have_like_vectors(corpus, tmp_path):
     assert np.abs(table[vocabulary.mask_id]).max() < 1e-6
 
 
-def test_vectors_group_tokens_by_what_stands_near():
-    # 5 and 6 stand beside 9 to 12, 7 and 8 beside 13 to 16.
+def neighbourly_ids():
+    """Return ids in which 5 and 6 stand beside 9 to 12, 7 and 8 beside 13 to 16."""
     random = np.random.default_rng(1)
     texts = [
         [middle, random.integers(9, 13) + 4 * (middle > 6), 3]
         for middle in random.integers(5, 9, 4000)
     ]
-    vocabulary: Any = SimpleNamespace(size=17, prefix=[2], suffix=[3], pad_id=0)
-    recipe = WordVectors.model_validate(VECTORS | {"size": 4, "window": 1})
-    table = fit_vectors(np.concatenate(texts).astype(np.uint16), recipe, vocabulary)
+    return np.concatenate(texts).astype(np.uint16)
+
+
+VOCABULARY: Any = SimpleNamespace(size=17, prefix=[2], suffix=[3], pad_id=0)
+
+
+def likeness_of(table):
     unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-9)
-    likeness = unit @ unit.T
+    return unit @ unit.T
+
+
+def test_vectors_group_tokens_by_what_stands_near():
+    likeness = likeness_of(fit_vectors(neighbourly_ids(), 4, 1, 1, VOCABULARY))
     assert likeness[5, 6] > 0.9 > 0.3 > likeness[5, 7]
     assert likeness[7, 8] > 0.9
+
+
+@pytest.mark.parametrize("size", [{"heads": 2, "width": 16}, {"embedding_size": 16}])
+def test_a_new_network_begins_with_vectors(size):
+    objective = "language_model" if "embedding_size" in size else "masked_lm"
+    tables = {}
+    for kind in ("vectors", "random"):
+        entry = {"kind": "pretrained", "corpus": ["films"], "objective": objective}
+        recipe = load_own(json.dumps(entry | {"start": size | {"embeddings": kind}}))
+        assert not isinstance(recipe, WordVectors)
+        torch.manual_seed(1)
+        model = network_of(recipe, VOCABULARY, neighbourly_ids(), None)
+        table: Any = model.get_input_embeddings().weight
+        tables[kind] = table.detach().numpy()
+    assert likeness_of(tables["vectors"])[5, 6] > 0.9 > abs(likeness_of(tables["random"])[5, 6])
+    # The first five have no neighbours.
+    np.testing.assert_array_equal(tables["vectors"][:5], tables["random"][:5])
+    assert tables["vectors"].std() == pytest.approx(tables["random"].std(), rel=0.3)
 
 
 # ---------------------------------------------------------------- bad input

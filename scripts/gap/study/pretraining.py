@@ -15,14 +15,22 @@ from gap.study.recipes import GradientDescent
 from gap.study.sources import CheckpointOrigin, Folder, HubModel, WheelCheckpoint
 from gap.study.spellings import Name, Names
 
+# How near two tokens are that count as neighbours.
+WINDOW = 5
 # Widths of the layers between those of attention; their gates are as wide again.
 GATED_WIDTHS = 2
+
+
+Embeddings = Annotated[
+    Literal["vectors", "random"],
+    Field(description="What its embeddings begin as: what objective `static` has, or random."),
+]
 
 
 class EncoderSize(Block):
     """The size of a transformer that begins with random weights (ModernBERT's kind)."""
 
-    example: ClassVar[str] = "layers: 4\nwidth: 256\nheads: 4\n"
+    example: ClassVar[str] = "layers: 4\nwidth: 256\nheads: 4\nembeddings: random\n"
 
     layers: Annotated[int, Unit("layers")] = Field(2, ge=1, le=100, description="Layers.")
     width: Annotated[int, Unit("numbers")] = Field(
@@ -34,12 +42,15 @@ class EncoderSize(Block):
     heads: Annotated[int, Unit("heads")] = Field(
         4, ge=1, le=128, description="Heads of attention, which share the width."
     )
+    embeddings: Embeddings = "vectors"
 
 
 class LstmSize(Block):
     """The size of an LSTM that begins with random weights; an LSTM classifier takes it over."""
 
-    example: ClassVar[str] = "embedding_size: 64\nlayers: 1\nwidth: 256\nbidirectional: true\n"
+    example: ClassVar[str] = (
+        "embedding_size: 64\nlayers: 1\nwidth: 256\nbidirectional: true\nembeddings: random\n"
+    )
 
     embedding_size: Annotated[int, Unit("numbers")] = Field(
         128, ge=1, le=8192, description="Width of its embeddings."
@@ -51,6 +62,7 @@ class LstmSize(Block):
     bidirectional: bool = Field(
         True, description="Read backwards too, each direction without seeing what it is to tell."
     )
+    embeddings: Embeddings = "vectors"
 
 
 class TokenizerRecipe(VocabularyRecipe):
@@ -330,7 +342,7 @@ origin: Vectors of the words of our own tickets
         128, ge=1, le=1024, description="Width of the vectors."
     )
     window: Annotated[int, Unit("tokens")] = Field(
-        5, ge=1, le=100, description="How near two tokens are that count as neighbours."
+        WINDOW, ge=1, le=100, description="How near two tokens are that count as neighbours."
     )
 
 

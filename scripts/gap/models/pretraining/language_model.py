@@ -15,6 +15,6 @@ def draw_language_model(
         vocab_size=vocabulary.size,
         pad_token_id=vocabulary.pad_id,
         dropout=recipe.dropout,
-        **recipe.start.model_dump(),
+        **recipe.start.model_dump(exclude={"embeddings"}),
     )
     return LstmLanguageModel(config)

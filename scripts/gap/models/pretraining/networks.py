@@ -12,6 +12,7 @@ from gap.data.vocabulary import EncodedTexts, PretrainedVocabulary
 from gap.models.pretraining.blocks import Blocks, MaskedBlocks, NeighbourBlocks, Signs
 from gap.models.pretraining.language_model import draw_language_model
 from gap.models.pretraining.masked_lm import draw_masked_lm, load_masked_lm
+from gap.models.pretraining.word_vectors import begin_with_vectors
 from gap.run.errors import UserError
 from gap.study.pretraining import RECIPE, LanguageModel, MaskedLm, load_own
 
@@ -40,17 +41,24 @@ def blocks_of(recipe: NetworkRecipe, ids: Ids, signs: Signs) -> Blocks:
 
 
 def network_of(
-    recipe: NetworkRecipe, vocabulary: PretrainedVocabulary, start: Path | None
+    recipe: NetworkRecipe, vocabulary: PretrainedVocabulary, ids: Ids, start: Path | None
 ) -> PreTrainedModel:
     """Return the network before it is pretrained: new, or the checkpoint in the folder `start`.
 
-    Random: new weights, from torch's generator.
+    The embeddings of a new one begin as vectors of the tokens of a stream, (tokens,), where the
+    recipe says so. Random: new weights, from torch's generator.
     """
-    if isinstance(recipe, LanguageModel):
-        return draw_language_model(recipe, vocabulary)
     if start is not None:
         return load_masked_lm(start, vocabulary)
-    return draw_masked_lm(recipe.size, recipe.block, vocabulary)
+    model: PreTrainedModel
+    if isinstance(recipe, LanguageModel):
+        embeddings, model = recipe.start.embeddings, draw_language_model(recipe, vocabulary)
+    else:
+        embeddings = recipe.size.embeddings
+        model = draw_masked_lm(recipe.size, recipe.block, vocabulary)
+    if embeddings == "vectors":
+        begin_with_vectors(model, ids, recipe.seed, vocabulary)
+    return model
 
 
 def open_blocks(checkpoint: Path, corpus: Path, side: str, seed: int | None = None) -> Blocks:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from gap.data.vocabulary import PretrainedVocabulary
-from gap.study.pretraining import WordVectors
+from gap.study.pretraining import WINDOW
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 Ids = npt.NDArray[np.uint16 | np.uint32]
 
@@ -55,24 +59,42 @@ def weigh(counts: sp.csr_array) -> sp.csr_array:
 
 
 def fit_vectors(
-    ids: Ids, recipe: WordVectors, vocabulary: PretrainedVocabulary
+    ids: Ids, width: int, window: int, seed: int, vocabulary: PretrainedVocabulary
 ) -> npt.NDArray[np.float32]:
-    """Return a vector for each token, (vocabulary, size): the parts of a truncated decomposition.
+    """Return a vector for each token, (vocabulary, width): the parts of a truncated decomposition.
 
     Each part has the root of its singular value as weight (Levy et al. 2015, section 3.3), and the
     whole table the spread that learned embeddings begin with. A token that has no neighbours has
-    zeros. Random: where the decomposition begins, by the recipe's seed.
+    zeros. Random: where the decomposition begins, by the seed.
     """
     from sklearn.utils.extmath import randomized_svd
 
     special = [*vocabulary.prefix, *vocabulary.suffix, vocabulary.pad_id]
-    matrix = weigh(count_neighbours(ids, vocabulary.size, recipe.window, special))
-    size = min(recipe.size, vocabulary.size - 1)
-    left, strengths, _ = randomized_svd(matrix, size, n_iter=5, random_state=recipe.seed)
-    vectors = np.zeros((vocabulary.size, recipe.size), dtype=np.float32)
+    matrix = weigh(count_neighbours(ids, vocabulary.size, window, special))
+    size = min(width, vocabulary.size - 1)
+    left, strengths, _ = randomized_svd(matrix, size, n_iter=5, random_state=seed)
+    vectors = np.zeros((vocabulary.size, width), dtype=np.float32)
     vectors[:, :size] = left * np.sqrt(strengths)
     spread = float(vectors.std()) or 1.0
     return vectors * np.float32(EMBEDDING_SPREAD / spread)
+
+
+def begin_with_vectors(
+    model: PreTrainedModel, ids: Ids, seed: int, vocabulary: PretrainedVocabulary
+) -> None:
+    """Give the embeddings of a new network vectors of tokens, with the spread that they have.
+
+    A token that has no neighbours keeps what it has. Random: as `fit_vectors`.
+    """
+    import torch
+
+    table = model.get_input_embeddings().weight
+    assert isinstance(table, torch.Tensor)
+    vectors = torch.from_numpy(fit_vectors(ids, table.shape[1], WINDOW, seed, vocabulary))
+    # Their vectors are zero, but for rounding.
+    fitted = vectors.norm(dim=1) > 1e-6
+    with torch.no_grad():
+        table[fitted] = vectors[fitted] * (table.std() / EMBEDDING_SPREAD)
 
 
 def write_vectors(vectors: npt.NDArray[np.float32], pad_id: int, folder: Path) -> None:
