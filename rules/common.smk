@@ -409,6 +409,10 @@ def start_inputs(wildcards):
     return {"start": source_manifest("checkpoint", start)} if start else {}
 
 
+# Those that `pretrain` would make, also where no model of the study begins with them.
+OWN_CHECKPOINTS = [
+    name for name, source in STUDY.checkpoint_zoo.items() if source.kind == "pretrained"
+]
 # The checkpoints of the study's own that models begin with, by model, and the files that say what
 # they took: none in a study that pretrains none.
 BEGUN_WITH = {

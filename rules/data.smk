@@ -9,7 +9,7 @@ rule download:
         "<logs>/download/{source}.log",
     wildcard_constraints:
         # Those are made by `pretrain`.
-        source=rf"(?!checkpoint-{any_of(STUDY.pretrained)}/)[\w.-]+",
+        source=rf"(?!checkpoint-{any_of(OWN_CHECKPOINTS)}/)[\w.-]+",
     localrule: True
     conda:
         "../envs/data.yaml"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import yaml
@@ -33,6 +34,18 @@ MINUTES = "runtime=1 if wildcards.model == 'bert' else 20"
 TROUBLE = [f"{rule}:{ask}" for rule in ("train", "predict", "score") for ask in (MEMORY, MINUTES)]
 # Longer than that.
 LONG = {"batch_size": 8, "min_steps": 11000, "max_epochs": 1, "evaluations": 10, "lr": 0.001}
+
+# A checkpoint that the workflow makes, in some hundred steps.
+MANIFEST = "results/sources/checkpoint-own/manifest.json"
+OWN = {
+    "kind": "pretrained",
+    "corpus": ["tickets"],
+    "tokenizer": {"size": 64},
+    "held_out": 0.1,
+    "block": 32,
+    "start": {"layers": 1, "width": 16, "heads": 2},
+    "optimisation": {"passes": 100, "batch_size": 8, "evaluations": 40, "patience": 40},
+}
 
 
 def long_study():
@@ -145,6 +158,28 @@ def test_whatever_happens_to_jobs_the_numbers_are_the_same(tmp_path, tiny_bert, 
     assert not cluster.queue()
 
 
+def test_a_cancelled_pretraining_goes_on_to_the_same_bytes(tmp_path, tiny_bert, study, cluster):
+    config = long_study()
+    config["checkpoint_zoo"] = {**config["checkpoint_zoo"], "own": OWN}
+    config["model_zoo"]["bert"]["checkpoint"] = "own"
+    (study.folder / "own.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    process = start(study, "--configfile", "own.yaml", "--", MANIFEST)
+    try:
+        saved = "results/sources/checkpoint-own/.state/**/checkpoint-*/whole"
+        job, _ = under_way(study, process, r"scripts/pretrain\.py", saved)
+        assert "gpu:test:1" in cluster.run("scontrol", "show", "job", job).stdout
+        cluster.run("scancel", job)
+        wait_until(lambda: process.poll() is not None, 400, "the checkpoint is made")
+        assert process.returncode == 0, (study.folder / "snakemake.log").read_text()
+    finally:
+        process.kill()
+    whole = new_study(tmp_path / "whole", tiny_bert)
+    call = whole.snakemake(MANIFEST, "--cores", "2", config=config)
+    assert call.rc == 0, call.output
+    weights = Path(MANIFEST).parent / "files" / "model.safetensors"
+    assert (study.folder / weights).read_bytes() == (whole.folder / weights).read_bytes()
+
+
 def ended(process, cluster):
     """Return whether snakemake has ended; if not, give each job an hour, and wait some seconds."""
     for job in cluster.queue():
@@ -162,14 +197,20 @@ def logs(study):
 
 def training(study, process, seed):
     """Return (job, node) of a training of BERT that has saved a checkpoint."""
-    run = study.folder / "results" / "runs" / "tickets" / "bert" / "40" / str(seed)
+    run = f"results/runs/tickets/bert/40/{seed}"
+    program = rf"scripts/train\.py .*--state {run}\b"
+    return under_way(study, process, program, f"{run}/.state/train/*/*/*/checkpoints/*/whole")
+
+
+def under_way(study, process, program, checkpoints):
+    """Return (job, node) of a program that has saved one of these checkpoints."""
     found: list[tuple[str, str]] = []
 
     def is_under_way():
         assert process.poll() is None, (study.folder / "snakemake.log").read_text()
-        job = job_of(rf"scripts/train\.py .*--state results/runs/tickets/bert/40/{seed}\b")
-        found[:] = [job] if job and list(run.glob(".state/train/*/*/*/checkpoints/*/whole")) else []
+        job = job_of(program)
+        found[:] = [job] if job and list(study.folder.glob(checkpoints)) else []
         return found
 
-    wait_until(is_under_way, 400, f"seed {seed} is trained")
+    wait_until(is_under_way, 400, f"{program} has saved a checkpoint")
     return found[0]

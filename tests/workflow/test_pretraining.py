@@ -99,6 +99,15 @@ def changed(finished, tmp_path):
     return Study(tmp_path / "copy"), copy.deepcopy(CONFIG)
 
 
+def test_a_checkpoint_that_no_model_begins_with_is_not_fetched(changed):
+    study, config = changed
+    config["checkpoint_zoo"]["unused"] = OWN | {"objective": "static"}
+    manifest = "results/sources/checkpoint-unused/manifest.json"
+    call = study.snakemake(manifest, "-n", config=config)
+    assert call.rc == 1
+    assert f"No rule to produce {manifest}" in call.output
+
+
 def planned(study, config):
     """Return how many jobs of each kind, by the first word of their message, a dry run plans."""
     call = study.snakemake("-n", config=config)
