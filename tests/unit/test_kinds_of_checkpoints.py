@@ -15,6 +15,7 @@ from gap.models.batching import pad
 from gap.models.encoder import load_classifier, load_encoder, set_dropout
 from gap.models.family import Folders, Job, family_of, load_recipe
 from gap.models.network import Network
+from gap.models.retention import depths_of
 from gap.models.serving import TextReader
 from gap.models.training import KeepCheckpoints
 from gap.run.errors import Stopped, UserError
@@ -215,6 +216,18 @@ def test_its_frozen_states_have_the_texts_in_them(kind):
         for text, states in zip(texts, together, strict=True):
             alone = encoder(**pad([text], kind.vocabulary.pad_id)).last_hidden_state[0]
             torch.testing.assert_close(states[: len(text)], alone, rtol=0, atol=1e-5)
+
+
+def test_its_layers_lie_between_its_embeddings_and_its_head(kind):
+    classifier: Any = load_classifier(kind.checkpoint, ["no", "yes"])
+    depths = depths_of(classifier)
+    embeddings = depths[classifier.get_input_embeddings().weight]
+    # ALBERT's two layers share their weights.
+    assert embeddings == max(depths.values()) >= 2 + (classifier.config.model_type != "albert")
+    body = set(classifier.base_model.parameters())
+    assert depths.keys() == set(classifier.parameters())
+    assert {depths[weight] for weight in depths.keys() - body} == {0}
+    assert {depths[weight] for weight in body} == set(range(1, embeddings + 1))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4])

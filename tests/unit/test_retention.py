@@ -1,6 +1,8 @@
 """What keeps a fine-tuned network near its start: mix-review, and decay towards the start."""
 
 import shutil
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from gap.models.encoder import load_classifier, load_trained_classifier
 from gap.models.family import Job, family_of, load_recipe
 from gap.models.pretraining.masked_lm import masked_lm_over
 from gap.models.pretraining.networks import open_blocks
-from gap.models.retention import Pace, Review
+from gap.models.retention import LayerDecay, Pace, Review, StayNear, depths_of
 from gap.models.workload import Workload
 from gap.run.errors import UserError
 from gap.run.json import read_json
@@ -161,7 +163,63 @@ def test_a_decay_of_all_that_a_step_did_leaves_the_body_as_it_was(data, own, tmp
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
-@pytest.mark.parametrize("kept", [{"mix": MIX}, {"stay": 20.0}])
+def test_lower_layers_learn_at_lower_rates(own):
+    classifier = load_classifier(own / "files", ["neg", "pos"])
+    decay = LayerDecay(0.5, depths_of(classifier))
+    names = {weight: name for name, weight in classifier.named_parameters()}
+    everything = list(classifier.parameters())
+    groups = [
+        {"params": everything[::2], "weight_decay": 0.1, "lr": 0.008},
+        {"params": everything[1::2], "weight_decay": 0.0, "lr": 0.008},
+    ]
+    rates = {
+        names[weight]: (group["lr"], group["weight_decay"])
+        for group in decay.split(groups)
+        for weight in group["params"]
+    }
+    assert rates.keys() == set(names.values())
+    expected = {
+        "model.embeddings.tok_embeddings.weight": 0.001,
+        "model.layers.0.attn.Wqkv.weight": 0.002,
+        "model.layers.1.attn.Wqkv.weight": 0.004,
+        "model.final_norm.weight": 0.004,
+        "classifier.weight": 0.008,
+    }
+    assert {name: rates[name][0] for name in expected} == pytest.approx(expected)
+    for number, weight in enumerate(everything):
+        assert rates[names[weight]][1] == groups[number % 2]["weight_decay"]
+
+
+def test_a_small_share_leaves_the_lower_layers_where_they_were(data, own, tmp_path):
+    def moved(share):
+        _, _, weights = fine_tune(data, own, tmp_path / str(share), layer_decay=share)
+        tensors = zip(
+            load_trained_classifier(weights).base_model.named_parameters(),
+            load_classifier(own / "files", ["neg", "pos"]).base_model.parameters(),
+            strict=True,
+        )
+        return {
+            name: float((after - before).detach().abs().mean()) for (name, after), before in tensors
+        }
+
+    plain, falling = moved(1.0), moved(0.1)
+    lowest, highest = "embeddings.tok_embeddings.weight", "layers.1.mlp.Wi.weight"
+    assert falling[lowest] < 0.02 * plain[lowest]
+    assert falling[highest] > 0.05 * plain[highest]
+
+
+def test_a_decay_towards_the_start_goes_by_the_rate_of_each_layer():
+    low, high = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
+    stay: Any = StayNear([low, high], strength=10.0)
+    with torch.no_grad():
+        low.add_(1.0)
+        high.add_(1.0)
+    groups = [{"params": [high], "lr": 0.05}, {"params": [low], "lr": 0.01}]
+    stay.on_optimizer_step(None, None, None, SimpleNamespace(param_groups=groups))
+    assert (low.item(), high.item()) == pytest.approx((0.9, 0.5))
+
+
+@pytest.mark.parametrize("kept", [{"mix": MIX}, {"stay": 20.0}, {"layer_decay": 0.5}])
 def test_it_goes_on_from_any_step(data, own, kept, tmp_path, monkeypatch):
     never = fine_tune(data, own, tmp_path / "never", **kept)[:2]
     with monkeypatch.context() as patch:

@@ -25,6 +25,8 @@ def spell_optimisation(settings: GradientDescent) -> str:
 def spell_retention(settings: FineTuning) -> str:
     """Return a phrase on what keeps weights near those of the checkpoint; empty without any."""
     phrase = ""
+    if settings.layer_decay != 1:
+        phrase += f"; the rate of each layer {spell_values(settings.layer_decay)} of the one above"
     if settings.stay:
         phrase += f"; decay of {spell_values(settings.stay)} towards the checkpoint's weights"
     if mix := settings.mix:

@@ -54,11 +54,68 @@ class StayNear(TrainerCallback):
         optimizer: Any = None,
         **_: object,
     ) -> None:
-        """Do it, by the learning rate of the step."""
-        share = min(1.0, optimizer.param_groups[0]["lr"] * self.strength)
+        """Do it, by the learning rate that each has in the step."""
+        rates = {
+            parameter: group["lr"]
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        }
         with torch.no_grad():
             for parameter, start in zip(self.parameters, self.start, strict=True):
-                parameter.lerp_(start, share)
+                parameter.lerp_(start, min(1.0, rates[parameter] * self.strength))
+
+
+@dataclass(frozen=True)
+class LayerDecay:
+    """Learning rates that fall from layer to layer, from a network's head to its embeddings.
+
+    A parameter d layers below the head has `share` to the power of d of the head's rate. (Howard
+    and Ruder 2018, Universal Language Model Fine-tuning for Text Classification, section 3.2; by
+    one share for all layers, Clark et al. 2020, ELECTRA, appendix B.)
+    """
+
+    share: float
+    depths: dict[torch.nn.Parameter, int]
+
+    def split(self, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the groups of an optimiser, each divided by depth, with the layers' rates."""
+        divided: list[dict[str, Any]] = []
+        for group in groups:
+            layers: dict[int, list[torch.nn.Parameter]] = {}
+            for parameter in group["params"]:
+                layers.setdefault(self.depths[parameter], []).append(parameter)
+            divided += [
+                group | {"params": layer, "lr": group["lr"] * self.share**depth}
+                for depth, layer in sorted(layers.items())
+            ]
+        return divided
+
+
+def depths_of(model: PreTrainedModel) -> dict[torch.nn.Parameter, int]:
+    """Return how many layers below its head each parameter of a classifier is.
+
+    The last layer is one below, the embeddings are one below the first. What is defined behind a
+    layer, such as a last normalisation, goes with it.
+    """
+    body = model.base_model
+    layers = _layers_of(body)
+    depths = {
+        parameter: len(layers) - place
+        for place, layer in enumerate(layers)
+        for parameter in layer.parameters()
+    }
+    depth = len(layers) + 1
+    for parameter in body.parameters():
+        depth = depths.setdefault(parameter, depth)
+    return dict.fromkeys(model.parameters(), 0) | depths
+
+
+def _layers_of(module: torch.nn.Module) -> list[torch.nn.Module]:
+    """Return what the lists in a module hold, in their order; lists inside of others are not."""
+    layers: list[torch.nn.Module] = []
+    for child in module.children():
+        layers += child if isinstance(child, torch.nn.ModuleList) else _layers_of(child)
+    return layers
 
 
 @dataclass(frozen=True)
@@ -143,3 +200,4 @@ class Retention:
 
     review: Review | None = None
     stay: StayNear | None = None
+    layer_decay: LayerDecay | None = None

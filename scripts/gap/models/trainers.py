@@ -25,7 +25,7 @@ from gap.models.batching import (
     PartSampler,
 )
 from gap.models.dropout import DividedDropout
-from gap.models.retention import Review
+from gap.models.retention import LayerDecay, Retention, Review
 from gap.run.processes import is_first, rank_and_count, total
 
 # The file of the random generators' states, by the name that the Trainer has for one process.
@@ -46,24 +46,30 @@ class TrainerOptions(TypedDict, total=False):
 
 def make_trainer(
     division: Division,
-    review: Review | None,
+    retention: Retention,
     sampler: LengthGroupedSampler,
     train_dataset: Examples[Any],
     **options: Unpack[TrainerOptions],
 ) -> GroupedTrainer:
-    """Return a trainer for batches that are divided so, with a review if there is one.
+    """Return a trainer for batches that are divided so, which retains what it is told to.
 
     It is a GroupedTrainer where nothing is divided.
     """
-    if review is not None:
-        return ReviewingTrainer(review, division, sampler, train_dataset, **options)
-    if division.parts == 1:
-        return GroupedTrainer(sampler, train_dataset, **options)
-    return DividedTrainer(division, sampler, train_dataset, **options)
+    trainer: GroupedTrainer
+    if retention.review is not None:
+        trainer = ReviewingTrainer(retention.review, division, sampler, train_dataset, **options)
+    elif division.parts == 1:
+        trainer = GroupedTrainer(sampler, train_dataset, **options)
+    else:
+        trainer = DividedTrainer(division, sampler, train_dataset, **options)
+    trainer.layer_decay = retention.layer_decay
+    return trainer
 
 
 class GroupedTrainer(Trainer):
     """The transformers Trainer with batches of texts of like length."""
+
+    layer_decay: LayerDecay | None = None
 
     def __init__(
         self,
@@ -76,6 +82,13 @@ class GroupedTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: object = None) -> LengthGroupedSampler:
         return self.sampler
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """Return AdamW, with a learning rate for each layer where they differ."""
+        optimizer = super().create_optimizer(model)
+        if self.layer_decay is not None:
+            optimizer.param_groups = self.layer_decay.split(optimizer.param_groups)
+        return optimizer
 
     def floating_point_ops(self, inputs: object) -> int:
         """Return 0: nothing reads it, and counting goes through all of the model at each step."""

@@ -167,7 +167,7 @@ def train_network(
     with stop_when_saved() as stop, fast_dropout(), flushed_denormals():
         trainer = make_trainer(
             division,
-            retention.review,
+            retention,
             sampler=LengthGroupedSampler(training.lengths, settings.batch_size, seed, training),
             model=model,
             args=training_arguments(settings, steps, interval, seed, state, division),

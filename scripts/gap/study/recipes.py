@@ -110,10 +110,20 @@ class FineTuning(GradientDescent):
     """Settings of AdamW for pretrained weights; keys without a default have one with the family."""
 
     example: ClassVar[str] = f"""\
-{GradientDescent.example}stay: [0.0, 0.1]
+{GradientDescent.example}layer_decay: [0.8, 1.0]
+stay: [0.0, 0.1]
 mix: {{ratio: 4.0}}
 """
 
+    layer_decay: Annotated[float, Tuned(), Unit("share")] = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description=(
+            "Learning rate of each layer as a share of that of the layer above it, from the head "
+            "down to the embeddings; 1 for the same rate everywhere."
+        ),
+    )
     stay: Annotated[float, Tuned()] = Field(
         0.0,
         ge=0,
