@@ -108,5 +108,20 @@ def test_killed_and_asked_to_stop(data, recipe, tmp_path):
         np.testing.assert_allclose(alone[name], values, atol=1e-5, err_msg=name)
 
 
+def test_layers_that_join_late_do_so_on_two_processes(data, tmp_path):
+    recipe = make_recipes(min_steps=12, evaluations=2)["fine-tuned"]
+    recipe["optimisation"] |= {"unfreezing": 0.8, "layer_decay": 0.5}
+    process = start(data, recipe, tmp_path / "two")
+    said = process.communicate()[0]
+    assert process.returncode == 0, said
+    run_training(data, recipe, tmp_path / "alone")
+    if fast_bf16():
+        # As above.
+        return
+    alone, two = weights_of(tmp_path / "alone"), weights_of(tmp_path / "two")
+    for name, values in two.items():
+        np.testing.assert_allclose(alone[name], values, atol=1e-5, err_msg=name)
+
+
 def ask_all(process, workers):
     os.killpg(process.pid, signal.SIGTERM)

@@ -15,7 +15,7 @@ from gap.models.encoder import load_classifier, load_trained_classifier
 from gap.models.family import Job, family_of, load_recipe
 from gap.models.pretraining.masked_lm import masked_lm_over
 from gap.models.pretraining.networks import open_blocks
-from gap.models.retention import LayerDecay, Pace, Review, StayNear, depths_of
+from gap.models.retention import GradualUnfreezing, LayerDecay, Pace, Review, StayNear, depths_of
 from gap.models.workload import Workload
 from gap.run.errors import UserError
 from gap.run.json import read_json
@@ -24,6 +24,7 @@ from gap.study.recipes import Review as Settings
 from gap.study.tuning import trial
 from tiny_pretraining import own_checkpoint
 from tiny_training import folders_at, fp32_only, make_data
+from transformers import TrainerState
 
 STEPS = {"lr": 0.005, "batch_size": 8, "max_epochs": 2, "min_steps": 24, "evaluations": 4}
 MIX = {"ratio": 1.5, "decay": 0.5, "weight": 1.0}
@@ -208,6 +209,26 @@ def test_a_small_share_leaves_the_lower_layers_where_they_were(data, own, tmp_pa
     assert falling[highest] > 0.05 * plain[highest]
 
 
+@pytest.mark.parametrize(
+    ("step", "trained"), [(0, [0]), (19, [0]), (20, [0, 1]), (40, [0, 1, 2]), (60, [0, 1, 2, 3])]
+)
+def test_layers_join_the_head_one_after_the_other(own, step, trained):
+    depths = depths_of(load_classifier(own / "files", ["neg", "pos"]))
+    unfreezing: Any = GradualUnfreezing(0.6, depths)
+    unfreezing.on_step_begin(None, TrainerState(global_step=step, max_steps=100), None)
+    assert sorted({depths[weight] for weight in depths if weight.requires_grad}) == trained
+
+
+def test_what_has_not_joined_stays_as_it_was(data, own, tmp_path, monkeypatch):
+    # The embeddings would join at the last of all steps, which are 24.
+    _, _, weights = fine_tune(data, own, tmp_path / "late", unfreezing=1.0)
+    after = dict(load_trained_classifier(weights).base_model.named_parameters())
+    before = dict(load_classifier(own / "files", ["neg", "pos"]).base_model.named_parameters())
+    changed = {name for name in before if not torch.equal(after[name], before[name])}
+    assert "layers.1.mlp.Wi.weight" in changed
+    assert "embeddings.tok_embeddings.weight" not in changed
+
+
 def test_a_decay_towards_the_start_goes_by_the_rate_of_each_layer():
     low, high = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
     stay: Any = StayNear([low, high], strength=10.0)
@@ -219,7 +240,9 @@ def test_a_decay_towards_the_start_goes_by_the_rate_of_each_layer():
     assert (low.item(), high.item()) == pytest.approx((0.9, 0.5))
 
 
-@pytest.mark.parametrize("kept", [{"mix": MIX}, {"stay": 20.0}, {"layer_decay": 0.5}])
+@pytest.mark.parametrize(
+    "kept", [{"mix": MIX}, {"stay": 20.0}, {"layer_decay": 0.5, "unfreezing": 0.6}]
+)
 def test_it_goes_on_from_any_step(data, own, kept, tmp_path, monkeypatch):
     never = fine_tune(data, own, tmp_path / "never", **kept)[:2]
     with monkeypatch.context() as patch:

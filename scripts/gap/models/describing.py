@@ -27,6 +27,9 @@ def spell_retention(settings: FineTuning) -> str:
     phrase = ""
     if settings.layer_decay != 1:
         phrase += f"; the rate of each layer {spell_values(settings.layer_decay)} of the one above"
+    if settings.unfreezing:
+        share = spell_values(settings.unfreezing)
+        phrase += f"; its layers are trained one after the other, all from {share} of the steps on"
     if settings.stay:
         phrase += f"; decay of {spell_values(settings.stay)} towards the checkpoint's weights"
     if mix := settings.mix:

@@ -91,6 +91,28 @@ class LayerDecay:
         return divided
 
 
+class GradualUnfreezing(TrainerCallback):
+    """Trains a network's head only at first, then one layer more after the other, down to all.
+
+    The lowest depth begins after `share` of the steps, those between evenly before. (Howard and
+    Ruder 2018, section 3.3, who begin a layer with each epoch; here few texts may have many epochs,
+    and many texts one.)
+    """
+
+    def __init__(self, share: float, depths: dict[torch.nn.Parameter, int]) -> None:
+        self.share = share
+        self.depths = {weight: depth for weight, depth in depths.items() if weight.requires_grad}
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        """Let what is not trained yet have no gradient, so that AdamW leaves it alone."""
+        lowest = max(self.depths.values())
+        for parameter, depth in self.depths.items():
+            begin = self.share * state.max_steps * depth / lowest
+            parameter.requires_grad_(state.global_step >= begin)
+
+
 def depths_of(model: PreTrainedModel) -> dict[torch.nn.Parameter, int]:
     """Return how many layers below its head each parameter of a classifier is.
 
@@ -201,3 +223,9 @@ class Retention:
     review: Review | None = None
     stay: StayNear | None = None
     layer_decay: LayerDecay | None = None
+    unfreezing: GradualUnfreezing | None = None
+
+    @property
+    def callbacks(self) -> list[TrainerCallback]:
+        """Those of them that act at each step."""
+        return [callback for callback in (self.stay, self.unfreezing) if callback]

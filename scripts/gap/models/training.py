@@ -178,7 +178,7 @@ def train_network(
                 KeepCheckpoints(stop),
                 ReportProgress(training.lengths.sum() / per_epoch(len(training), settings)),
                 EarlyStoppingCallback(settings.patience),
-                *filter(None, [retention.stay]),
+                *retention.callbacks,
             ],
         )
         # It prints the same facts as ReportProgress, as raw dictionaries.

@@ -111,6 +111,7 @@ class FineTuning(GradientDescent):
 
     example: ClassVar[str] = f"""\
 {GradientDescent.example}layer_decay: [0.8, 1.0]
+unfreezing: [0.0, 0.5]
 stay: [0.0, 0.1]
 mix: {{ratio: 4.0}}
 """
@@ -122,6 +123,15 @@ mix: {{ratio: 4.0}}
         description=(
             "Learning rate of each layer as a share of that of the layer above it, from the head "
             "down to the embeddings; 1 for the same rate everywhere."
+        ),
+    )
+    unfreezing: Annotated[float, Tuned(), Unit("share")] = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description=(
+            "Share of the steps after which all layers are trained; before, one after the other "
+            "joins the head, from the last down to the embeddings; 0 for all from the first step."
         ),
     )
     stay: Annotated[float, Tuned()] = Field(

@@ -106,7 +106,15 @@ class Model(Network[Recipe]):
         """See Network.retain."""
         from gap.models.pretraining.masked_lm import masked_lm_over
         from gap.models.pretraining.networks import open_blocks
-        from gap.models.retention import LayerDecay, Pace, Retention, Review, StayNear, depths_of
+        from gap.models.retention import (
+            GradualUnfreezing,
+            LayerDecay,
+            Pace,
+            Retention,
+            Review,
+            StayNear,
+            depths_of,
+        )
         from gap.models.weights import POOLER
 
         settings, review = recipe.optimisation, None
@@ -123,11 +131,12 @@ class Model(Network[Recipe]):
             for name, parameter in model.base_model.named_parameters()
             if not POOLER.search(name)
         ]
-        decay = settings.layer_decay
+        decay, share = settings.layer_decay, settings.unfreezing
         return Retention(
             review,
             StayNear(body, settings.stay) if settings.stay else None,
             LayerDecay(decay, depths_of(model)) if decay < 1 else None,
+            GradualUnfreezing(share, depths_of(model)) if share else None,
         )
 
     def load(self, weights: Path) -> PreTrainedModel:
