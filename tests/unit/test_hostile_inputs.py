@@ -533,7 +533,7 @@ BAD = {
     "lines after lists": (
         "a.jsonl",
         b'["a", "x"]\n["b", "y"]\n',
-        "something stands behind the list",
+        "something stands behind the rows",
     ),
     "an array of arrays": ("a.json", b'[["a", "x"], ["b", "y"]]', "no JSON object"),
     "a scalar": ("a.json", b"5", "no JSON object"),

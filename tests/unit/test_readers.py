@@ -17,6 +17,7 @@ from gap.data.readers import Columns, quoting
 from gap.data.readers.delimited import find_table
 from gap.data.readers.encodings import encoding_advice
 from gap.data.readers.json_stream import open_json
+from gap.data.readers.records import NOT_JSON
 from gap.run.errors import UserError
 from gap.run.json import read_json, write_json
 from hypothesis import given
@@ -423,13 +424,42 @@ def test_rows_inside_an_object(content, place, indent):
     assert "`records` is for JSON" in line_of(read, write("a.csv", table(ROWS)), records=place)
 
 
-def test_pandas_other_orients():
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_object_of_rows(monkeypatch, indent):
+    monkeypatch.setattr("gap.data.readers.json_stream.CHUNK", 8)
     index = numbered(RECORDS)
+    path = write("a.json", json.dumps(index, indent=indent))
+    assert read(path) == (ROWS, [])
+    assert readers.describe_local_source(str(path), COLUMNS) == 40
+    path = write("b.json", json.dumps({"version": 1, "rows": index}, indent=indent))
+    assert read(path, records="rows") == (ROWS, [])
+    # The first row may lack a column, as pandas writes no missing values of records.
+    short = {"x": {"text": "no label"}} | index
+    assert read(write("c.json", json.dumps(short, indent=indent))) == (
+        [("no label", ""), *ROWS],
+        [],
+    )
+    behind = write("d.json", json.dumps(index, indent=indent) + "{}")
+    assert "something stands behind the rows" in line_of(read, behind)
+
+
+def test_an_object_of_what_is_no_row(monkeypatch):
+    rows = {"a": RECORDS[0], "b": [1, 2], "c": None, "d": {"other": 1}, "e": RECORDS[1]}
+    path = write("a.json", json.dumps(rows))
+    records = list(readers.read_records(path, COLUMNS))
+    assert [record.reason for record in records] == [None, NOT_JSON, NOT_JSON, None, None]
+    assert [records[place].text for place in (0, 3, 4)] == [ROWS[0][0], "", ROWS[1][0]]
+    line = line_of(
+        read, write("b.json", json.dumps({"export": {"rows": RECORDS}})), records="export"
+    )
+    assert "found '{', expected [" in line
+
+
+def test_pandas_other_orients():
     split = {"columns": ["text", "label"], "index": [0, 1], "data": [["a", "x"], ["b", "y"]]}
-    for content in (index, split):
-        line = line_of(read, write("a.json", json.dumps(content)))
-        assert "one JSON object with the keys" in line
-        assert "orient='records'" in line
+    line = line_of(read, write("a.json", json.dumps(split)))
+    assert "one JSON object with the keys" in line
+    assert "orient='records'" in line
 
 
 def test_a_line_of_lists_is_no_table_of_columns():

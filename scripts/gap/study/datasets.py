@@ -145,7 +145,7 @@ class FileLayout(Block):
     )
     records: Omittable[Text] = Field(
         None,
-        description="Keys, with dots between, that lead to the list of rows inside a JSON object.",
+        description="Keys, with dots between, that lead to the rows inside a JSON object.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Rows of JSON files: an object a line, a list of objects, or an object of columns."""
+"""Rows of JSON files: an object a line, a list or an object of objects, or columns."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ from gap.data.readers.records import (
 )
 from gap.run.errors import UserError
 
-Layout = Literal["lines", "list", "columns"]
+Layout = Literal["lines", "list", "index", "columns"]
 # Objects at the beginning of a file whose keys are looked at.
 FIRST_OBJECTS = 100
+# Values of an object of which one has all columns, where they are its rows.
+FIRST_ROWS = 3
 # Keys that lead to a list of rows, at most, where one is looked for.
 DEEPEST = 3
 PANDAS = "in pandas, to_json(orient='records', lines=True)"
@@ -100,14 +102,20 @@ def find_layout(path: Path, columns: Columns) -> Layout:
     columns.
     """
     with open_json(path, columns.encoding) as stream:
-        if columns.records or stream.peek() == "[":
+        stream.enter(columns.way)
+        if stream.peek() == "[":
             return "list"
+        if columns.records:
+            return "index" if _holds_rows(stream, columns) else "list"
         if stream.peek() != "{":
             return "lines"
     lines = list(islice(_lines(path, columns.encoding, stop=True), 3))
     contents = [_decode(line) for _, line in lines]
     if len(lines) > 1 and any(isinstance(content, dict) for content in contents):
         return "lines"
+    with open_json(path, columns.encoding) as stream:
+        if _holds_rows(stream, columns):
+            return "index"
     with open_json(path, columns.encoding) as stream:
         kinds = _kinds(stream, columns)
     if all(kinds.get(name, "") in ("[", "{") for name in columns.names):
@@ -118,6 +126,24 @@ def find_layout(path: Path, columns: Columns) -> Layout:
     if isinstance(contents[0], dict) and set(columns.names) <= set(kinds):
         return "lines"
     raise UserError(_explain_object(path, columns, list(kinds)))
+
+
+def _holds_rows(stream: JsonStream, columns: Columns) -> bool:
+    """Return whether the values of a single object are rows, by the keys of the first ones."""
+    try:
+        for _ in islice(stream.members(), FIRST_ROWS):
+            if stream.peek() != "{":
+                return False
+            missing = set(columns.names)
+            for name in stream.members():
+                missing.discard(name)
+                stream.skip()
+            if not missing:
+                return True
+    except UserError:
+        # Whoever reads the values will meet the damage.
+        pass
+    return False
 
 
 def _kinds(stream: JsonStream, columns: Columns) -> dict[str, str]:
@@ -177,12 +203,12 @@ def _items(path: Path, columns: Columns, layout: Layout) -> Iterator[Item]:
             yield Item(None, "", dict(zip(columns.names, values, strict=True)))
     else:
         with open_json(path, columns.encoding) as stream:
-            keys = columns.records.split(".") if columns.records else []
-            stream.enter(keys)
-            for value in stream.elements():
+            stream.enter(columns.way)
+            rows = stream.values() if layout == "index" else stream.elements()
+            for value in rows:
                 yield Item(None, "", value)
-            if not keys and stream.peek():
-                stream.fail("something stands behind the list")
+            if not columns.way and stream.peek():
+                stream.fail("something stands behind the rows")
 
 
 def _lines(path: Path, encoding: str | None, stop: bool = False) -> Iterator[tuple[int, str]]:

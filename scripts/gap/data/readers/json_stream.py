@@ -95,6 +95,11 @@ class JsonStream:
             self.take(":")
             yield key
 
+    def values(self) -> Iterator[object]:
+        """Yield the values of the object that comes next."""
+        for _ in self.members():
+            yield self.value()
+
     def _places(self, opening: str, closing: str) -> Iterator[None]:
         """Yield at each place between these brackets, of which commas part the others."""
         self.take(opening)

@@ -63,6 +63,11 @@ class Columns(NamedTuple):
     label_key: str = "label"
     separator: str | None = None
 
+    @property
+    def way(self) -> list[str]:
+        """The keys that lead to the rows inside a JSON object; none where it is not set."""
+        return self.records.split(".") if self.records else []
+
     @classmethod
     def of_texts(cls, rows: UnlabelledRows) -> Columns:
         """Return what a source of texts without labels says of its columns."""
