@@ -141,13 +141,20 @@ def test_a_reference_from_scratch_turns_the_gap_round() -> None:
     ]
 
 
-def test_nothing_is_said_of_what_is_not_decided() -> None:
+def test_no_size_is_named_that_is_not_decided() -> None:
     (text,) = advances(
         make(lstm=[FALLING[0], (1000, 9.0, -1.0, 19.0, "unclear"), FALLING[2]]), "tickets"
     )
     assert "1,000" not in text
     assert text.endswith("; with 4,000 labels the model is within 1 point of the LSTM.")
-    assert advances(make(lstm=[(250, 9.0, -1.0, 19.0, "unclear")]), "tickets") == []
+
+
+def test_the_price_is_told_where_nothing_is_decided() -> None:
+    unclear: list[Told] = [(250, 9.0, -1.0, 19.0, "unclear"), (1000, 0.0, -9.0, 9.0, "unclear")]
+    assert advances(make(lstm=unclear), "tickets") == [
+        "The pretraining of Our encoder costs 10 core-minutes once; whether the model is more than "
+        "1 point ahead of the LSTM is not decided at any measured size."
+    ]
 
 
 def test_level_at_every_size() -> None:

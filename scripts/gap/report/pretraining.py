@@ -111,15 +111,13 @@ def advances(findings: Findings, dataset: str) -> list[str]:
     """Return a sentence for each model with weights of the study's own: its price, its advance.
 
     The advance is over models from scratch, by the table of gaps and what it says of each gap. So
-    there is a sentence only where one of the two models is the reference, and where some gap
-    between them is decided.
+    there is a sentence only where one of the two models is the reference.
     """
     return [
         _advance(findings, row, model, sizes)
         for row in findings.pretrainings
         for model in row.models.split()
         if (sizes := _over_scratch(findings, dataset, model))
-        and any(advance.difference != "unclear" for advance in sizes)
     ]
 
 
@@ -167,6 +165,12 @@ def _advance(findings: Findings, row: PretrainingRow, model: str, sizes: Sequenc
         rivals = list(dict.fromkeys(findings.title(advance.rival) for advance in level))
         parts.append(
             f"{_labels(level, sizes)} the model is within {findings.margin} of {join_names(rivals)}"
+        )
+    if not (clear or level):
+        rivals = list(dict.fromkeys(findings.title(advance.rival) for advance in sizes))
+        parts.append(
+            f"whether the model is more than {findings.margin} ahead of {join_names(rivals)} is "
+            "not decided at any measured size"
         )
     return sentence("; ".join(parts))
 
