@@ -65,6 +65,17 @@ def weights_of(folder):
     return load_file(folder / "weights" / "1" / "model.safetensors")
 
 
+def assert_alike(alone, together):
+    """Assert that the weights of one process and of two are the same up to rounding."""
+    if fast_bf16():
+        # It rounds 65,000 times as coarsely, and no bound is stated for that.
+        return
+    expected = weights_of(alone)
+    for name, values in weights_of(together).items():
+        # 120 steps of rounded numbers; another mask, order or state of the optimiser shows at 1e-2.
+        np.testing.assert_allclose(expected[name], values, atol=1e-5, err_msg=name)
+
+
 def test_killed_and_asked_to_stop(data, recipe, tmp_path):
     killed, workers = start_until_it_trains(data, recipe, tmp_path / "broken")
     killed.kill()
@@ -99,13 +110,7 @@ def test_killed_and_asked_to_stop(data, recipe, tmp_path):
     assert reports[0]["made_with"]["hardware"]["processes"] == 2
 
     run_training(data, recipe, tmp_path / "alone")
-    if fast_bf16():
-        # It rounds 65,000 times as coarsely, and no bound is stated for that.
-        return
-    alone, whole = weights_of(tmp_path / "alone"), weights_of(tmp_path / "whole")
-    for name, values in whole.items():
-        # 120 steps of rounded numbers; another mask, order or state of the optimiser shows at 1e-2.
-        np.testing.assert_allclose(alone[name], values, atol=1e-5, err_msg=name)
+    assert_alike(tmp_path / "alone", tmp_path / "whole")
 
 
 def test_layers_that_join_late_do_so_on_two_processes(data, tmp_path):
@@ -115,12 +120,7 @@ def test_layers_that_join_late_do_so_on_two_processes(data, tmp_path):
     said = process.communicate()[0]
     assert process.returncode == 0, said
     run_training(data, recipe, tmp_path / "alone")
-    if fast_bf16():
-        # As above.
-        return
-    alone, two = weights_of(tmp_path / "alone"), weights_of(tmp_path / "two")
-    for name, values in two.items():
-        np.testing.assert_allclose(alone[name], values, atol=1e-5, err_msg=name)
+    assert_alike(tmp_path / "alone", tmp_path / "two")
 
 
 def ask_all(process, workers):

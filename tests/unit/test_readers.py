@@ -443,7 +443,7 @@ def test_an_object_of_rows(monkeypatch, indent):
     assert "something stands behind the rows" in line_of(read, behind)
 
 
-def test_an_object_of_what_is_no_row(monkeypatch):
+def test_an_object_of_what_is_no_row():
     rows = {"a": RECORDS[0], "b": [1, 2], "c": None, "d": {"other": 1}, "e": RECORDS[1]}
     path = write("a.json", json.dumps(rows))
     records = list(readers.read_records(path, COLUMNS))

@@ -219,7 +219,7 @@ def test_layers_join_the_head_one_after_the_other(own, step, trained):
     assert sorted({depths[weight] for weight in depths if weight.requires_grad}) == trained
 
 
-def test_what_has_not_joined_stays_as_it_was(data, own, tmp_path, monkeypatch):
+def test_what_has_not_joined_stays_as_it_was(data, own, tmp_path):
     # The embeddings would join at the last of all steps, which are 24.
     _, _, weights = fine_tune(data, own, tmp_path / "late", unfreezing=1.0)
     after = dict(load_trained_classifier(weights).base_model.named_parameters())

@@ -38,7 +38,7 @@ def precision() -> str:
 
 
 def autocast() -> contextlib.AbstractContextManager[object]:
-    """Return a context in which matrix products are done in bf16 where that is native."""
+    """Return a context in which matrix products are done in bf16 where that is faster."""
     return torch.autocast(device().type, dtype=torch.bfloat16, enabled=fast_bf16())
 
 

@@ -162,17 +162,19 @@ def _advance(findings: Findings, row: PretrainingRow, model: str, sizes: Sequenc
     parts += [_ahead(findings, advance) for advance in _ends(ahead)]
     parts += [_behind(findings, advance) for advance in _ends(behind)]
     if level := [advance for advance in sizes if advance.difference == "none"]:
-        rivals = list(dict.fromkeys(findings.title(advance.rival) for advance in level))
-        parts.append(
-            f"{_labels(level, sizes)} the model is within {findings.margin} of {join_names(rivals)}"
-        )
+        rivals = _rivals(findings, level)
+        parts.append(f"{_labels(level, sizes)} the model is within {findings.margin} of {rivals}")
     if not (clear or level):
-        rivals = list(dict.fromkeys(findings.title(advance.rival) for advance in sizes))
         parts.append(
-            f"whether the model is more than {findings.margin} ahead of {join_names(rivals)} is "
-            "not decided at any measured size"
+            f"whether the model is more than {findings.margin} ahead of "
+            f"{_rivals(findings, sizes)} is not decided at any measured size"
         )
     return sentence("; ".join(parts))
+
+
+def _rivals(findings: Findings, advances: Sequence[Advance]) -> str:
+    """Return the models from scratch that these are over, each once."""
+    return join_names(list(dict.fromkeys(findings.title(advance.rival) for advance in advances)))
 
 
 def _ends(advances: Sequence[Advance]) -> list[Advance]:

@@ -131,12 +131,12 @@ class Model(Network[Recipe]):
             for name, parameter in model.base_model.named_parameters()
             if not POOLER.search(name)
         ]
-        decay, share = settings.layer_decay, settings.unfreezing
+        decay, share, depths = settings.layer_decay, settings.unfreezing, depths_of(model)
         return Retention(
             review,
             StayNear(body, settings.stay) if settings.stay else None,
-            LayerDecay(decay, depths_of(model)) if decay < 1 else None,
-            GradualUnfreezing(share, depths_of(model)) if share else None,
+            LayerDecay(decay, depths) if decay < 1 else None,
+            GradualUnfreezing(share, depths) if share else None,
         )
 
     def load(self, weights: Path) -> PreTrainedModel:
