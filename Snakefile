@@ -28,6 +28,7 @@ rule all:
         paths.table("trials"),
         paths.table("latency"),
         if_forgetting(*(paths.chart("forgetting", end) for end in paths.CHART_FORMATS)),
+        if_compared(*(paths.chart("layers", end) for end in paths.CHART_FORMATS)),
         paths.SUMMARY,
         paths.REPORT,
         paths.PROVENANCE,
@@ -36,10 +37,12 @@ rule all:
 include: "rules/placement.smk"
 include: "rules/data.smk"
 include: "rules/pretrain.smk"
+include: "rules/bridge.smk"
 include: "rules/vocabulary.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/forgetting.smk"
+include: "rules/layers.smk"
 include: "rules/summary.smk"
 
 

@@ -85,7 +85,7 @@ def build(recipe: ModelRecipe, shape: EncoderShape, folder: Path) -> PreTrainedM
         RobertaModel(config).save_pretrained(folder)
     family = family_of(recipe, Job(LABELS, checkpoint=checkpoint))
     assert isinstance(family, Network)
-    return family.build(recipe, made_up_texts("full", 2, vocabulary_of(recipe, shape)).texts)
+    return family.build(recipe, made_up_texts("full", 2, vocabulary_of(recipe, shape)).texts, 1)
 
 
 def vocabulary_of(recipe: ModelRecipe, shape: EncoderShape) -> int:

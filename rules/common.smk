@@ -33,7 +33,13 @@ from gap.run.packages import installed_packages, locked_packages
 from gap.run.provenance import provenance_of
 from gap.run.terminal import take_all_letters
 from gap.data.readers import AbsentError, list_data_files
-from gap.results.reading import ErrorsRecipe, ReadingRecipe, checkpoint_origins, reading_recipe
+from gap.results.reading import (
+    ErrorsRecipe,
+    ReadingRecipe,
+    checkpoint_origins,
+    extractions,
+    reading_recipe,
+)
 from gap.study import paths
 from gap.study.cells import largest_size, timed_cells
 from gap.study.fields import Block
@@ -216,6 +222,19 @@ def if_forgetting(*files):
     return list(files) if FORGETTING else []
 
 
+# What was predicted by models that have a classifier on each layer of a checkpoint.
+COMPARED_LAYERS = [
+    paths.PREDICTIONS_MANIFEST.format(**cell.wildcards)
+    for cell in PRESENT
+    if family_of_run(cell).compares_layers
+]
+
+
+def if_compared(*files):
+    """These files where layers are compared, else none."""
+    return list(files) if COMPARED_LAYERS else []
+
+
 def pick(mapping, *keys):
     """The named keys of a mapping, those that it has."""
     return {key: mapping[key] for key in keys if key in mapping}
@@ -326,7 +345,7 @@ def ids_of(model, names):
     pretrained, fitted = recipe.name_in("checkpoint_zoo"), recipe.name_in("vocabulary_zoo")
     if not (pretrained or fitted):
         return None
-    ids = paths.CHECKPOINT_IDS if pretrained else paths.VOCABULARY_IDS
+    ids = paths.VOCABULARY_IDS if fitted else paths.CHECKPOINT_IDS
     names = names | {"checkpoint": pretrained, "vocabulary": fitted}
     return paths.Ids(*(path.format(**names) for path in ids))
 
@@ -358,6 +377,22 @@ def encoded_tests():
 def checkpoint_inputs(wildcards):
     name = checkpoint_of(wildcards)
     return {"checkpoint": source_manifest("checkpoint", name)} if name else {}
+
+
+def bridge_inputs(wildcards):
+    """The vocabularies that a checkpoint's embeddings are bridged to, and the generator of one."""
+    by = family_of_run(wildcards).recipe.bridges
+    if by is None:
+        return {}
+    names = dict(wildcards.items()) | {
+        "vocabulary": vocabulary_of(wildcards),
+        "checkpoint": checkpoint_of(wildcards),
+    }
+    files = {"vocabulary": ancient(paths.VOCABULARY.format(**names))}
+    if by == "generator":
+        files["bridge_manifest"] = paths.BRIDGE_MANIFEST.format(**names)
+        files["bridge"] = ancient(paths.BRIDGE.format(**names))
+    return files
 
 
 def of_text(name, of_datasets, of_texts):
@@ -424,10 +459,22 @@ OWN_PRETRAINING = {"pretraining": paths.table("pretraining")} if STUDY.pretraine
 OWN_ORIGINS = [paths.SOURCE_ORIGIN.format(source=f"checkpoint-{name}") for name in STUDY.pretrained]
 
 
+# The checkpoints whose embeddings a generator brings to other vocabularies.
+BRIDGED = list(
+    dict.fromkeys(
+        STUDY.model_zoo[model].pretrained
+        for model in STUDY.models
+        if STUDY.model_zoo[model].bridges == "generator"
+    )
+)
+BRIDGES = {"bridges": paths.table("bridges")} if BRIDGED else {}
+
+
 def own_options(input, output):
-    """Command-line options that name what the study pretrained, and the table that is made of it."""
-    files = {name: output[name] for name in OWN_PRETRAINING}
-    return f"{named_options({'origins': STUDY.pretrained}, input)} {options(files)}"
+    """Command-line options for what the study made of checkpoints, and the tables of it."""
+    files = {name: output[name] for name in [*OWN_PRETRAINING, *BRIDGES]}
+    generators = f"--generators {listed('generators')(None, input)}" if BRIDGED else ""
+    return f"{named_options({'origins': STUDY.pretrained}, input)} {generators} {options(files)}"
 
 
 def recipe_of(wildcards):
@@ -444,7 +491,7 @@ def model_options(wildcards, input):
     return options(
         {
             name: input[name]
-            for name in ("ids", "texts", "checkpoint", "corpus-ids")
+            for name in ("ids", "texts", "checkpoint", "corpus-ids", "vocabulary", "bridge")
             if name in input.keys()
         }
     )
@@ -515,9 +562,9 @@ def expected_work(wildcards):
 PROGRAMS = {
     name: provenance(f"{name}.py")
     for name in (
-        "download prepare prepare_texts collect_corpus pretrain subsample fit_vocabulary encode train predict score gather estimate_gap "
+        "download prepare prepare_texts collect_corpus pretrain fit_bridge subsample fit_vocabulary encode train predict score gather estimate_gap "
         "forecast_gap examine_errors measure_latency gather_latency measure_forgetting gather_forgetting chart_gap "
-        "chart_cost chart_forgetting write_summary "
+        "chart_cost chart_forgetting chart_layers write_summary "
         "write_report export_tables"
     ).split()
 }
@@ -585,6 +632,8 @@ def verdict_recipe():
     if STUDY.pretrained:
         names = [model for model in STUDY.models if STUDY.model_zoo[model].pretrained is None]
         others["scratch"] = names
+    if features := extractions(STUDY.model_zoo, STUDY.models):
+        others["extractions"] = features
     return summary_recipe() | others
 
 
@@ -599,7 +648,7 @@ TABLES = (
     "scores accuracies gaps metrics crossings forecasts curves trials latency "
     "histories calibration labels lengths agreements examples"
 ).split()
-EXPORTED = [*TABLES, *OWN_PRETRAINING]
+EXPORTED = [*TABLES, *OWN_PRETRAINING, *BRIDGES]
 TABLES_OF_PAPERS = ["accuracies", "gaps", "crossings", "latency"]
 
 

@@ -67,11 +67,13 @@ rule score:
 rule gather:
     input:
         origins=OWN_ORIGINS,
+        generators=[paths.BRIDGE_MANIFEST.format(checkpoint=name) for name in BRIDGED],
         trainings=for_each_cell(paths.TRAINING),
         scores=for_each_cell(paths.SCORES),
         cards=expand(paths.CARD, dataset=STUDY.datasets),
     output:
         **OWN_PRETRAINING,
+        **BRIDGES,
         table=report(
             paths.table("scores"),
             caption="../report/scores.rst",

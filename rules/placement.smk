@@ -5,6 +5,7 @@ from gap.cluster.slurm import check_site, refusal
 from gap.cluster.requests import (
     Inputs,
     Site,
+    bridge_request,
     corpus_request,
     data_request,
     forgetting_request,
@@ -176,6 +177,10 @@ def score_asks(wildcards, input):
 
 def forgetting_asks(wildcards, input):
     return forgetting_request(input.weights, wildcards.seeds, int(on_gpu(wildcards)))
+
+
+def bridge_asks(wildcards, input):
+    return bridge_request(input.checkpoint)
 
 
 def timed_on_gpu(wildcards):

@@ -2,7 +2,10 @@
 FORGOTTEN = if_forgetting("forgetting", "layers", "plane")
 SUMMARISED = {
     name: paths.table(name)
-    for name in "scores accuracies gaps metrics trials crossings forecasts".split() + FORGOTTEN[:1]
+    for name in "scores accuracies gaps metrics trials crossings forecasts".split()
+    + FORGOTTEN[:1]
+    + if_compared("probes")
+    + list(BRIDGES)
 } | {"latencies": paths.table("latency")}
 REPORTED = SUMMARISED | {
     name: paths.table(name)

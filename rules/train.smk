@@ -3,6 +3,7 @@ rule train:
         unpack(lambda wildcards: text_inputs(wildcards, "pool")),
         unpack(checkpoint_inputs),
         unpack(review_inputs),
+        unpack(bridge_inputs),
         manifest=paths.POOL_MANIFEST,
         subsample_manifest=paths.SUBSAMPLE_MANIFEST,
         subsample=ancient(paths.SUBSAMPLE),

@@ -1,6 +1,6 @@
 """Gather all runs in CSV tables: scores, trials, learning histories, calibration and labels.
 
-What the study pretrained itself is gathered in another one.
+What the study pretrained itself is gathered in another one, and so are bridges of embeddings.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from gap.data.cards import read_labels
+from gap.results.bridges import BridgeRow, bridge_row
 from gap.results.pretrainings import PretrainingRow, pretraining_row
 from gap.results.records import RunScores, SeedReport, Training, TrialReport
 from gap.results.rows import CalibrationRow, HistoryRow, LabelRow, ScoreRow, TrialRow
@@ -213,6 +214,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     begins = "JSON: {model: the one of these checkpoints that it begins with}"
     parser.add_argument("--begins", type=json.loads, default={}, help=begins)
     parser.add_argument("--pretraining", help="CSV file to write of these checkpoints")
+    parser.add_argument("--generators", nargs="+", default=[], help="bridge.json of fit_bridge.py")
+    parser.add_argument("--bridges", help="CSV file to write of these")
     parser.add_argument("scores", nargs="*", help="files of score.py, or @FILE that lists them")
     arguments = parser.parse_args(argv)
     runs = read_runs(arguments.scores, arguments.trainings)
@@ -224,6 +227,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.pretraining:
         rows = pretraining_rows(arguments.origins, arguments.begins)
         write_rows(arguments.pretraining, PretrainingRow, rows)
+    if arguments.bridges:
+        generators = [bridge_row(read_json(path)) for path in arguments.generators]
+        write_rows(arguments.bridges, BridgeRow, generators)
 
 
 if __name__ == "__main__":

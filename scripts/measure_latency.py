@@ -57,10 +57,11 @@ def load_models(arguments: argparse.Namespace) -> dict[str, ServedModel]:
         budget = dataset["max_tokens"], dataset["keep"], dataset["pair"]
         if name in arguments.checkpoints:
             checkpoint = checkpoint_folder(arguments.checkpoints[name])
-            reader = TextReader(PretrainedVocabulary(checkpoint), *budget)
-        elif name in arguments.vocabularies:
+        if name in arguments.vocabularies:
             fitted = FittedVocabulary(arguments.vocabularies[name] / f"{seed}.model")
             reader = TextReader(fitted, *budget)
+        elif checkpoint is not None:
+            reader = TextReader(PretrainedVocabulary(checkpoint), *budget)
         family = family_of(recipe, Job(labels, checkpoint=checkpoint))
         models[name] = family.serve(arguments.weights[name] / seed, reader)
     return models

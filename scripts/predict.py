@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from gap.data.checkpoints import checkpoint_folder
 from gap.data.prepared import load_groups, load_labels
-from gap.models.family import Job, family_class, family_of, load_recipe
+from gap.models.family import Job, ModelFamily, family_class, family_of, load_recipe
 from gap.results.predictions import write_predictions
+from gap.results.records import PredictionsManifest
 from gap.run.digests import sha256_file
 from gap.run.json import read_json, write_json
 from gap.run.program import run
@@ -30,6 +33,16 @@ def kept_for_all_sizes(
     name = f"states-{arguments.cell['model']}"
     with shared_work(arguments.ids.parent, name, specification, made_from) as folder:
         yield folder
+
+
+def layers_of(
+    family: ModelFamily, weights: Path, seeds: list[int], labels: npt.NDArray[np.int32]
+) -> dict[str, list[float]]:
+    """Return the accuracy of each layer by seed; empty for a model that does not compare them."""
+    accuracies = {
+        str(seed): family.layer_accuracies(weights / str(seed), seed, labels) for seed in seeds
+    }
+    return {seed: layers for seed, layers in accuracies.items() if layers}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -64,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     checkpoint = arguments.checkpoint and checkpoint_folder(arguments.checkpoint)
     labels = read_json(arguments.manifest)["labels"]
     job = Job(labels, arguments.ids, arguments.texts, checkpoint)
+    test = load_labels(arguments.test), load_groups(arguments.test)
     shared = [arguments.recipe, arguments.provenance]
     with kept_for_all_sizes(arguments, shared, made_from) as kept:
         family = family_of(load_recipe(arguments.recipe), replace(job, kept=kept))
@@ -71,11 +85,22 @@ def main(argv: Sequence[str] | None = None) -> None:
             int(seed): family.log_scores(arguments.weights / seed, int(seed))
             for seed in training["seeds"]
         }
+        compared = layers_of(family, arguments.weights, list(scores), test[0])
     cell = arguments.cell | {"n": training["n"]}
-    test = load_labels(arguments.test), load_groups(arguments.test)
     write_predictions(arguments.predictions, cell, scores, *test)
-    digest = sha256_file(arguments.predictions)
-    write_json(arguments.predictions_manifest, {"seeds": sorted(scores), "sha256": digest})
+    manifest: PredictionsManifest = {
+        "seeds": sorted(scores),
+        "sha256": sha256_file(arguments.predictions),
+    }
+    if compared:
+        manifest["layers"] = {
+            "dataset": cell["dataset"],
+            "model": cell["model"],
+            "size": cell["size"],
+            "n": cell["n"],
+            "accuracies": compared,
+        }
+    write_json(arguments.predictions_manifest, manifest)
     keep(state, outputs)
 
 

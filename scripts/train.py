@@ -179,6 +179,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--ids", type=Path, help="folder of encoded texts")
     parser.add_argument("--texts", type=Path, help="pool.parquet, for models that read words")
     parser.add_argument("--checkpoint", type=Path, help="manifest of a pretrained checkpoint")
+    parser.add_argument("--vocabulary", type=Path, help="folder of fitted vocabularies, by seed")
+    parser.add_argument("--bridge", type=Path, help="generator of fit_bridge.py")
     parser.add_argument("--corpus-ids", type=Path, help="folder of what it was pretrained on")
     parser.add_argument(
         "--processes",
@@ -201,7 +203,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 def train(arguments: argparse.Namespace) -> None:
     """Train all seeds of the block, those that are not finished, and put the outputs in place."""
     made_from = [arguments.manifest, arguments.subsample]
-    made_from += filter(None, [arguments.checkpoint])
+    made_from += filter(None, [arguments.checkpoint, arguments.bridge])
+    if arguments.vocabulary:
+        made_from += sorted(arguments.vocabulary.glob("*.model"))
     if arguments.ids:
         # The manifests of the encoded texts: one for all seeds, or one for each.
         made_from += sorted(arguments.ids.rglob("pool.json"))
@@ -229,7 +233,15 @@ def training_of(arguments: argparse.Namespace) -> Training:
     """Return how the command line asks for each seed to be trained."""
     checkpoint = arguments.checkpoint and checkpoint_folder(arguments.checkpoint)
     labels = read_json(arguments.manifest)["labels"]
-    job = Job(labels, arguments.ids, arguments.texts, checkpoint, arguments.corpus_ids)
+    job = Job(
+        labels,
+        arguments.ids,
+        arguments.texts,
+        checkpoint,
+        arguments.corpus_ids,
+        arguments.vocabulary,
+        arguments.bridge,
+    )
     family = family_of(load_recipe(arguments.recipe), job)
     processes = arguments.processes if family.divisible else 1
     return Training(family, processes)

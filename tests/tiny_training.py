@@ -49,6 +49,16 @@ def make_recipes(**optimisation):
                 "optimisation": steps | {"lr": 0.005},
             },
             "frozen": {"family": "transformer", "checkpoint": "tiny", "frozen": True},
+            "mix": {"family": "frozen", "checkpoint": "tiny", "layers": "mix"},
+            "each": {"family": "frozen", "checkpoint": "tiny", "layers": "each"},
+            "states-lstm": {
+                "family": "frozen",
+                "checkpoint": "tiny",
+                "layers": "mix",
+                "head": "lstm",
+                "width": 16,
+                "optimisation": steps | {"lr": 0.02},
+            },
             "lstm": {
                 "family": "lstm",
                 "vocabulary": "pieces",
@@ -144,7 +154,15 @@ def call(main, **options):
 def model_options(data, recipe, part):
     """Return the options for the texts and the checkpoint that a recipe's model reads."""
     if "vocabulary" in recipe:
-        return {"ids": data / "fitted" / "texts"}
+        ids = {"ids": data / "fitted" / "texts"}
+        if "bridge" not in recipe:
+            return ids
+        checkpoint = {"checkpoint": data / "tiny.json"}
+        if part != "pool":
+            return ids | checkpoint
+        generator = {"bridge": data / "bridge" / "generator.safetensors"}
+        bridge = generator if recipe["bridge"] == "generator" else {}
+        return ids | checkpoint | {"vocabulary": data / "vocabulary"} | bridge
     if "checkpoint" in recipe:
         return {"ids": data / "tiny" / "texts", "checkpoint": data / "tiny.json"}
     return {"texts": data / f"{part}.parquet"}

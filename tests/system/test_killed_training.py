@@ -29,6 +29,7 @@ def recipes():
     recipes["fine-tuned"]["optimisation"]["lr"] = 0.001
     recipes["lstm"]["optimisation"] |= {"min_steps": 250, "lr": [0.001, 0.02]}
     recipes["lstm"]["trials"] = 2
+    recipes["states-lstm"]["optimisation"] |= {"lr": 0.002}
     for name in ("frozen", "tfidf"):
         recipes[name]["optimisation"]["inverse_regularisation"] = STRENGTHS
         recipes[name]["trials"] = len(STRENGTHS)
@@ -59,7 +60,7 @@ def what_is_kept(folder):
     return sorted(str(Path(*path.parts[-2:])) for path in found)
 
 
-@pytest.mark.parametrize("name", ["fine-tuned", "frozen", "lstm", "tfidf"])
+@pytest.mark.parametrize("name", ["fine-tuned", "frozen", "lstm", "states-lstm", "tfidf"])
 def test_killed_at_random_moments(data, recipes, name, tmp_path):
     recipe = recipes[name]
     begin = time.monotonic()

@@ -319,7 +319,7 @@ SIZE = 'a number of rows, 4 or more (250), or a share of all (0.1 or "10%")'
         (
             "model_zoo: {mine: {family: bert}}",
             "model_zoo.mine.family: found 'bert'; expected one of composition, frozen, "
-            "linear, lstm, transformer (the kind of model)",
+            "frozen_lstm, linear, lstm, transformer (the kind of model)",
         ),
         ("model_zoo: {a/b: {family: linear}}", f"model_zoo, a name: found 'a/b'; expected {NAME}"),
         (
@@ -440,7 +440,8 @@ SIZE = 'a number of rows, 4 or more (250), or a share of all (0.1 or "10%")'
         ),
         (
             "model_zoo: {lstm: {checkpoint: minilm}}",
-            "model_zoo.lstm: found both of vocabulary and checkpoint; give it one of them",
+            "model_zoo.lstm: found both of vocabulary and checkpoint; give it one of them, or say "
+            "by bridge (copy, mean or generator) how one gets the embeddings of the other",
         ),
         (
             "{models: [minilm, bare], model_zoo: {bare: {family: lstm}}}",

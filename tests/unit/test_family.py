@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 ENTRIES = {
     "transformer": {"family": "transformer", "checkpoint": "tiny"},
     "frozen": {"family": "frozen", "checkpoint": "tiny"},
+    "frozen_lstm": {"family": "frozen_lstm", "checkpoint": "tiny"},
     "lstm": {"family": "lstm", "vocabulary": "pieces"},
     "linear": {"family": "linear"},
     "composition": {"family": "composition"},

@@ -149,7 +149,14 @@ def kind(request, tmp_path_factory):
 STEPS = {"batch_size": 8, "max_epochs": 1, "min_steps": 4, "evaluations": 2, "lr": 0.01}
 FINE_TUNED = load_recipe({"family": "transformer", "checkpoint": "tiny", "optimisation": STEPS})
 FITTED = {"inverse_regularisation": 0.1}
-FROZEN = load_recipe({"family": "frozen", "checkpoint": "tiny", "optimisation": FITTED})
+FEATURES: dict[str, Any] = {"family": "frozen", "checkpoint": "tiny", "optimisation": FITTED}
+FROZEN = [
+    load_recipe(FEATURES | layers)
+    for layers in ({}, {"layers": "mix"}, {"layers": "each"}, {"layers": "mix", "pooling": "first"})
+]
+FROZEN += [
+    load_recipe({"family": "frozen_lstm", "checkpoint": "tiny", "optimisation": STEPS, "width": 8})
+]
 SUBSAMPLE = Subsample(
     seed=3,
     training_rows=np.arange(32),
@@ -187,9 +194,10 @@ def test_it_is_trained_resumed_scored_and_timed(kind, tmp_path, monkeypatch):
     np.testing.assert_allclose(served(TEXTS[:8]), whole[:8], atol=1e-4)
 
 
-def test_it_is_frozen(kind, tmp_path):
-    family = family_of(FROZEN, kind.job)
-    family.train(FROZEN, SUBSAMPLE, folders(tmp_path))
+@pytest.mark.parametrize("recipe", FROZEN, ids=["last", "mix", "each", "first", "lstm"])
+def test_it_is_frozen(kind, recipe, tmp_path):
+    family = family_of(recipe, kind.job)
+    family.train(recipe, SUBSAMPLE, folders(tmp_path))
     scores = family.log_scores(tmp_path / "weights", 3)
     served = family.serve(tmp_path / "weights", TextReader(kind.vocabulary, 30, "head"))
     np.testing.assert_allclose(served(TEXTS[:8]), scores[:8], atol=1e-4)
@@ -236,7 +244,7 @@ def test_a_share_is_dropped_in_its_training(kind, share):
     family = family_of(recipe, kind.job)
     assert isinstance(family, Network)
     assert f"dropout {share:g}, AdamW" in family.describe()
-    model = family.build(recipe, kind.texts).train()
+    model = family.build(recipe, kind.texts, 3).train()
     layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Dropout)]
     assert {layer.p for layer in layers} <= {share}
     batch = pad([kind.texts[row] for row in range(8)], kind.texts.pad_id)

@@ -145,7 +145,7 @@ def test_an_lstm_on_a_checkpoints_tokens_has_its_table_unless_it_learns_one(tiny
     keys = {"family": "lstm", "checkpoint": "tiny", "width": 4, "embedding_size": 8}
     recipe = LstmRecipe.model_validate(keys | {"embeddings": embeddings})
     texts = EncodedTexts(np.empty(0, np.uint16), np.zeros(1, np.int64), None, 0, 19)
-    model: Any = Lstm(recipe, Job(["a", "b"], checkpoint=tiny_bert)).build(recipe, texts)
+    model: Any = Lstm(recipe, Job(["a", "b"], checkpoint=tiny_bert)).build(recipe, texts, 1)
     table = token_embeddings(tiny_bert)
     if embeddings == "learned":
         assert model.embeddings.weight.shape == (19, 8)

@@ -184,7 +184,7 @@ def test_bytes_of_one_cell_by_hand(plan):
     assert id_bytes(65_536) == 2
     assert id_bytes(65_537) == 4
     at_once = 3 * 3 * 32 * 4 * plan.parameters("roberta-large", "yelp").everything
-    assert plan.checkpoint_bytes() == pytest.approx(at_once)
+    assert plan.work_bytes() == pytest.approx(at_once)
 
 
 def test_rules_are_those_of_the_workflow():

@@ -379,7 +379,7 @@ def build(recipe: dict[str, Any], checkpoint: Path) -> Any:
     """Return the network of a recipe before it is trained, for ids under 20."""
     job = Job(["bad", "good"], checkpoint=checkpoint / "files")
     family: Any = family_of(load_recipe(recipe), job)
-    return family.build(family.recipe, SimpleNamespace(vocabulary_size=20))
+    return family.build(family.recipe, SimpleNamespace(vocabulary_size=20), 1)
 
 
 def test_a_classifier_of_another_size(language_model):

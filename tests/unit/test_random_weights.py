@@ -13,6 +13,7 @@ from gap.models import weights as weight_files
 from gap.models.encoder import load_classifier, load_encoder
 from gap.models.families import frozen
 from gap.models.family import family_of, load_recipe
+from gap.models.frozen_encoder import DRAW
 from gap.models.serving import TextReader
 from gap.results.predictions import read_predictions
 from gap.run.errors import UserError
@@ -285,7 +286,7 @@ def test_it_is_served_as_it_scores(data, recipes, name, tmp_path, tiny_bert):
 def test_weights_that_are_drawn_otherwise_are_refused(data, recipes, tmp_path):
     """As another version of torch might draw them."""
     run_training(data, recipes["frozen"], tmp_path)
-    path = tmp_path / "weights" / "3" / frozen.DRAW
+    path = tmp_path / "weights" / "3" / DRAW
     draw = read_json(path)
     assert draw["seed"] == 3
     draw["first_numbers"][-1] += 0.01

@@ -31,7 +31,14 @@ PROGRAMS = {
         "encode",
         "collect_corpus",
     ],
-    "train": ["train", "predict", "measure_latency", "pretrain", "measure_forgetting"],
+    "train": [
+        "train",
+        "predict",
+        "measure_latency",
+        "pretrain",
+        "fit_bridge",
+        "measure_forgetting",
+    ],
     "summary": [
         "score",
         "gather",
@@ -41,6 +48,7 @@ PROGRAMS = {
         "gather_latency",
         "gather_forgetting",
         "chart_forgetting",
+        "chart_layers",
         "chart_gap",
         "chart_cost",
         "write_summary",

@@ -295,8 +295,8 @@ def test_what_is_nearly_zero_does_not_slow_it(data, recipes, name, tmp_path, mon
 
     build = type(family_for(data, recipes[name])).build
 
-    def observed(self, recipe, texts):
-        model = build(self, recipe, texts)
+    def observed(self, recipe, texts, seed):
+        model = build(self, recipe, texts, seed)
         next(model.parameters()).register_hook(product)
         return model
 

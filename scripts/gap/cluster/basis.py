@@ -138,11 +138,21 @@ class Basis:
     @cached_property
     def encoded(self) -> list[Key]:
         """The data sets that are encoded for a checkpoint: data set, checkpoint."""
-        named = ((cell.dataset, self._name(cell, "checkpoint_zoo")) for cell in self.cells)
+        named = (
+            (cell.dataset, self._name(cell, "checkpoint_zoo"))
+            for cell in self.cells
+            if not self._name(cell, "vocabulary_zoo")
+        )
         return sorted({(dataset, name) for dataset, name in named if name})
 
     def _name(self, cell: Cell, zoo: Literal["checkpoint_zoo", "vocabulary_zoo"]) -> str | None:
         return self.family(cell.model).recipe.name_in(zoo)
+
+    @cached_property
+    def bridged(self) -> list[str]:
+        """The checkpoints whose embeddings a generator brings to other vocabularies."""
+        recipes = [self.family(cell.model).recipe for cell in self.cells]
+        return sorted({str(each.pretrained) for each in recipes if each.bridges == "generator"})
 
     @cached_property
     def sources(self) -> list[tuple[str, Config]]:

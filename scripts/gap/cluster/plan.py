@@ -21,6 +21,7 @@ OUTPUTS = {
     "prepare_texts": 4,
     "collect_corpus": 2,
     "pretrain": 4,
+    "fit_bridge": 2,
     "subsample": 2,
     "fit_vocabulary": 2,
     "encode": 3,
@@ -37,6 +38,7 @@ OUTPUTS = {
     "measure_forgetting": 1,
     "gather_forgetting": 3,
     "chart_forgetting": 4,
+    "chart_layers": 5,
     "chart_gap": 4,
     "chart_cost": 4,
     "write_summary": 1,
@@ -163,6 +165,7 @@ class Plan(Basis):
             "prepare": len(self.config["datasets"]),
             **({"prepare_texts": texts} if texts else {}),
             **(dict.fromkeys(("collect_corpus", "pretrain"), pretrained) if pretrained else {}),
+            **({"fit_bridge": len(self.bridged)} if self.bridged else {}),
             "subsample": len(self.subsamples),
             "fit_vocabulary": len(self.fitted),
             "encode": len(self.encoded),
@@ -187,6 +190,7 @@ class Plan(Basis):
             "download": sum(_source_files(role, spec) for role, spec in self.sources),
             "prepare": 8 * jobs["prepare"],
             **({"prepare_texts": 6 * jobs["prepare_texts"]} if "prepare_texts" in jobs else {}),
+            **({"fit_bridge": 2 * jobs["fit_bridge"]} if self.bridged else {}),
             "subsample": 2 * jobs["subsample"],
             "fit_vocabulary": sum(4 + seeds for seeds in blocks),
             "encode": 11 * jobs["encode"],
@@ -233,7 +237,7 @@ class Plan(Basis):
             # A person's own file is read where it is.
             sources += texts if zoo[dataset]["source"]["kind"] != "file" else 0
             prepared += texts * self.value("compressed") + 8 * rows
-        for name in {name for _, name in self.encoded}:
+        for name in {self._name(cell, "checkpoint_zoo") for cell in self.cells} - {None}:
             if self.config["checkpoint_zoo"][name]["kind"] != "file":
                 sources += 4 * self.shape(name).parameters
         return {"sources": sources, "pool and test": prepared}
@@ -268,17 +272,22 @@ class Plan(Basis):
         labels = self.workload(cell.model, cell.dataset).labels
         return self.rows(cell.dataset)[1] * (PREDICTION_BYTES + SCORE_BYTES * labels)
 
-    def checkpoint_bytes(self) -> float:
-        """Return the bytes of the checkpoints of as many trainings as there are GPUs, at most.
+    def work_bytes(self) -> float:
+        """Return the bytes that as many trainings as there are GPUs keep while they run, at most.
 
-        Where there are several trials, the weights of the best one so far are beside them.
+        These are the checkpoints of a seed and, where there are several trials, the weights of the
+        best one so far; and what all trials share, such as states of texts.
         """
-        sizes = [
-            self.weight_bytes(cell) * (CHECKPOINT_COPIES + (recipe.trials > 1))
-            for cell in self.cells
-            if (recipe := self.family(cell.model).recipe).by_gradient_descent
-        ]
-        return float(sum(sorted(sizes, reverse=True)[: int(self.value("gpus"))]))
+        sizes = sorted(map(self._work_bytes, self.cells), reverse=True)
+        return float(sum(sizes[: int(self.value("gpus"))]))
+
+    def _work_bytes(self, cell: Cell) -> float:
+        family, split = self.family(cell.model), self.split(cell.dataset, cell.size)
+        shared = family.work_bytes(self.workload(cell.model, cell.dataset, *split))
+        if not family.recipe.by_gradient_descent:
+            return shared
+        copies = CHECKPOINT_COPIES + (family.recipe.trials > 1)
+        return shared + copies * self.weight_bytes(cell)
 
     # ------------------------------------------------------------ what jobs ask for
 

@@ -63,8 +63,8 @@ def totals(plan: Plan) -> str:
         [f"the longest job on one GPU, hours ({longest[1]}, {longest[2]})", number(longest[0])],
         ["disk at the end", amount(disk)],
         [
-            f"checkpoints of {at_once:.0f} trainings at once, on top",
-            amount(plan.checkpoint_bytes()),
+            f"what {at_once:.0f} trainings at once keep while they run, on top",
+            amount(plan.work_bytes()),
         ],
         ["files at the end", f"{sum(files.values()):,}"],
         ["jobs", f"{sum(jobs.values()):,}"],

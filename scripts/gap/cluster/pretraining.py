@@ -10,7 +10,7 @@ from gap.cluster import work
 from gap.cluster.requests import Request, Site
 from gap.data.checkpoints import checkpoint_folder
 from gap.models.encoder_shape import EncoderShape
-from gap.models.families.lstm import KEPT_NUMBERS, gate_products
+from gap.models.lstm_work import KEPT_NUMBERS, gate_products
 from gap.models.network import CORE_RATE, GPU_RATE, WEIGHT_BYTES
 from gap.run.json import read_json
 from gap.study.pretraining import GATED_WIDTHS, LanguageModel, MaskedLm, OwnCheckpoint, WordVectors

@@ -38,6 +38,8 @@ TIMED_TEXTS = 2000
 # as a rule; and what their logits and states take.
 ASKED_TOKENS = 256 * 512
 ASKED_MB = 2000
+# The neighbours of all tokens of a large vocabulary, and a step of the generator; minutes to spare.
+BRIDGE_MB, BRIDGE_MINUTES = 2000, 20
 # Rows of a pool that is not prepared yet, where trainings of different sizes are compared.
 NOMINAL_POOL = 100_000
 # MB a second at which prepare reads a source, at least.
@@ -226,6 +228,15 @@ def forgetting_request(weights: str, seeds: str, gpus: int) -> Request:
     rate = GPU_RATE if gpus else CORE_RATE
     memory = work.IMPORTS_MB + (work.CUDA_HOST_MB if gpus else 0) + 4 * max(files) / 1e6 + ASKED_MB
     return Request(math.ceil(memory), work.runtime_minutes(operations, rate), gpus)
+
+
+def bridge_request(checkpoint: str) -> Request:
+    """Return what training a generator of vectors asks for, from the checkpoint's manifest.
+
+    The checkpoint is read once; what is kept beside it are neighbours of all of its tokens.
+    """
+    files = sum(file["bytes"] for file in read_json(checkpoint)["files"])
+    return Request(math.ceil(work.IMPORTS_MB + 2 * files / 1e6 + BRIDGE_MB), BRIDGE_MINUTES)
 
 
 def _run_request(family: ModelFamily, workload: Workload, operations: float, gpus: int) -> Request:

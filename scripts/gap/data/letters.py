@@ -52,6 +52,12 @@ class LetterTable:
         self.separator = pair[len(self.prefix) + 1 : len(pair) - len(self.suffix) - 1]
         self._table = _make_table(tokenizer)
 
+    def letters(self) -> dict[str, int]:
+        """Return the ids of the tokens that are single letters."""
+        return {
+            chr(code): int(number) for code, number in enumerate(self._table[:ASCII]) if number >= 0
+        }
+
     @staticmethod
     def _split(ids: list[int], text: list[int]) -> tuple[list[int], list[int]]:
         """Return the special ids before and after the ids of a text, which occur there once."""

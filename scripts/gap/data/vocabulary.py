@@ -73,6 +73,7 @@ class PreTokenizer(TypedDict):
 
     type: str
     use_regex: NotRequired[bool]
+    pretokenizers: NotRequired[list[PreTokenizer]]
 
 
 class TokenizerModel(TypedDict):
@@ -80,6 +81,8 @@ class TokenizerModel(TypedDict):
 
     type: NotRequired[str]
     dropout: NotRequired[float | None]
+    continuing_subword_prefix: NotRequired[str | None]
+    end_of_word_suffix: NotRequired[str | None]
 
 
 class TokenizerParts(TypedDict):
@@ -152,6 +155,20 @@ class PretrainedVocabulary:
             return [numbers[start:end] for start, end in pairwise([0, *ends])]
         encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
+
+    def tokens(self) -> dict[str, int]:
+        """Return the id of each token, as the tokenizer spells it; of letters, of these alone."""
+        if self.letters:
+            return self.letters.letters()
+        tokens: dict[str, int] = self._backend.get_vocab()
+        return tokens
+
+    def normalise(self, text: str) -> str:
+        """Return a piece of text as the tokenizer's tokens spell it, without spaces around it."""
+        if self.letters or self._backend.normalizer is None:
+            return text
+        normal: str = self._backend.normalizer.normalize_str(text)
+        return normal.replace(SPACE, " ").strip()
 
     def parts(self) -> TokenizerParts | None:
         """Return what the tokenizer consists of, as its tokenizer.json has it; None of letters."""

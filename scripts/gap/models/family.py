@@ -51,8 +51,10 @@ class Job:
 
     `labels` are the names of the labels, `ids` the folder of encoded texts, `texts` the Parquet
     file of the pool (training) or of the test set (prediction), `checkpoint` the folder of the
-    pretrained checkpoint, `corpus` the folder of the ids that it was pretrained on, `kept` a folder
-    for what the predictions of all sizes share; what the model does not use is None.
+    pretrained checkpoint, `corpus` the folder of the ids that it was pretrained on, `vocabulary`
+    the folder of the seeds' fitted vocabularies and `bridge` the generator that leads from the
+    checkpoint to them, where embeddings do, `kept` a folder for what the predictions of all sizes
+    share; what the model does not use is None.
     """
 
     labels: list[str] = field(default_factory=list)
@@ -60,6 +62,8 @@ class Job:
     texts: Path | None = None
     checkpoint: Path | None = None
     corpus: Path | None = None
+    vocabulary: Path | None = None
+    bridge: Path | None = None
     kept: Path | None = None
 
     def encoded(self, part: str, seed: int) -> EncodedTexts:
@@ -128,6 +132,15 @@ class Family(ABC, Generic[R]):
         `weights` is the folder that `train` wrote for the seed.
         """
 
+    def layer_accuracies(
+        self, weights: Path, seed: int, labels: npt.NDArray[np.int32]
+    ) -> list[float] | None:
+        """Return the accuracy of each layer on the test texts, 0 to 1, from the embeddings on.
+
+        `labels` (rows,) are the true ones; None where `compares_layers` is false.
+        """
+        return None
+
     @abstractmethod
     def serve(self, weights: Path, reader: TextReader | None) -> ServedModel:
         """Return the trained model, loaded, from raw texts to scores, for measuring what it takes.
@@ -136,6 +149,11 @@ class Family(ABC, Generic[R]):
         """
 
     # ------------------------------------------------------------ what papers say of it
+
+    @property
+    def compares_layers(self) -> bool:
+        """Whether it has a classifier on each layer of a checkpoint, see `layer_accuracies`."""
+        return False
 
     @abstractmethod
     def describe(self) -> str:
@@ -203,6 +221,10 @@ class Family(ABC, Generic[R]):
     def weight_bytes(self, workload: Workload) -> float:
         """Return the bytes of one seed's trained weights on disk."""
         return 4.0 * self.count_parameters(workload).everything
+
+    def work_bytes(self, workload: Workload) -> float:
+        """Return the bytes that a training of one seed keeps on disk for all of its trials."""
+        return 0.0
 
     @property
     def weight_files(self) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from gap.data.sampling import Subsample
-    from gap.models.regression import Features
+    from gap.models.regression import Features, Labels
 
     Matrix = npt.NDArray[np.float32]
 
@@ -67,12 +67,23 @@ class FeatureRegression(Family[R]):
 
     def train(self, recipe: R, subsample: Subsample, folders: Folders) -> list[Evaluation]:
         """See Family.train."""
-        from gap.models.regression import train_regression
-
         features = self.train_features(recipe, subsample, folders)
         labels = subsample.training_labels, subsample.validation_labels
-        settings, count = recipe.optimisation, len(self.job.labels)
-        return [train_regression(features, labels, settings, count, folders.weights)]
+        return [self.fit(recipe, features, labels, subsample, folders.weights)]
+
+    def fit(
+        self,
+        recipe: R,
+        features: tuple[Features, Features],
+        labels: tuple[Labels, Labels],
+        subsample: Subsample,
+        weights: Path,
+    ) -> Evaluation:
+        """Fit on the first features and labels, save it, and return what the second ones say."""
+        from gap.models.regression import train_regression
+
+        count = len(self.job.labels)
+        return train_regression(features, labels, recipe.optimisation, count, weights)
 
     def log_scores(self, weights: Path, seed: int) -> Matrix:
         """See Family.log_scores."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -12,14 +10,12 @@ from transformers import PreTrainedModel
 from gap.data.vocabulary import EncodedTexts
 from gap.models.batching import batches_by_tokens, pad
 from gap.models.hardware import autocast, device
-from gap.models.lstm_network import pool
+from gap.models.layer_states import Function, pooled_states
 from gap.run.progress import progress
 
 BATCH_TOKENS = 4096
 
 Matrix = npt.NDArray[np.float32]
-Batch = dict[str, torch.Tensor]
-Function = Callable[[Batch], torch.Tensor]
 
 
 def log_scores(
@@ -38,20 +34,15 @@ def class_scores(model: PreTrainedModel) -> Function:
 
 
 def features(
-    encoder: PreTrainedModel, texts: EncodedTexts, rows: npt.NDArray[np.int64], pooling: str
+    encoder: PreTrainedModel,
+    texts: EncodedTexts,
+    rows: npt.NDArray[np.int64],
+    pooling: str,
+    every_layer: bool = False,
 ) -> Matrix:
-    """Return the encoder's pooled last states for the texts at `rows`, (rows, width)."""
-    return _map_batches(encoder, pooled_states(encoder, pooling), texts, rows, silent=False)
-
-
-def pooled_states(encoder: PreTrainedModel, pooling: str) -> Function:
-    """Return the function from a padded batch to pooled last states, (batch, width)."""
-
-    def states(batch: Batch) -> torch.Tensor:
-        hidden = encoder(**batch).last_hidden_state
-        return pool(hidden.float(), batch["attention_mask"], pooling)
-
-    return states
+    """Return what `pooled_states` makes of the texts at `rows`, (rows, width or layers * width)."""
+    states = pooled_states(encoder, pooling, every_layer)
+    return _map_batches(encoder, states, texts, rows, silent=False)
 
 
 def compute(function: Function, texts: list[npt.NDArray[np.int64]], pad_id: int) -> Matrix:

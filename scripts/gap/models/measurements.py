@@ -22,6 +22,20 @@ class Shares(TypedDict):
     cpu_share: float
 
 
+class Cosines(TypedDict):
+    """How near made vectors are to those of tokens that were hidden, 1 at best: means.
+
+    `tokens` were trained on, `held_out` are those that cosines are of. `drawn` is that of a vector
+    at random, which is what a copy comes to where there is none.
+    """
+
+    tokens: int
+    held_out: int
+    generator: float
+    mean: float
+    drawn: float
+
+
 class Single(Shares):
     """What one text takes, in milliseconds: median, 95th percentile, `range` over the rounds."""
 

@@ -70,8 +70,8 @@ class Network(Family[R]):
     divisible = True
 
     @abstractmethod
-    def build(self, recipe: R, texts: EncodedTexts) -> PreTrainedModel:
-        """Return the network before training, for ids of these texts.
+    def build(self, recipe: R, texts: EncodedTexts, seed: int) -> PreTrainedModel:
+        """Return the network before training, for ids of these texts, which a seed trains on.
 
         It maps `input_ids` and `attention_mask` (batch, tokens) to an object with `logits` (batch,
         labels), and `labels` (batch,) on top of them to one with `loss`. Random: its weights, from
@@ -81,6 +81,10 @@ class Network(Family[R]):
     @abstractmethod
     def load(self, weights: Path) -> PreTrainedModel:
         """Return the trained network that `save_pretrained` wrote."""
+
+    def training_texts(self, subsample: Subsample, folders: Folders) -> EncodedTexts:
+        """Return the ids of the texts of the pool, at least those of the subsample."""
+        return self.job.encoded("pool", subsample.seed)
 
     def retain(self, recipe: R, model: PreTrainedModel, subsample: Subsample) -> Retention:
         """Return what keeps the network near the weights that it begins with: nothing."""
@@ -96,10 +100,10 @@ class Network(Family[R]):
         from gap.models.training import train_network
         from gap.run.processes import is_first
 
-        texts = self.job.encoded("pool", subsample.seed)
+        texts = self.training_texts(subsample, folders)
         # The weights before training depend on the seed alone.
         set_seed(subsample.seed)
-        model = self.build(recipe, texts)
+        model = self.build(recipe, texts, subsample.seed)
         evaluations = train_network(
             model,
             LabelledTexts(

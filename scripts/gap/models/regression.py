@@ -36,18 +36,23 @@ def train_regression(
 
     It is saved as a transformers model, see `gap.models.linear_head`. Nothing is random.
     """
+    training, validation = zip(features, labels, strict=True)
+    weights, bias, evaluation = fit_logistic_regression(training, validation, settings, num_labels)
+    save_regression(weights, bias, folder)
+    return evaluation
+
+
+def save_regression(weights: Weights | Matrix, bias: Weights | Matrix, folder: Path) -> None:
+    """Write a regression with weights (labels, features) and biases (labels,) to a folder."""
     import torch
 
     from gap.models.linear_head import LinearConfig, LinearForSequenceClassification
 
-    training, validation = zip(features, labels, strict=True)
-    weights, bias, evaluation = fit_logistic_regression(training, validation, settings, num_labels)
-    config = LinearConfig(num_features=weights.shape[1], num_labels=num_labels)
+    config = LinearConfig(num_features=weights.shape[1], num_labels=len(weights))
     model = LinearForSequenceClassification(config)
-    model.classifier.weight.data = torch.from_numpy(weights)
-    model.classifier.bias.data = torch.from_numpy(bias)
+    model.classifier.weight.data = torch.from_numpy(weights.astype(np.float32))
+    model.classifier.bias.data = torch.from_numpy(bias.astype(np.float32))
     model.save_pretrained(folder)
-    return evaluation
 
 
 def load_regression(folder: Path) -> Callable[[Features], Matrix]:
@@ -100,7 +105,7 @@ def fit_logistic_regression(
     if settings.standardise:
         weights = weights / scaler.scale_
         bias = bias if scaler.mean_ is None else bias - weights @ scaler.mean_
-    evaluation = _validate(*validation, weights, bias)
+    evaluation = validate(*validation, weights, bias)
     return weights.astype(np.float32), bias.astype(np.float32), evaluation
 
 
@@ -128,7 +133,7 @@ def _fit(
     return weights, bias
 
 
-def _validate(features: Features, labels: Labels, weights: Weights, bias: Weights) -> Evaluation:
+def validate(features: Features, labels: Labels, weights: Weights, bias: Weights) -> Evaluation:
     """Return the mean negative log-probability of the true label (nats), and the accuracy."""
     logits = features @ weights.T + bias
     losses = -log_softmax(logits)[np.arange(len(labels)), labels]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gap.report.accuracy import accuracy, published
 from gap.report.answer import answer, explanation, other_comparisons
 from gap.report.background import data, intervals, missing, notice
+from gap.report.bridges import bridges
 from gap.report.forgetting import forgetting
 from gap.report.gaps import crossings, gaps
 from gap.report.inference import inference
@@ -16,6 +17,7 @@ from gap.report.mistakes import learning, mistakes
 from gap.report.origins import methods_section, origins, references
 from gap.report.power import power
 from gap.report.pretraining import pretraining
+from gap.report.probes import probes
 from gap.report.reading import reading
 from gap.report.sections import Document, Section
 from gap.report.tried import tried
@@ -37,8 +39,10 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     published,
     tried,
     pretraining,
+    bridges,
     inference,
     forgetting,
+    probes,
     mistakes,
     learning,
     data,

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from gap.data.manifests import IdsManifest
+from gap.results.bridges import BridgeRow
 from gap.results.findings import Encoding, Findings
 from gap.results.forgetting import ForgettingRow, LayerRow, PlaneRow
 from gap.results.pretrainings import read_pretrainings
+from gap.results.probes import ProbeRow
 from gap.results.reading import NamingRecipe, ReadingRecipe
 from gap.results.rows import (
     AccuracyRow,
@@ -49,7 +51,8 @@ KEYS = (
     "optionally datasets and models, lists of names in order, titles {name: text}, compared, the "
     "model that the first sentence is about, missing, a list of {dataset, model, size, seeds}: the "
     "runs that are not done, published, a list of {dataset, model, size, accuracy, source, note}, "
-    "seeds {model: its blocks of seeds}, and scratch, the models without pretrained weights"
+    "seeds {model: its blocks of seeds}, scratch, the models without pretrained weights, and "
+    "extractions {model with features of a checkpoint: the one that fine-tunes it}"
 )
 TableRow = TypeVar("TableRow", bound=Row)
 
@@ -61,6 +64,8 @@ def add_options(parser: argparse.ArgumentParser, tables: Sequence[str]) -> None:
         parser.add_argument(f"--{name}", required=True, help="CSV table of the study")
     for name in FORGOTTEN:
         parser.add_argument(f"--{name}", help="CSV table of gather_forgetting.py, if there is one")
+    parser.add_argument("--bridges", help="CSV table of gather.py, if there is one")
+    parser.add_argument("--probes", help="CSV table of chart_layers.py, if there is one")
     parser.add_argument("--cards", required=True, nargs="+", help="JSON cards of prepare.py")
     parser.add_argument("--encoded", nargs="*", default=[], help="JSON of encode.py, of test sets")
     parser.add_argument("--pretraining", help="CSV table of what the study pretrained itself")
@@ -85,7 +90,9 @@ def read_summarised(options: argparse.Namespace) -> Findings:
         crossings=read_in_order(options.crossings, CrossingRow, recipe),
         forecasts=read_in_order(options.forecasts, ForecastRow, recipe),
         forgetting=read_if_given(options.forgetting, ForgettingRow, recipe),
+        probes=read_if_given(options.probes, ProbeRow, recipe),
         cards=[read_json(path) for path in options.cards],
+        bridges=read_rows(options.bridges, BridgeRow) if options.bridges else [],
         pretrainings=read_pretrainings(options.pretraining),
         encodings=read_encodings(options.encoded_for, options.encoded),
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from gap.report.advances import Advance, as_it_is, compared, turned
 from gap.report.sections import Paragraph, Section, Table
-from gap.report.wording import duration, points, sentence, span
+from gap.report.wording import duration, sentence
 from gap.results.findings import Findings
 from gap.results.missing import join_names
 from gap.results.pretrainings import PretrainingRow, with_starts
@@ -17,21 +17,6 @@ HEADER = (
     *("Pretraining", "Models"),
 )
 TITLE = "Checkpoints of this study's own"
-
-
-@dataclass(frozen=True)
-class Advance:
-    """How far a model is ahead of one from scratch at a size, in points, and what is said of it.
-
-    `difference` is what the table of gaps says.
-    """
-
-    n: int
-    rival: str
-    value: float
-    low: float
-    high: float
-    difference: str
 
 
 def pretraining(findings: Findings) -> Section | None:
@@ -131,7 +116,7 @@ def _over_scratch(findings: Findings, dataset: str, model: str) -> list[Advance]
     gaps = [row for row in findings.gaps if row.dataset == dataset]
     if recipe.reference in recipe.scratch:
         rows = [row for row in gaps if row.model == model]
-        advances = [_turned(row) for row in rows]
+        advances = [turned(row) for row in rows]
     elif model == recipe.reference:
         named = {recipe.compared} & set(recipe.scratch) or set(recipe.scratch)
         by_size: dict[tuple[int, str], list[GapRow]] = {}
@@ -139,69 +124,13 @@ def _over_scratch(findings: Findings, dataset: str, model: str) -> list[Advance]
             if row.model in named:
                 by_size.setdefault((row.n, row.size), []).append(row)
         best = [min(rows, key=lambda row: row.gap) for rows in by_size.values()]
-        advances = [_as_it_is(row) for row in best]
+        advances = [as_it_is(row) for row in best]
     else:
         advances = []
     return sorted(advances, key=lambda advance: advance.n)
 
 
-def _as_it_is(row: GapRow) -> Advance:
-    return Advance(row.n, row.model, row.gap, row.gap_low, row.gap_high, row.difference)
-
-
-def _turned(row: GapRow) -> Advance:
-    return Advance(row.n, row.reference, -row.gap, -row.gap_high, -row.gap_low, row.difference)
-
-
 def _advance(findings: Findings, row: PretrainingRow, model: str, sizes: Sequence[Advance]) -> str:
     price = cost(with_starts(findings.pretrainings, row.checkpoint))
     parts = [f"the pretraining of {findings.title(model)} costs {price} once"]
-    clear = [advance for advance in sizes if advance.difference == "clear"]
-    ahead = [advance for advance in clear if advance.value > 0]
-    behind = [advance for advance in clear if advance.value <= 0]
-    parts += [_ahead(findings, advance) for advance in _ends(ahead)]
-    parts += [_behind(findings, advance) for advance in _ends(behind)]
-    if level := [advance for advance in sizes if advance.difference == "none"]:
-        rivals = _rivals(findings, level)
-        parts.append(f"{_labels(level, sizes)} the model is within {findings.margin} of {rivals}")
-    if not (clear or level):
-        parts.append(
-            f"whether the model is more than {findings.margin} ahead of "
-            f"{_rivals(findings, sizes)} is not decided at any measured size"
-        )
-    return sentence("; ".join(parts))
-
-
-def _rivals(findings: Findings, advances: Sequence[Advance]) -> str:
-    """Return the models from scratch that these are over, each once."""
-    return join_names(list(dict.fromkeys(findings.title(advance.rival) for advance in advances)))
-
-
-def _ends(advances: Sequence[Advance]) -> list[Advance]:
-    """Return those at the smallest and at the largest size, which tell enough."""
-    return list(dict.fromkeys([*advances[:1], *advances[-1:]]))
-
-
-def _ahead(findings: Findings, advance: Advance) -> str:
-    return (
-        f"with {advance.n:,} labels the model is {points(advance.value)} points "
-        f"({findings.interval} {span(advance.low, advance.high)}) ahead of "
-        f"{findings.title(advance.rival)}"
-    )
-
-
-def _behind(findings: Findings, advance: Advance) -> str:
-    return (
-        f"with {advance.n:,} labels the model is {points(-advance.value)} points "
-        f"({findings.interval} {span(-advance.high, -advance.low)}) behind "
-        f"{findings.title(advance.rival)}"
-    )
-
-
-def _labels(level: Sequence[Advance], sizes: Sequence[Advance]) -> str:
-    """Return at which of all sizes the models are level: "from 4,000 labels on"."""
-    if len(level) == len(sizes):
-        return "at every measured size"
-    if len(level) > 1 and level == sizes[-len(level) :]:
-        return f"from {level[0].n:,} labels on"
-    return f"with {join_names([f'{advance.n:,}' for advance in level])} labels"
+    return sentence("; ".join(parts + compared(findings, sizes)))

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from gap.report.accuracy import headline
 from gap.report.advice import advice
+from gap.report.extraction import extraction
 from gap.report.pretraining import advances, excluded
 from gap.report.sections import Heading, Paragraph, Part, Section, Table
 from gap.report.wording import millions, points, sentence, size_label, span
@@ -102,6 +103,7 @@ def verdict(findings: Findings) -> Section | None:
             parts.append(_table(findings, dataset, chosen))
             parts.append(Paragraph(_decision(findings, chosen)))
             parts += map(Paragraph, advances(findings, dataset))
+            parts += map(Paragraph, extraction(findings, dataset))
             parts += advice(findings, dataset)
         else:
             parts.append(Paragraph("None yet."))

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gap.data.manifests import Card
+from gap.results.bridges import BridgeRow
 from gap.results.forgetting import ForgettingRow, LayerRow, PlaneRow
 from gap.results.pretrainings import PretrainingRow
+from gap.results.probes import ProbeRow
 from gap.results.published import Published, published_figures
 from gap.results.reading import ReadingRecipe
 from gap.results.records import StudyRecord
@@ -69,7 +71,9 @@ class Findings:
     forgetting: Sequence[ForgettingRow] = ()
     layers: Sequence[LayerRow] = ()
     plane: Sequence[PlaneRow] = ()
+    probes: Sequence[ProbeRow] = ()
     pretrainings: Sequence[PretrainingRow] = ()
+    bridges: Sequence[BridgeRow] = ()
     cards: Sequence[Card] = ()
     encodings: Sequence[Encoding] = ()
     record: StudyRecord | None = None

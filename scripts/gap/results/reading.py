@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from gap.models.family import load_recipe
 from gap.study.metrics import METRICS, Metric, MetricName
-from gap.study.recipes import Block
+from gap.study.recipes import Block, ModelRecipe
 
 
 class SharedRecipe(Block):
@@ -85,7 +85,8 @@ class ReadingRecipe(NamingRecipe):
     without it, that is the first beside the reference. `seeds` has the blocks of seeds of each
     model, as in the config; `checkpoints` says what each checkpoint of the models is, where the
     config tells. `scratch` are the models without pretrained weights, where the study pretrains
-    checkpoints itself.
+    checkpoints itself. `extractions` says of models that take features of a checkpoint which other
+    one fine-tunes it.
     """
 
     metric: Annotated[Sequence[MetricName], Field(min_length=1)] = ("accuracy",)
@@ -95,6 +96,7 @@ class ReadingRecipe(NamingRecipe):
     seeds: Mapping[str, Sequence[str]] = {}
     checkpoints: Mapping[str, str] = {}
     scratch: Sequence[str] = ()
+    extractions: Mapping[str, str] = {}
 
     @property
     def headline(self) -> Metric:
@@ -129,6 +131,23 @@ def reading_recipe(config: Mapping[str, Any]) -> dict[str, Any]:
     titles = {model: zoo[model].get("title") or model for model in config["models"]}
     named = {key: config[key] for key in ("datasets", "models", "reference")}
     return named | {"titles": titles} | config["gap"]
+
+
+def extractions(zoo: Mapping[str, ModelRecipe], models: Sequence[str]) -> dict[str, str]:
+    """Return which models take features of a checkpoint that another one fine-tunes, and which.
+
+    Of several, that is the first in the study's order.
+    """
+    fine_tuned: dict[str | None, str] = {}
+    for name in models:
+        if zoo[name].fine_tunes:
+            fine_tuned.setdefault(zoo[name].pretrained, name)
+    fine_tuned.pop(None, None)
+    return {
+        name: rival
+        for name in models
+        if zoo[name].extracts and (rival := fine_tuned.get(zoo[name].pretrained))
+    }
 
 
 def checkpoint_origins(config: Mapping[str, Any]) -> dict[str, str]:

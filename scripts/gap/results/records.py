@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 from gap.data.manifests import CorpusManifest, PretrainingRecord
-from gap.models.measurements import Forgetting, Hardware, Times
+from gap.models.measurements import Cosines, Forgetting, Hardware, Times
 from gap.study.tuning import Evaluation, Value
 
 
@@ -62,11 +62,25 @@ class Training(TypedDict):
     made_with: MadeWith
 
 
+class RunLayers(TypedDict):
+    """The accuracy of each layer, 0 to 1, from the embeddings on, by seed."""
+
+    dataset: str
+    model: str
+    size: str
+    n: int
+    accuracies: dict[str, list[float]]
+
+
 class PredictionsManifest(TypedDict):
-    """predictions.json: the seeds of a file of predictions, and the file's digest."""
+    """predictions.json: the seeds of a file of predictions, and the file's digest.
+
+    `layers` is there where a model has a classifier on each layer of a checkpoint.
+    """
 
     seeds: list[int]
     sha256: str
+    layers: NotRequired[RunLayers]
 
 
 class Latency(Times):
@@ -128,6 +142,13 @@ class RunForgetting(Forgetting):
     model: str
     size: str
     n: int
+
+
+class BridgeRecord(Cosines):
+    """A file of fit_bridge.py; `sha256` is that of the generator's weights."""
+
+    checkpoint: str
+    sha256: str
 
 
 class SourceRecord(TypedDict):

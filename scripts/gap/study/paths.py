@@ -42,6 +42,10 @@ CORPUS_MANIFEST = f"{RESULTS}/corpora/{{checkpoint}}/texts.json"
 # Their ids, of those that were trained on and of those held out.
 CORPUS_IDS = f"{RESULTS}/corpora/{{checkpoint}}/ids"
 
+# What leads from a checkpoint's embeddings to other vocabularies.
+BRIDGE = f"{RESULTS}/bridges/{{checkpoint}}/generator.safetensors"
+BRIDGE_MANIFEST = f"{RESULTS}/bridges/{{checkpoint}}/bridge.json"
+
 # Subsamples and vocabularies of a block of seeds.
 SUBSAMPLE = f"{DATASET}/subsamples/{{size}}/{{seeds}}.parquet"
 SUBSAMPLE_MANIFEST = f"{DATASET}/subsamples/{{size}}/{{seeds}}.json"

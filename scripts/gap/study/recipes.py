@@ -235,6 +235,16 @@ class ModelRecipe(Block):
         return False
 
     @property
+    def extracts(self) -> bool:
+        """Whether a checkpoint stays as it is, and gives features of the texts."""
+        return False
+
+    @property
+    def bridges(self) -> str | None:
+        """How pieces of its vocabulary get vectors of its checkpoint; None where they get none."""
+        return None
+
+    @property
     def reviews(self) -> bool:
         """Whether blocks of the checkpoint's corpus are trained on beside the labelled texts."""
         return False

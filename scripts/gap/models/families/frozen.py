@@ -13,26 +13,24 @@ from gap.models.family import Folders
 from gap.models.feature_regression import FeatureRegression, RegressionRecipe
 from gap.models.network import CORE_RATE, ENCODER_ASSUMPTION
 from gap.models.workload import Assumption, Memory, ParameterCount, Workload
-from gap.run.errors import UserError
 from gap.study.fields import Completed
 from gap.study.recipes import LogisticRegression, Weights
 from gap.study.spellings import Name
+from gap.study.tuning import Evaluation
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from transformers import PreTrainedModel
 
     from gap.data.sampling import Subsample
     from gap.data.vocabulary import EncodedTexts
+    from gap.models.frozen_encoder import FrozenEncoder
     from gap.models.serving import ServedModel, TextReader
 
     Matrix = npt.NDArray[np.float32]
 
 # How many texts' features are computed before they are saved: a killed job loses these at most.
 PIECE = 10_000
-# In the folder of weights: which random encoder they are for.
-DRAW = "draw.json"
 # Tokens of a batch where nothing is trained, as in gap.models.inference, which imports torch.
 INFERENCE_TOKENS = 4096
 
@@ -48,6 +46,8 @@ title: MiniLM as it is
 seeds: [1-3]
 checkpoint: minilm
 weights: pretrained
+layers: mix
+head: linear
 pooling: max
 optimisation: {inverse_regularisation: 0.1}
 """
@@ -58,6 +58,18 @@ optimisation: {inverse_regularisation: 0.1}
     family: Literal["frozen"] = Field(description="The kind of model.")
     checkpoint: Name = Field(description="Name in checkpoint_zoo.")
     weights: Weights = None
+    layers: Literal["last", "mix", "each"] = Field(
+        "last",
+        description=(
+            "The layers whose states are features: the last; a weighted sum of all, from the "
+            "embeddings on, whose weights are fitted as well; or each by itself, of which "
+            "validation chooses one, and a chart tells what each came to."
+        ),
+    )
+    head: Literal["linear"] = Field(
+        "linear",
+        description="What reads the states; lstm, an LSTM, is read as family: frozen_lstm.",
+    )
     pooling: Literal["mean", "max", "first"] = Field(
         "mean",
         description="How a text becomes one vector: the mean or max over its tokens, or its first.",
@@ -71,6 +83,11 @@ optimisation: {inverse_regularisation: 0.1}
         """See ModelRecipe.pretrained."""
         return None if self.weights == "random" else self.checkpoint
 
+    @property
+    def extracts(self) -> bool:
+        """See ModelRecipe.extracts."""
+        return True
+
 
 class Model(FeatureRegression[Recipe]):
     """See Family: a logistic regression on an encoder's pooled states."""
@@ -78,39 +95,50 @@ class Model(FeatureRegression[Recipe]):
     uses_gpu = True
     shares_prediction = True
 
+    @functools.cached_property
+    def _encoder(self) -> FrozenEncoder:
+        from gap.models.frozen_encoder import FrozenEncoder
+
+        assert self.job.checkpoint is not None
+        return FrozenEncoder(self.job.checkpoint, self._drawn)
+
     @property
     def _drawn(self) -> bool:
         return self.recipe.weights == "random"
 
-    @functools.cached_property
-    def _encoders(self) -> dict[int | None, PreTrainedModel]:
-        return {}
-
-    def encoder(self, seed: int) -> PreTrainedModel:
-        """Return the encoder. With random weights each seed has its own, drawn by the seed."""
-        from transformers import set_seed
-
-        from gap.models.encoder import load_encoder
-
-        assert self.job.checkpoint is not None
-        key = seed if self._drawn else None
-        if key not in self._encoders:
-            # One is in memory at a time.
-            self._encoders.clear()
-            if self._drawn:
-                set_seed(seed)
-            self._encoders[key] = load_encoder(self.job.checkpoint, self._drawn)
-        return self._encoders[key]
+    @property
+    def _every_layer(self) -> bool:
+        return self.recipe.layers != "last"
 
     def states(self, texts: EncodedTexts, rows: npt.NDArray[np.int64], seed: int) -> Matrix:
-        """Return the states of the seed's encoder for the texts of these rows, (rows, width)."""
-        from gap.models.encoder import check_lengths, fit_to_vocabulary
+        """Return the states of the seed's encoder for the texts of these rows, (rows, width).
+
+        Where the recipe is about all layers, the states of one stand behind those of another, from
+        the embeddings on, (rows, layers * width).
+        """
         from gap.models.inference import features
 
-        encoder = self.encoder(seed)
-        fit_to_vocabulary(encoder, texts.pad_id, texts.vocabulary_size, texts.pair_separator)
-        check_lengths(encoder, texts)
-        return features(encoder, texts, texts.positions(rows), self.recipe.pooling)
+        encoder = self._encoder.load_for(texts, seed)
+        positions = texts.positions(rows)
+        return features(encoder, texts, positions, self.recipe.pooling, self._every_layer)
+
+    def fit(
+        self,
+        recipe: Recipe,
+        features: tuple[Matrix, Matrix],
+        labels: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]],
+        subsample: Subsample,
+        weights: Path,
+    ) -> Evaluation:
+        """See FeatureRegression.fit."""
+        from gap.models.layer_regression import train_each, train_mix
+        from gap.models.layer_states import count_layers
+
+        if recipe.layers == "last":
+            return super().fit(recipe, features, labels, subsample, weights)
+        train = train_mix if recipe.layers == "mix" else train_each
+        layers = count_layers(self._encoder.load(subsample.seed))
+        return train(features, labels, recipe.optimisation, len(self.job.labels), layers, weights)
 
     def train_features(
         self, recipe: Recipe, subsample: Subsample, folders: Folders
@@ -124,36 +152,9 @@ class Model(FeatureRegression[Recipe]):
             states = self._states_of_pool(texts, folders.shared)[texts.positions(rows)]
         else:
             states = self.kept_states(texts, rows, folders.shared, subsample.seed)
-        if self._drawn:
-            self._write_draw(folders.weights, subsample.seed)
+        self._encoder.write_draw(folders.weights, subsample.seed)
         training, validation = np.split(states, [len(subsample.training_rows)])
         return training, validation
-
-    def _write_draw(self, weights: Path, seed: int) -> None:
-        """Write by which seed the encoder was drawn, and the first numbers of it."""
-        from gap.models.encoder import first_numbers
-        from gap.run.json import write_json
-
-        weights.mkdir(parents=True, exist_ok=True)
-        numbers = first_numbers(self.encoder(seed))
-        write_json(weights / DRAW, {"seed": seed, "first_numbers": numbers})
-
-    def _drawn_again(self, weights: Path) -> int:
-        """Return the seed of the encoder that a training drew; raise UserError for another one."""
-        import numpy as np
-
-        from gap.models.encoder import first_numbers
-        from gap.run.json import read_json
-
-        draw = read_json(weights / DRAW)
-        seed: int = draw["seed"]
-        # Processors round differently.
-        if not np.allclose(first_numbers(self.encoder(seed)), draw["first_numbers"], atol=1e-5):
-            raise UserError(
-                f"{weights / DRAW}: seed {seed} draws other random weights here than in the "
-                "training; use the versions of torch and transformers that it used, or train again"
-            )
-        return seed
 
     def kept_states(
         self, texts: EncodedTexts, rows: npt.NDArray[np.int64], folder: Path, seed: int
@@ -207,23 +208,36 @@ class Model(FeatureRegression[Recipe]):
 
     def test_features(self, weights: Path, seed: int) -> Iterator[Matrix]:
         """See FeatureRegression.test_features."""
-        drawn = self._drawn
-        yield self._states_of_test(self._drawn_again(weights)) if drawn else self._test_states
+        seed = self._encoder.seed_of(weights)
+        yield self._states_of_test(seed) if self._drawn else self._test_states
+
+    def layer_accuracies(
+        self, weights: Path, seed: int, labels: npt.NDArray[np.int32]
+    ) -> list[float] | None:
+        """See Family.layer_accuracies."""
+        from gap.models.layer_regression import accuracies_of_layers
+
+        if self.recipe.layers != "each":
+            return None
+        (states,) = self.test_features(weights, seed)
+        return accuracies_of_layers(weights, states, labels)
 
     def serve(self, weights: Path, reader: TextReader | None) -> ServedModel:
         """See Family.serve."""
         from gap.models.encoder import fit_to_vocabulary
         from gap.models.hardware import device
-        from gap.models.inference import compute, pooled_states
+        from gap.models.inference import compute
+        from gap.models.layer_states import pooled_states
         from gap.models.regression import load_regression, regression_parameters
         from gap.models.serving import ServedModel, count_numbers
 
         assert reader is not None
-        seed = self._drawn_again(weights) if self._drawn else 0
-        pad_id, encoder = reader.pad_id, self.encoder(seed).eval()
+        encoder = self._encoder.load(self._encoder.seed_of(weights)).eval()
+        pad_id = reader.pad_id
         fit_to_vocabulary(encoder, pad_id, reader.vocabulary.size, reader.pair_separator)
         encoder.to(device())
-        states, classify = pooled_states(encoder, self.recipe.pooling), load_regression(weights)
+        states = pooled_states(encoder, self.recipe.pooling, self._every_layer)
+        classify = load_regression(weights)
         trained = regression_parameters(weights)
         return ServedModel(
             reader,
@@ -234,15 +248,31 @@ class Model(FeatureRegression[Recipe]):
 
     def describe(self) -> str:
         """See Family.describe."""
+        states = {
+            "last": "the states",
+            "mix": "a weighted sum of the states of all layers, weights fitted,",
+            "each": "the states of the layer that validation chose",
+        }[self.recipe.layers]
         checkpoint = self.recipe.checkpoint
         if self._drawn:
             return (
-                f"logistic regression on the states of the architecture of {checkpoint} with "
+                f"logistic regression on {states} of the architecture of {checkpoint} with "
                 "random weights, which are not trained"
             )
-        return f"logistic regression on the states of {checkpoint}, which is not trained"
+        return f"logistic regression on {states} of {checkpoint}, which is not trained"
 
     # ------------------------------------------------------------ what it takes
+
+    @property
+    def compares_layers(self) -> bool:
+        """See Family.compares_layers."""
+        return self.recipe.layers == "each"
+
+    def _features(self, workload: Workload) -> int:
+        """Return the number of features of a text."""
+        encoder = workload.encoder
+        layers = encoder.num_hidden_layers + 1 if self._every_layer else 1
+        return layers * encoder.hidden_size
 
     def count_parameters(self, workload: Workload) -> ParameterCount:
         """See Family.count_parameters."""
@@ -256,7 +286,7 @@ class Model(FeatureRegression[Recipe]):
 
     def fitted_products(self, workload: Workload) -> float:
         """See FeatureRegression.fitted_products."""
-        return workload.encoder.hidden_size * workload.labels
+        return self._features(workload) * workload.labels
 
     def training_memory(self, workload: Workload, gpus: int) -> Memory:
         """See Family.training_memory."""
@@ -264,7 +294,7 @@ class Model(FeatureRegression[Recipe]):
         layer = encoder.layer_bytes(workload.longest, on_gpu=gpus > 0)
         return Memory(
             # The states of all texts in fp32, four times: in pieces, as one, of a seed, scaled.
-            data=4 * 4 * encoder.hidden_size * workload.rows,
+            data=4 * 4 * self._features(workload) * workload.rows,
             ids=workload.id_bytes,
             # While they are read, the weights are there twice.
             model=(4 if gpus else 8) * weights,
@@ -283,8 +313,12 @@ class Model(FeatureRegression[Recipe]):
     @property
     def weight_files(self) -> int:
         """See Family.weight_files."""
-        return super().weight_files + self._drawn
+        return super().weight_files + self._drawn + self._every_layer
 
     def weight_bytes(self, workload: Workload) -> float:
-        """See Family.weight_bytes: those of the head."""
-        return 4.0 * (workload.encoder.hidden_size + 1) * workload.labels
+        """See Family.weight_bytes: those of the head, and of the heads of each layer."""
+        return 4.0 * (self._features(workload) + 1) * workload.labels * (1 + self.compares_layers)
+
+    def work_bytes(self, workload: Workload) -> float:
+        """See Family.work_bytes: those of the states, in fp32."""
+        return 4.0 * self._features(workload) * (workload.rows + workload.validation)

@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from gap.models.describing import spell_optimisation, spell_values
+from gap.models.lstm_work import (
+    ASSUMPTION,
+    KEPT_NUMBERS,
+    SPEED_UP,
+    gate_biases,
+    gate_products,
+    steps_rate,
+)
 from gap.models.network import Network, NetworkRecipe
 from gap.models.workload import Assumption, ParameterCount, SpeedClaim, Workload
 from gap.run.errors import UserError
@@ -22,20 +30,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from gap.data.vocabulary import EncodedTexts
-
-# Numbers that an LSTM keeps per token, direction and unit of width: four gates before and after
-# their functions, cell and hidden state, input and output, their flipped copies and masks.
-KEPT_NUMBERS = 24
-# Seconds that a GPU takes, forward, for one position of a batch's texts in one layer and direction:
-# a few kernels of 5 to 10 microseconds, each of which waits for the one before it.
-STEP_SECONDS = 40e-6
-
-
-def gate_products(embedding_size: int, layers: int, width: int, directions: int) -> int:
-    """Return how many weights of all gates multiply each token."""
-    inputs = embedding_size + (layers - 1) * directions * width
-    return directions * 4 * width * (inputs + layers * width)
-
+    from gap.models.bridge import Bridge, Generator
 
 DEFAULTS = Completed(
     lr=1.0e-3, warmup=0.05, max_epochs=5, min_steps=150, evaluations=10, patience=5
@@ -50,6 +45,8 @@ family: lstm
 title: LSTM with two layers
 seeds: [1-5]
 vocabulary: pieces
+checkpoint: minilm
+bridge: mean
 embeddings: tuned
 embedding_size: 64
 layers: 2
@@ -64,13 +61,26 @@ optimisation: {max_epochs: 10}
 
     family: Literal["lstm"] = Field(description="The kind of model.")
     vocabulary: Omittable[Name] = Field(
-        None, description="Name in vocabulary_zoo; its embeddings are learned."
+        None,
+        description=(
+            "Name in vocabulary_zoo; its embeddings are learned, or those of a checkpoint, by a "
+            "bridge."
+        ),
     )
     checkpoint: Omittable[Name] = Field(
         None,
         description=(
-            "Name in checkpoint_zoo; its tokenizer and, unless learned, its embeddings; of a "
-            "language model that the workflow made its layers, too."
+            "Name in checkpoint_zoo; its tokenizer, unless there is a vocabulary, and, unless "
+            "learned, its embeddings; of a language model that the workflow made its layers, too."
+        ),
+    )
+    bridge: Omittable[Literal["copy", "mean", "generator"]] = Field(
+        None,
+        description=(
+            "How the pieces of the vocabulary get vectors of the checkpoint where both are given: "
+            "those that are its tokens have theirs, the others are drawn (copy), the mean of the "
+            "tokens that they are made of, or those of a generator that is trained on the "
+            "checkpoint's tokens."
         ),
     )
     embeddings: Literal["tuned", "frozen", "learned"] = Field(
@@ -100,14 +110,34 @@ optimisation: {max_epochs: 10}
         """See ModelRecipe.pretrained."""
         return None if self.embeddings == "learned" else self.checkpoint
 
+    @property
+    def bridges(self) -> str | None:
+        """See ModelRecipe.bridges."""
+        return self.bridge
+
     def check(self, where: str) -> None:
-        """Raise UserError unless the model has either a vocabulary or a checkpoint, and fits it."""
-        if (self.vocabulary is None) == (self.checkpoint is None):
-            number = "neither" if self.vocabulary is None else "both"
+        """Raise UserError unless the model has a vocabulary, a checkpoint, or a bridge of both."""
+        if self.vocabulary is None and self.checkpoint is None:
             raise UserError(
-                f"{where}: found {number} of vocabulary and checkpoint; give it one of them"
+                f"{where}: found neither of vocabulary and checkpoint; give it one of them"
             )
-        if self.vocabulary is not None and self.embeddings == "frozen":
+        both = self.vocabulary is not None and self.checkpoint is not None
+        if both and self.bridge is None:
+            raise UserError(
+                f"{where}: found both of vocabulary and checkpoint; give it one of them, or say "
+                "by bridge (copy, mean or generator) how one gets the embeddings of the other"
+            )
+        if self.bridge is not None and not both:
+            raise UserError(
+                f"{where}.bridge: found {self.bridge!r}, but a bridge leads from a checkpoint to a "
+                "vocabulary; give it both, or leave it out"
+            )
+        if self.bridge is not None and self.embeddings == "learned":
+            raise UserError(
+                f"{where}.embeddings: found 'learned', but a bridge gives vectors to begin with; "
+                "leave one of the two out"
+            )
+        if self.checkpoint is None and self.embeddings == "frozen":
             raise UserError(
                 f"{where}.embeddings: found 'frozen', but a vocabulary's embeddings are learned; "
                 "leave it out, or give a checkpoint in place of the vocabulary"
@@ -117,12 +147,12 @@ optimisation: {max_epochs: 10}
 class Model(Network[Recipe]):
     """See Family: an LSTM on embeddings that it learns or that are a checkpoint's."""
 
-    def build(self, recipe: Recipe, texts: EncodedTexts) -> PreTrainedModel:
+    def build(self, recipe: Recipe, texts: EncodedTexts, seed: int) -> PreTrainedModel:
         """See Network.build."""
         from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
         from gap.models.own_networks import take_layers
 
-        table, rows = self.embeddings, texts.vocabulary_size
+        table, rows = self._table(seed), texts.vocabulary_size
         if table is not None:
             # A checkpoint's table may have rows to spare, and its tokenizer tokens added later.
             rows = max(len(table), rows)
@@ -144,15 +174,41 @@ class Model(Network[Recipe]):
             take_layers(model, self.job.checkpoint)
         return model
 
-    @functools.cached_property
-    def embeddings(self) -> torch.Tensor | None:
-        """The checkpoint's token embeddings, (vocabulary, width); None where it learns new ones."""
-        from gap.models.encoder import token_embeddings
+    def _table(self, seed: int) -> torch.Tensor | None:
+        """Return the embeddings to begin with, (pieces, width); None where it learns new ones.
+
+        Those of a bridge are for the vocabulary of the seed. Random: what a bridge draws.
+        """
+        from gap.models.bridge import bridged_table
 
         if self._learns_embeddings:
             return None
+        if self.recipe.bridge is None:
+            return self._of_checkpoint
+        assert self.job.vocabulary is not None
+        model = self.job.vocabulary / f"{seed}.model"
+        return bridged_table(self._bridge, model, self.recipe.bridge, self._generator)
+
+    @functools.cached_property
+    def _of_checkpoint(self) -> torch.Tensor:
+        """The checkpoint's token embeddings, (tokens, width)."""
+        from gap.models.encoder import token_embeddings
+
         assert self.job.checkpoint is not None
         return token_embeddings(self.job.checkpoint)
+
+    @functools.cached_property
+    def _bridge(self) -> Bridge:
+        from gap.models.bridge import Bridge
+
+        assert self.job.checkpoint is not None
+        return Bridge.of(self.job.checkpoint)
+
+    @functools.cached_property
+    def _generator(self) -> Generator | None:
+        from gap.models.bridge import load_generator
+
+        return load_generator(self.job.bridge) if self.job.bridge else None
 
     @property
     def _learns_embeddings(self) -> bool:
@@ -171,11 +227,16 @@ class Model(Network[Recipe]):
         recipe = self.recipe
         sides = "bidirectional " if recipe.bidirectional else ""
         layers = "1 layer" if recipe.layers == 1 else f"{recipe.layers} layers"
-        tokens = (
-            f"tokens of {recipe.checkpoint}, embeddings {recipe.embeddings}"
-            if recipe.checkpoint
-            else f"a SentencePiece vocabulary ({recipe.vocabulary}) fitted on its own examples"
-        )
+        fitted = f"a SentencePiece vocabulary ({recipe.vocabulary}) fitted on its own examples"
+        if recipe.bridge:
+            tokens = (
+                f"{fitted}, embeddings from {recipe.checkpoint} by {recipe.bridge}, "
+                f"{recipe.embeddings}"
+            )
+        elif recipe.checkpoint:
+            tokens = f"tokens of {recipe.checkpoint}, embeddings {recipe.embeddings}"
+        else:
+            tokens = fitted
         trained = spell_optimisation(recipe.optimisation)
         return f"{sides}LSTM, {layers} of {spell_values(recipe.width)} units, {tokens} ({trained})"
 
@@ -195,38 +256,25 @@ class Model(Network[Recipe]):
 
     @property
     def speed_up(self) -> float:
-        """See Family.speed_up.
-
-        Fewer texts each shorten little of a step, whose tokens come one after the other.
-        """
-        return 0.4
+        """See Family.speed_up."""
+        return SPEED_UP
 
     def assumption(self) -> Assumption:
         """See Family.assumption."""
-        return Assumption(
-            value="lstm_step",
-            slower=2.0,
-            models="LSTMs",
-            origin="assumed step",
-            text=(
-                "An LSTM is assumed to take `lstm_step` for a position of its texts in a layer and "
-                "direction, twice that on the way back: its products are too small for a GPU, "
-                "though not for a core."
-            ),
-        )
+        return ASSUMPTION
 
     @property
     def _directions(self) -> int:
         return 2 if self.recipe.bidirectional else 1
 
     def count_parameters(self, workload: Workload) -> ParameterCount:
-        """See Family.count_parameters. Gates are torch.nn.LSTM's, with two vectors of biases."""
+        """See Family.count_parameters."""
         recipe, directions = self.recipe, self._directions
-        rows = workload.encoder.vocab_size if recipe.checkpoint else workload.pieces
+        rows = workload.pieces if recipe.vocabulary else workload.encoder.vocab_size
         columns = recipe.embedding_size if self._learns_embeddings else workload.encoder.hidden_size
         width, layers = recipe.width, recipe.layers
         products = gate_products(columns, layers, width, directions)
-        biases = directions * 4 * width * 2 * layers
+        biases = gate_biases(layers, width, directions)
         head = (directions * width + 1) * workload.labels
         return ParameterCount(rows * columns + products + biases + head, products)
 
@@ -236,12 +284,7 @@ class Model(Network[Recipe]):
         return 4.0 * KEPT_NUMBERS * units * texts * workload.longest
 
     def gpu_rate(self, workload: Workload, full: float, assumed: float | None = None) -> float:
-        """See Family.gpu_rate. A text's positions wait for each other.
-
-        Going forward, a position of all texts of a batch takes the assumed seconds in each layer
-        and direction, whatever their width, and going backward twice that. Where a recipe lists
-        several sizes of a batch the smallest counts.
-        """
+        """See Family.gpu_rate. Where a recipe lists several batch sizes the smallest counts."""
         texts = min(values_of(self.recipe.optimisation.batch_size))
-        seconds = (assumed or STEP_SECONDS) * self.recipe.layers * self._directions
-        return min(full, 2.0 * self.count_parameters(workload).products * texts / seconds)
+        products = self.count_parameters(workload).products
+        return steps_rate(full, products, self.recipe.layers, self._directions, texts, assumed)

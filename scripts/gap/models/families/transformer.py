@@ -91,7 +91,7 @@ optimisation: {lr: 2.0e-5}
 class Model(Network[Recipe]):
     """See Family: a fine-tuned checkpoint."""
 
-    def build(self, recipe: Recipe, texts: EncodedTexts) -> PreTrainedModel:
+    def build(self, recipe: Recipe, texts: EncodedTexts, seed: int) -> PreTrainedModel:
         """See Network.build."""
         from gap.models.encoder import check_lengths, fit_to_vocabulary, load_classifier
 
