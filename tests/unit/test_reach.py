@@ -106,6 +106,8 @@ def change(tree, line, column, generator):
         node.body.insert(generator.randrange(len(node.body) + 1), ast.parse("changed = 1").body[0])
     elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
         node.value = ast.Tuple([node.value], ast.Load())
+    elif isinstance(node, ast.Assert):
+        node.test = ast.UnaryOp(ast.Not(), node.test)
     else:
         body.insert(body.index(node), ast.parse("changed = 1").body[0])
 

@@ -70,7 +70,7 @@ def write_words(path):
         stem + end for stem in ("film", "book", "plot", "show") for end in ("", "s", "ed", "ing")
     ]
     telling = {"praise": ["good", "goodness", "great"], "complaint": ["bad", "badly", "dull"]}
-    rows = {}
+    rows: dict[str, str] = {}
     while len(rows) < 400:
         label = ("praise", "complaint")[len(rows) % 2]
         text = generator.choices(words, k=10) + generator.choices(telling[label], k=3)
