@@ -26,13 +26,15 @@ from gap.results.tables import read_rows, write_rows
 from gap.run.json import read_json, write_json
 from tiny_training import as_arguments, make_data, make_recipes, run_prediction, run_training
 
-NAMES = ("fine-tuned", "frozen", "lstm", "lstm-tiny", "tfidf", "composition")
+ON_CHECKPOINTS = ("fine-tuned", "frozen", "mix", "each", "states-lstm", "lstm-tiny", "bridged")
+NAMES = (*ON_CHECKPOINTS, "lstm", "tfidf", "composition")
 
 
 def recipes():
     """Tiny recipes of each family, barely trained."""
     made = make_recipes(max_epochs=1, min_steps=1)
     made["lstm-tiny"]["embeddings"] = "frozen"
+    made["bridged"] = made["lstm"] | {"checkpoint": "tiny", "bridge": "copy"}
     return made
 
 
@@ -62,8 +64,8 @@ def arguments_for(folder):
     pairs = {
         "trainings": {name: folder / name / "training.json" for name in NAMES},
         "weights": {name: folder / name / "weights" for name in NAMES},
-        "checkpoints": dict.fromkeys(("fine-tuned", "frozen", "lstm-tiny"), folder / "tiny.json"),
-        "vocabularies": {"lstm": folder / "vocabulary"},
+        "checkpoints": dict.fromkeys(ON_CHECKPOINTS, folder / "tiny.json"),
+        "vocabularies": dict.fromkeys(("lstm", "bridged"), folder / "vocabulary"),
     }
     for kind, files in pairs.items():
         options += [f"--{kind}", *(f"{name}={path}" for name, path in files.items())]
@@ -80,7 +82,9 @@ def test_from_raw_text_come_the_scores_that_predict_wrote(trained, size):
     for name, model in models.items():
         (block,) = read_predictions(trained / name / "predictions.parquet")
         found = [model(texts[start : start + size]) for start in range(0, len(texts), size)]
-        np.testing.assert_allclose(np.concatenate(found), block.scores, atol=1e-4, err_msg=name)
+        # States in bf16 may be rounded to either side where batches differ.
+        near = 2e-3 if name == "states-lstm" else 1e-4
+        np.testing.assert_allclose(np.concatenate(found), block.scores, atol=near, err_msg=name)
         assert block.scores.std() > 1e-3, name
 
 
@@ -93,6 +97,10 @@ def test_parameters_are_counted_with_those_that_were_trained(trained):
     assert counts["fine-tuned"][0] == counts["fine-tuned"][1]
     assert counts["frozen"][1] == (32 + 1) * 2
     assert counts["frozen"][0] == counts["fine-tuned"][0]
+    # Three layers with the embeddings; an LSTM on them has their weights and a scale, too.
+    assert counts["mix"][1] == counts["each"][1] == (3 * 32 + 1) * 2
+    assert counts["states-lstm"][1] == lstm + 3 + 1
+    assert counts["bridged"][0] == counts["bridged"][1]
     counted = read_json(trained / "tfidf" / "weights" / "2" / "terms.json").values()
     phrases = sum(len(kind["terms"]) for kind in counted)
     assert counts["tfidf"] == (3 * phrases + 2, 2 * phrases + 2)
