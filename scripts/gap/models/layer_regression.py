@@ -41,14 +41,17 @@ def train_mix(
     the regression's here). What is saved is a regression on the states of all layers, with the
     weights multiplied out. Nothing is random.
     """
+    from sklearn.preprocessing import StandardScaler
+
     training, validation = features
-    spread = training.std(axis=0) if settings.standardise else np.ones(training.shape[1])
-    spread[spread == 0] = 1.0
-    center = training.mean(axis=0) if settings.standardise else np.zeros(training.shape[1])
-    scaled = ((training - center) / spread).astype(np.float32)
+    center, spread = np.zeros(training.shape[1]), np.ones(training.shape[1])
+    if settings.standardise:
+        scaler = StandardScaler()
+        training = scaler.fit_transform(training)
+        center, spread = scaler.mean_, scaler.scale_
     # (layers, rows, width): one sum over layers is one product.
-    stacked = np.ascontiguousarray(scaled.reshape(len(scaled), layers, -1).swapaxes(0, 1))
-    del scaled
+    stacked = np.ascontiguousarray(training.reshape(len(training), layers, -1).swapaxes(0, 1))
+    del training
     mix, shares = fit_mix(stacked, labels[0], settings, num_labels)
     weights = (shares[:, None] * mix[:, None, :-1]).reshape(num_labels, -1) / spread
     bias = mix[:, -1] - weights @ center
