@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("run", "study", "data", "models", "config", "results", "report", "cluster")
 # Words that stand for a thing without naming it.
 PRONOUNS = {"one", "ours", "theirs", "found", "known", "told", "own", "facts"}
-FAMILIES = {"transformer", "frozen", "lstm", "linear", "composition"}
+FAMILIES = {"transformer", "frozen", "frozen_lstm", "lstm", "linear", "composition"}
 FAMILY_CLASSES = {"FineTuned", "Frozen", "Linear", "Lstm", "Network", "Tfidf", "Transformer"}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

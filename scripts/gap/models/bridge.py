@@ -84,16 +84,16 @@ def _side(first: bool, last: bool) -> int:
 
 def _longer(pieces: Mapping[Piece, int], wanted: set[str]) -> dict[str, list[Neighbour]]:
     """Return the tokens that a text is a part of, the shortest first, by text."""
-    found: dict[str, list[Neighbour]] = defaultdict(list)
+    longer: dict[str, list[Neighbour]] = defaultdict(list)
     for piece, number in sorted(pieces.items(), key=lambda pair: (len(pair[0].text), pair[1])):
         length = len(piece.text)
         for start in range(length):
             for end in range(start + SHORTEST, length + 1):
                 text = piece.text[start:end]
-                if text in wanted and len(found[text]) <= MOST:
+                if text in wanted and len(longer[text]) <= MOST:
                     place = AROUND + _side(start == 0, end == length)
-                    found[text].append(Neighbour(number, place))
-    return found
+                    longer[text].append(Neighbour(number, place))
+    return longer
 
 
 class Generator(nn.Module):
