@@ -117,12 +117,18 @@ def _gather(
     bridge: Bridge, near: Sequence[Sequence[Neighbour]]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the vectors of neighbours, (pieces, MOST, width), and their places, (pieces, MOST)."""
+    tokens, places = _tabulate(near)
+    return bridge.table[tokens], places
+
+
+def _tabulate(near: Sequence[Sequence[Neighbour]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the tokens of neighbours and their places, both (pieces, MOST)."""
     tokens = torch.zeros((len(near), MOST), dtype=torch.long)
     places = torch.full((len(near), MOST), UNUSED)
     for row, neighbours in enumerate(near):
         for column, neighbour in enumerate(neighbours):
             tokens[row, column], places[row, column] = neighbour
-    return bridge.table[tokens], places
+    return tokens, places
 
 
 def fit_generator(bridge: Bridge, seed: int) -> tuple[Generator, Cosines]:
@@ -146,11 +152,12 @@ def fit_generator(bridge: Bridge, seed: int) -> tuple[Generator, Cosines]:
     generator = Generator(bridge.table.shape[1])
     optimiser = torch.optim.Adam(generator.parameters(), lr=LR)
     scale = float(bridge.table.var()) or 1.0
+    truth = _vectors(bridge, taught)
+    tokens, places = _tabulate([known[piece] for piece in taught])
     for _ in range(STEPS):
-        rows = torch.randint(len(taught), (min(BATCH, len(taught)),), generator=random).tolist()
-        batch = [taught[row] for row in rows]
-        made = generator(*_gather(bridge, [known[piece] for piece in batch]))
-        loss = nn.functional.mse_loss(made, _vectors(bridge, batch)) / scale
+        rows = torch.randint(len(taught), (min(BATCH, len(taught)),), generator=random)
+        made = generator(bridge.table[tokens[rows]], places[rows])
+        loss = nn.functional.mse_loss(made, truth[rows]) / scale
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from gap.data.vocabulary import EncodedTexts
 from gap.models.batching import Batch, batches_by_tokens, pad
 from gap.models.hardware import autocast, device
-from gap.models.layer_states import Function, last_states, layer_states
+from gap.models.layer_states import Function, layer_states
 from gap.run.durable import replace
 from gap.run.progress import progress
 
@@ -64,8 +64,7 @@ def token_states(encoder: PreTrainedModel, every_layer: bool) -> Function:
     """
 
     def states(batch: Batch) -> torch.Tensor:
-        layers = layer_states(encoder, batch) if every_layer else [last_states(encoder, batch)]
-        return torch.stack(layers, dim=2).to(torch.bfloat16)
+        return torch.stack(layer_states(encoder, batch, every_layer), dim=2).to(torch.bfloat16)
 
     return states
 

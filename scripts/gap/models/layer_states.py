@@ -22,25 +22,22 @@ def pooled_states(encoder: PreTrainedModel, pooling: str, every_layer: bool = Fa
     """
 
     def states(batch: Batch) -> torch.Tensor:
-        layers = layer_states(encoder, batch) if every_layer else [last_states(encoder, batch)]
-        mask = batch["attention_mask"]
+        layers, mask = layer_states(encoder, batch, every_layer), batch["attention_mask"]
         return torch.cat([pool(layer.float(), mask, pooling) for layer in layers], dim=1)
 
     return states
 
 
-def last_states(encoder: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Return the states of the last layer, (batch, tokens, width)."""
-    states = encoder(**batch).last_hidden_state
-    assert isinstance(states, torch.Tensor)
-    return states
-
-
-def layer_states(encoder: PreTrainedModel, batch: Batch) -> list[torch.Tensor]:
+def layer_states(
+    encoder: PreTrainedModel, batch: Batch, every_layer: bool = True
+) -> list[torch.Tensor]:
     """Return the states of the embeddings and of each layer, (batch, tokens, width) each.
 
-    Raises UserError for an encoder that has but one layer of states, or layers of several shapes.
+    Without `every_layer` those of the last layer alone. Raises UserError where all are asked for of
+    an encoder that has but one layer of states, or layers of several shapes.
     """
+    if not every_layer:
+        return [encoder(**batch).last_hidden_state]
     output = encoder(**batch, output_hidden_states=True)
     kind, last = encoder.config.model_type, output.last_hidden_state
     # What stands last there may lack the normalisation that follows the last layer.
