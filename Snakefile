@@ -29,6 +29,7 @@ rule all:
         paths.table("latency"),
         if_forgetting(*(paths.chart("forgetting", end) for end in paths.CHART_FORMATS)),
         if_compared(*(paths.chart("layers", end) for end in paths.CHART_FORMATS)),
+        if_transferred(*(paths.chart("transfer", end) for end in paths.CHART_FORMATS)),
         paths.SUMMARY,
         paths.REPORT,
         paths.PROVENANCE,
@@ -37,6 +38,7 @@ rule all:
 include: "rules/placement.smk"
 include: "rules/data.smk"
 include: "rules/pretrain.smk"
+include: "rules/transfer.smk"
 include: "rules/bridge.smk"
 include: "rules/vocabulary.smk"
 include: "rules/train.smk"

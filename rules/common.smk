@@ -41,7 +41,7 @@ from gap.results.reading import (
     reading_recipe,
 )
 from gap.study import paths
-from gap.study.cells import largest_size, timed_cells
+from gap.study.cells import timed_cells
 from gap.study.fields import Block
 from gap.study.rules import EncodeRecipe, PrepareRecipe, SubsampleRecipe, TextsRecipe
 from gap.study.sizes import count_rows, parse_seeds
@@ -220,6 +220,23 @@ FORGETTING = [
 def if_forgetting(*files):
     """These files where forgetting is measured, else none."""
     return list(files) if FORGETTING else []
+
+
+# The runs whose starts on other data sets are compared, by data set, model and size.
+STARTED = list(
+    dict.fromkeys(
+        (cell.dataset, cell.model, cell.size) for cell in PRESENT if cell.model in STUDY.transfer
+    )
+)
+SIMILARITIES = [
+    paths.SIMILARITY.format(dataset=dataset, model=model, size=size)
+    for dataset, model, size in STARTED
+]
+
+
+def if_transferred(*files):
+    """These files where starts on other data sets are compared, else none."""
+    return list(files) if SIMILARITIES else []
 
 
 # What was predicted by models that have a classifier on each layer of a checkpoint.
@@ -444,9 +461,11 @@ def start_inputs(wildcards):
     return {"start": source_manifest("checkpoint", start)} if start else {}
 
 
-# Those that `pretrain` would make, also where no model of the study begins with them.
+# Those that the workflow would make, also where no model of the study begins with them.
 OWN_CHECKPOINTS = [
-    name for name, source in STUDY.checkpoint_zoo.items() if source.kind == "pretrained"
+    name
+    for name, source in STUDY.checkpoint_zoo.items()
+    if source.kind in ("pretrained", "trained")
 ]
 # The checkpoints of the study's own that models begin with, by model, and the files that say what
 # they took: none in a study that pretrains none.
@@ -457,6 +476,11 @@ BEGUN_WITH = {
 }
 OWN_PRETRAINING = {"pretraining": paths.table("pretraining")} if STUDY.pretrained else {}
 OWN_ORIGINS = [paths.SOURCE_ORIGIN.format(source=f"checkpoint-{name}") for name in STUDY.pretrained]
+
+
+def run_behind(checkpoint):
+    """The block of runs that has the one whose weights a checkpoint is."""
+    return next(cell for cell in STUDY.cells if STUDY.trained[checkpoint].is_of(cell))
 
 
 # The checkpoints whose embeddings a generator brings to other vocabularies.
@@ -542,7 +566,7 @@ def latency_options(wildcards, input):
 def latency_recipe(wildcards):
     """What decides what is timed: the models, and how much of a text they read."""
     return {
-        "cell": {"dataset": wildcards.dataset, "size": largest_size(STUDY.sizes)},
+        "cell": {"dataset": wildcards.dataset},
         "dataset": pick(dataset_of(wildcards).plain(), "words", "max_tokens", "keep", "pair"),
         "models": {cell.model: recipe_of(cell) for cell in timed_of(wildcards.dataset)},
     }
@@ -562,9 +586,10 @@ def expected_work(wildcards):
 PROGRAMS = {
     name: provenance(f"{name}.py")
     for name in (
-        "download prepare prepare_texts collect_corpus pretrain fit_bridge subsample fit_vocabulary encode train predict score gather estimate_gap "
-        "forecast_gap examine_errors measure_latency gather_latency measure_forgetting gather_forgetting chart_gap "
-        "chart_cost chart_forgetting chart_layers write_summary "
+        "download prepare prepare_texts collect_corpus pretrain make_checkpoint fit_bridge subsample fit_vocabulary encode train predict score gather estimate_gap "
+        "forecast_gap examine_errors measure_latency gather_latency measure_forgetting gather_forgetting measure_similarity "
+        "foretell_transfer chart_gap "
+        "chart_cost chart_forgetting chart_layers chart_transfer write_summary "
         "write_report export_tables"
     ).split()
 }

@@ -127,6 +127,14 @@ def collect_corpus_asks(wildcards, input):
     return corpus_request([*input.pool_manifests, *input.test_manifests])
 
 
+def make_checkpoint_asks(wildcards, input):
+    return corpus_request([input.pool_manifest, *input.test_manifests])
+
+
+def similarity_asks(wildcards, input):
+    return corpus_request([input.pool_manifest, input.source_pool_manifest])
+
+
 def pretrain_asks(wildcards, input):
     start = input.start if "start" in input.keys() else None
     recipe = STUDY.pretrained[wildcards.checkpoint]

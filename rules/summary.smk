@@ -5,6 +5,7 @@ SUMMARISED = {
     for name in "scores accuracies gaps metrics trials crossings forecasts".split()
     + FORGOTTEN[:1]
     + if_compared("probes")
+    + if_transferred("transfer", "choices")
     + list(BRIDGES)
 } | {"latencies": paths.table("latency")}
 REPORTED = SUMMARISED | {

@@ -6,19 +6,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from gap.data.cards import read_card
-from gap.data.corpus import Texts, write_corpus
+from gap.data.corpus import named_texts, write_corpus
 from gap.run.arguments import named_paths
 from gap.run.json import write_json
 from gap.run.program import run
-
-
-def named_texts(files: Sequence[str], cards: dict[str, Path]) -> dict[str, Texts]:
-    """Return {name: texts} of "NAME=PATH", each with the budget that its card tells, by name."""
-    named = named_paths(files)
-    return {
-        name: Texts(named[name], read_card(cards[name])["text_budget"]) for name in sorted(named)
-    }
 
 
 def main(argv: Sequence[str] | None = None) -> None:

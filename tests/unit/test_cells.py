@@ -1,12 +1,18 @@
 """The runs of a study, and those of them whose models are timed."""
 
+from gap.models.family import load_recipe
 from gap.study.cells import Cell, cells_of, largest_size, timed_cells
 
-BLOCKS = {"big": ["1", "2-4"], "small": ["1"]}
+
+def model(seeds, **others):
+    return load_recipe({"family": "linear", "seeds": seeds} | others)
+
+
+MODELS = {"big": model([1, "2-4"]), "small": model([1])}
 
 
 def test_cells_are_in_the_order_of_the_study():
-    cells = cells_of(["films", "books"], BLOCKS, ["250", "10%"])
+    cells = cells_of(["films", "books"], MODELS, ["250", "10%"])
     assert len(cells) == 2 * 2 * 3
     assert cells[:3] == [
         Cell("films", "big", "250", "1"),
@@ -24,10 +30,19 @@ def test_a_share_is_larger_than_a_number():
 
 
 def test_of_each_model_the_first_block_at_the_largest_size_is_timed():
-    cells = cells_of(["films", "books"], BLOCKS, ["250", "1000"])
+    cells = cells_of(["films", "books"], MODELS, ["250", "1000"])
     assert timed_cells(cells) == [
         Cell(dataset, model, "1000", "1")
         for dataset in ("films", "books")
         for model in ("big", "small")
     ]
     assert timed_cells([]) == []
+
+
+def test_models_keep_to_data_sets_and_sizes_of_their_own():
+    models = MODELS | {"some": model([1], datasets=["books"], sizes=[250])}
+    cells = cells_of(["films", "books"], models, ["250", "1000"])
+    assert [cell for cell in cells if cell.model == "some"] == [Cell("books", "some", "250", "1")]
+    assert len(cells) == 2 * 2 * 3 + 1
+    # Each is timed where it has most labels.
+    assert [cell.size for cell in timed_cells(cells)] == ["1000"] * 4 + ["250"]

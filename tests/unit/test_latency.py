@@ -51,7 +51,7 @@ def trained(tmp_path_factory, tiny_bert):
 def arguments_for(folder):
     """The command line that measures the models of `trained`."""
     recipe = {
-        "cell": {"dataset": "made-up", "size": "80"},
+        "cell": {"dataset": "made-up"},
         "dataset": {"words": 32, "max_tokens": 32, "keep": "head", "pair": False},
         "models": recipes(),
     }
@@ -111,10 +111,10 @@ def test_the_program_measures_every_model(trained, monkeypatch):
     monkeypatch.setattr(timing, "TRIAL_SECONDS", 1e-6)
     measure_latency.main(arguments_for(trained))
     found = read_json(trained / "latency.json")
-    assert (found["dataset"], found["size"]) == ("made-up", "80")
+    assert found["dataset"] == "made-up"
     assert set(found["models"]) == set(NAMES)
     for facts in found["models"].values():
-        assert facts["n"] == 80
+        assert (facts["size"], facts["n"]) == ("80", 80)
         assert facts["hardware"]["threads"] == 1
         assert facts["single"]["milliseconds"] <= facts["single"]["milliseconds_95"]
         assert 0 < facts["single"]["tokenisation"] < 1
@@ -247,7 +247,7 @@ def facts(milliseconds=10.0, rate=100.0, cpu=1.0, spread=1.02, family="lstm"):
     single = {"milliseconds": milliseconds, "milliseconds_95": 2 * milliseconds}
     batched = {"batch_size": 8, "examples_per_second": rate, "range": [rate, spread * rate]}
     return {
-        **{"family": family, "n": 80, "parameters": 1000, "trained_parameters": 900},
+        **{"family": family, "size": "80", "n": 80, "parameters": 1000, "trained_parameters": 900},
         "hardware": {**HARDWARE, "processes": 1},
         "single": single | shares | {"range": [milliseconds, milliseconds]},
         "batched": batched | shares,
@@ -256,7 +256,7 @@ def facts(milliseconds=10.0, rate=100.0, cpu=1.0, spread=1.02, family="lstm"):
 
 def gathered(folder, models, accuracies, reference="big"):
     """Return the rows of the table, as it is read again."""
-    write_json(folder / "films.json", {"dataset": "films", "size": "80", "models": models})
+    write_json(folder / "films.json", {"dataset": "films", "models": models})
     rows = [
         AccuracyRow(
             "films", model, size, 80, value, value - 1, value + 1, None, 1.0, 1, "1", 0, "accuracy"

@@ -58,8 +58,8 @@ class Basis:
     @cached_property
     def cells(self) -> list[Cell]:
         """Every training job that the study names."""
-        blocks = {name: self.family(name).recipe.seeds for name in self.config["models"]}
-        return cells_of(self.config["datasets"], blocks, self.config["sizes"])
+        models = {name: self.family(name).recipe for name in self.config["models"]}
+        return cells_of(self.config["datasets"], models, self.config["sizes"])
 
     def family(self, model: str) -> ModelFamily:
         """Return what answers for a model."""

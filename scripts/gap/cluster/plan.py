@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -21,6 +21,7 @@ OUTPUTS = {
     "prepare_texts": 4,
     "collect_corpus": 2,
     "pretrain": 4,
+    "make_checkpoint": 3,
     "fit_bridge": 2,
     "subsample": 2,
     "fit_vocabulary": 2,
@@ -39,6 +40,9 @@ OUTPUTS = {
     "gather_forgetting": 3,
     "chart_forgetting": 4,
     "chart_layers": 5,
+    "measure_similarity": 1,
+    "foretell_transfer": 2,
+    "chart_transfer": 4,
     "chart_gap": 4,
     "chart_cost": 4,
     "write_summary": 1,
@@ -158,13 +162,15 @@ class Plan(Basis):
 
     def jobs(self) -> dict[str, int]:
         """Return how many jobs each rule has."""
-        pretrained = sum(spec["kind"] == "pretrained" for _, spec in self.sources)
+        kinds = Counter(spec["kind"] for _, spec in self.sources)
+        pretrained, trained = kinds["pretrained"], kinds["trained"]
         texts = sum(role == "text" for role, _ in self.sources)
         counts = {
-            "download": len(self.sources) - pretrained,
+            "download": len(self.sources) - pretrained - trained,
             "prepare": len(self.config["datasets"]),
             **({"prepare_texts": texts} if texts else {}),
             **(dict.fromkeys(("collect_corpus", "pretrain"), pretrained) if pretrained else {}),
+            **({"make_checkpoint": trained} if trained else {}),
             **({"fit_bridge": len(self.bridged)} if self.bridged else {}),
             "subsample": len(self.subsamples),
             "fit_vocabulary": len(self.fitted),

@@ -10,14 +10,14 @@ from urllib.parse import urlparse
 
 from pydantic import ValidationError
 
+from gap.config.check_checkpoints import check_begun, check_checkpoint, check_transfer
+from gap.config.check_runs import check_runs, check_seeds
 from gap.config.check_sizes import check_sizes, check_validation, rows_read_before
-from gap.config.explain import explain, suggest
+from gap.config.explain import check_names, explain
 from gap.config.study import Study
-from gap.data.checkpoints import refuse_adapter, weights_among
 from gap.data.readers import (
     AbsentError,
     Columns,
-    check_name,
     check_patterns,
     describe_local_source,
     extension,
@@ -25,11 +25,10 @@ from gap.data.readers import (
 )
 from gap.run.errors import UserError
 from gap.study.datasets import Dataset
-from gap.study.pretraining import MaskedLm, PretrainedCheckpoint
+from gap.study.pretraining import MaskedLm
 from gap.study.published import PublishedFigure
 from gap.study.recipes import Folders, ModelRecipe
-from gap.study.sizes import parse_seeds
-from gap.study.sources import DataFile, DataUrl, Folder, Source, Wheel, WheelFolder
+from gap.study.sources import DataFile, DataUrl, Source, Wheel, WheelFolder
 from gap.study.tuning import grid_size
 
 
@@ -66,13 +65,16 @@ def check(study: Study, results: Path) -> list[str]:
     Returns a line for each data file that is not there: a study may be planned before its data are
     fetched. Raises UserError for the first other problem found.
     """
-    _check_names("datasets", study.datasets, study.dataset_zoo, "dataset_zoo")
-    _check_names("models", study.models, study.model_zoo, "model_zoo")
-    _check_names("reference", [study.reference], study.models, "models")
+    check_names("datasets", study.datasets, study.dataset_zoo, "dataset_zoo")
+    check_names("models", study.models, study.model_zoo, "model_zoo")
+    check_names("reference", [study.reference], study.models, "models")
     for name in study.models:
         _check_model(study, name)
-        _check_seeds(study, name)
-    _check_names("forgetting", study.forgetting, study.models, "models")
+        check_seeds(study, name)
+    check_runs(study)
+    check_begun(study)
+    check_transfer(study)
+    check_names("forgetting", study.forgetting, study.models, "models")
     for name in study.forgetting:
         _check_forgetting(study, name)
     _check_trials(study)
@@ -96,39 +98,19 @@ def cautions(study: Study) -> list[str]:
     ]
 
 
-def _check_names(key: str, names: Sequence[str], entries: Collection[str], where: str) -> None:
-    for name in names:
-        if name not in entries:
-            raise UserError(f"{key}: {name!r} is not in {where}{suggest(name, entries)}")
-
-
 def _check_model(study: Study, name: str) -> None:
     model, where = study.model_zoo[name], f"model_zoo.{name}"
     model.check(where)
     vocabulary, checkpoint = model.name_in("vocabulary_zoo"), model.name_in("checkpoint_zoo")
     if vocabulary is not None:
-        _check_names(f"{where}.vocabulary", [vocabulary], study.vocabulary_zoo, "vocabulary_zoo")
+        check_names(f"{where}.vocabulary", [vocabulary], study.vocabulary_zoo, "vocabulary_zoo")
         # Both name folders of token ids.
         if vocabulary in study.checkpoint_zoo:
             raise UserError(
                 f"vocabulary_zoo.{vocabulary}: checkpoint_zoo has the same name; rename one"
             )
     if checkpoint is not None:
-        _check_names(f"{where}.checkpoint", [checkpoint], study.checkpoint_zoo, "checkpoint_zoo")
-        _check_checkpoint(study, checkpoint, [])
-        source = study.checkpoint_zoo[checkpoint]
-        if isinstance(source, PretrainedCheckpoint) and source.objective not in model.begins_with:
-            raise UserError(
-                f"{where}.checkpoint: {checkpoint} is pretrained by objective {source.objective}, "
-                f"and a model of family {model.family} begins with "
-                f"{' or '.join(sorted(model.begins_with))}; choose another checkpoint or family"
-            )
-        if model.reviews and not isinstance(source, MaskedLm):
-            raise UserError(
-                f"{where}.optimisation.mix: {checkpoint} was not pretrained by this study, so "
-                "there is no corpus to mix in; leave it out, or choose a checkpoint of kind "
-                "pretrained and objective masked_lm"
-            )
+        check_checkpoint(study, name)
 
 
 def _check_forgetting(study: Study, name: str) -> None:
@@ -140,82 +122,6 @@ def _check_forgetting(study: Study, name: str) -> None:
             "models of family transformer with a checkpoint of kind pretrained and objective "
             "masked_lm"
         )
-
-
-def _check_checkpoint(study: Study, name: str, further: list[str]) -> None:
-    """Check a checkpoint; `further` are those that are pretrained further from it."""
-    source = study.checkpoint_zoo[name]
-    if isinstance(source, Folder):
-        _check_folder(name, source)
-    if not isinstance(source, PretrainedCheckpoint):
-        return
-    where = f"checkpoint_zoo.{name}"
-    source.check(where)
-    _check_corpus(study, f"{where}.corpus", source.corpus)
-    if source.continued is None:
-        return
-    _check_names(f"{where}.start", [source.continued], study.checkpoint_zoo, "checkpoint_zoo")
-    if source.continued in (name, *further):
-        raise UserError(
-            f"{where}.start: {source.continued} is pretrained further from {name} itself; begin "
-            "with another checkpoint, or with a size"
-        )
-    _check_checkpoint(study, source.continued, [*further, name])
-
-
-def _check_corpus(study: Study, where: str, names: Sequence[str]) -> None:
-    """Raise UserError for a name that is in no zoo, or in both."""
-    entries = [*study.dataset_zoo, *study.text_zoo]
-    _check_names(where, names, entries, "dataset_zoo or text_zoo")
-    for name in names:
-        if name in study.dataset_zoo and name in study.text_zoo:
-            raise UserError(
-                f"{where}: {name!r} is in dataset_zoo and in text_zoo; rename one of them"
-            )
-
-
-def _check_folder(name: str, source: Folder) -> None:
-    try:
-        check_name(source.path)
-    except UserError as error:
-        raise UserError(f"checkpoint_zoo.{name}.path: {error}") from None
-    where = f"checkpoint_zoo.{name}.path: {source.path}"
-    names = _names_in(Path(source.path))
-    if not weights_among(names):
-        raise UserError(
-            f"{where} is no folder with a .safetensors file; expected one such as "
-            "save_pretrained writes, with config.json and tokenizer"
-        )
-    refuse_adapter(names, where)
-
-
-def _names_in(folder: Path) -> list[str]:
-    """Return the names of a folder's files; none where it cannot be read."""
-    try:
-        return sorted(path.name for path in folder.iterdir() if path.is_file())
-    except OSError:
-        return []
-
-
-def _check_seeds(study: Study, name: str) -> None:
-    model, reference = study.model_zoo[name], study.model_zoo[study.reference]
-    where, blocks = f"model_zoo.{name}.seeds", ", ".join(model.seeds)
-    for block in model.seeds:
-        if not parse_seeds(block):
-            raise UserError(f"{where}: {block} runs backwards; write the lower seed first")
-    seeds = seeds_of(model)
-    if len(seeds) != len(set(seeds)):
-        raise UserError(f"{where}: a seed stands in two blocks of {blocks}; keep it in one")
-    if not set(seeds) & set(seeds_of(reference)):
-        raise UserError(
-            f"{where}: found {blocks}, none of which the reference {study.reference} has "
-            f"({', '.join(reference.seeds)}); gaps pair seeds, so give it one of those"
-        )
-
-
-def seeds_of(model: ModelRecipe) -> list[int]:
-    """Return all seeds of a model's blocks."""
-    return [seed for block in model.seeds for seed in parse_seeds(block)]
 
 
 def _check_trials(study: Study) -> None:
@@ -324,7 +230,7 @@ def _check_published(
     seen: set[tuple[str, ...]] = set()
     for place, figure in enumerate(figures, start=1):
         key = f"{where}, item {place}"
-        _check_names(f"{key}.model", [figure.model], models, "model_zoo")
+        check_names(f"{key}.model", [figure.model], models, "model_zoo")
         setting = (figure.model, figure.size, figure.source)
         if setting in seen:
             raise UserError(

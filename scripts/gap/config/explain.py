@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -15,6 +15,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import ErrorDetails
 
 from gap.config.schema import TAGS, config_schema
+from gap.run.errors import UserError
 from gap.study.fields import (
     LARGEST_WHOLE,
     NEITHER_TEXT_NOR_NUMBER,
@@ -304,3 +305,10 @@ def _show(value: object) -> str:
         encoder = json.JSONEncoder(default=str, skipkeys=True)
         text = "".join(islice(encoder.iterencode(value), 100))
     return text if len(text) <= 80 else text[:80] + "..."
+
+
+def check_names(key: str, names: Sequence[str], entries: Collection[str], where: str) -> None:
+    """Raise UserError for a name that is not among the `entries` that stand under `where`."""
+    for name in names:
+        if name not in entries:
+            raise UserError(f"{key}: {name!r} is not in {where}{suggest(name, entries)}")

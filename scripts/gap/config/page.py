@@ -12,6 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 
 from gap.config.schema import config_schema
 from gap.config.study import FAMILIES, Study
+from gap.study.checkpoints import TrainedCheckpoint
 from gap.study.datasets import Dataset, Relatives, UnlabelledTexts, VocabularyRecipe
 from gap.study.fields import WRITTEN, Block
 from gap.study.metrics import Gap
@@ -118,6 +119,7 @@ def sections() -> list[Section]:
     """Return the sections of the page, in order."""
     data, checkpoint = ("dataset_zoo", "tickets"), ("checkpoint_zoo", "my-encoder")
     source, own = (*data, "source"), ("checkpoint_zoo", "own-encoder")
+    trained = ("checkpoint_zoo", "on-letters")
     return [
         Section(2, "The study", Study),
         Section(2, "Data sets: dataset_zoo", Dataset, data),
@@ -138,6 +140,7 @@ def sections() -> list[Section]:
         Section(3, "LSTM language model (kind: pretrained)", LanguageModel, own),
         Section(4, "Size of a new LSTM", LstmSize, (*own, "start")),
         Section(3, "Word vectors (kind: pretrained)", WordVectors, own),
+        Section(3, "Weights of a run (kind: trained)", TrainedCheckpoint, trained),
         Section(3, "Tokenizer of a pretrained checkpoint", TokenizerRecipe, (*own, "tokenizer")),
         Section(3, "How networks are pretrained", Pretraining, (*own, "optimisation")),
         Section(2, "Vocabularies: vocabulary_zoo", VocabularyRecipe, ("vocabulary_zoo", "pieces")),

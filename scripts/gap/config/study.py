@@ -11,10 +11,11 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gap.models.family import family_names, recipe_class
 from gap.study.cells import Cell, cells_of
+from gap.study.checkpoints import Checkpoint, TrainedCheckpoint
 from gap.study.datasets import Dataset, UnlabelledTexts, VocabularyRecipe
 from gap.study.fields import UNKNOWN_KEY, Unit
 from gap.study.metrics import Gap
-from gap.study.pretraining import Checkpoint, PretrainedCheckpoint
+from gap.study.pretraining import PretrainedCheckpoint
 from gap.study.recipes import Block, Folders, ModelRecipe, Tuning, Validation
 from gap.study.spellings import Name, Names, SeedBlocks, Sizes
 
@@ -82,6 +83,7 @@ reference: minilm
 sizes: [250, 1000, 10%]
 seeds: [1-3]
 forgetting: [minilm]
+transfer: [lstm]
 examples: 10
 packages: exact
 partial: true
@@ -133,6 +135,13 @@ pathvars: {results: results/tickets}
         description=(
             "Models of family transformer whose checkpoints the workflow makes (objective "
             "masked_lm): what fine-tuning forgets of the pretraining is measured for them."
+        ),
+    )
+    transfer: Names = Field(
+        [],
+        description=(
+            "Models with a checkpoint of kind trained: what they gain over the reference, which "
+            "was trained to it, is compared with what a likeness of the data sets foretells."
         ),
     )
     examples: Annotated[int, Unit("texts")] = Field(
@@ -190,31 +199,62 @@ pathvars: {results: results/tickets}
     @cached_property
     def cells(self) -> list[Cell]:
         """Every run of the study, in its order."""
-        blocks = {name: self.model_zoo[name].seeds for name in self.models}
-        return cells_of(self.datasets, blocks, self.sizes)
+        models = {name: self.model_zoo[name] for name in self.models}
+        return cells_of(self.datasets, models, self.sizes)
 
     @cached_property
     def checkpoints(self) -> dict[str, Checkpoint]:
-        """The checkpoints that models begin with, and those that these were pretrained from."""
-        names = [name for model in self.models if (name := self._checkpoint_of(model))]
-        for name in names:
-            # The list grows while it is gone through.
-            source = self.checkpoint_zoo[name]
-            if isinstance(source, PretrainedCheckpoint) and source.continued:
-                names.append(source.continued)
-        return {name: self.checkpoint_zoo[name] for name in sorted(set(names))}
+        """The checkpoints that models begin with, and those that these were made from."""
+        begun = [name for model in self.models if (name := self._checkpoint_of(model))]
+        names = {origin for name in begun for origin in self.origins_of(name)}
+        return {name: self.checkpoint_zoo[name] for name in sorted(names)}
 
     def _checkpoint_of(self, model: str) -> str | None:
         return self.model_zoo[model].name_in("checkpoint_zoo")
 
+    def start_of(self, checkpoint: str) -> str | None:
+        """Return the checkpoint, by its name, that another one was made from, if there is one."""
+        source = self.checkpoint_zoo[checkpoint]
+        if isinstance(source, TrainedCheckpoint):
+            return self._checkpoint_of(source.model)
+        return source.continued if isinstance(source, PretrainedCheckpoint) else None
+
+    def origins_of(self, checkpoint: str) -> list[str]:
+        """Return a checkpoint's name, and those of all that it was made from, the nearest first."""
+        start = self.start_of(checkpoint)
+        return [checkpoint, *(self.origins_of(start) if start else [])]
+
+    def trained_on(self, checkpoint: str) -> list[str]:
+        """Return the data sets that a checkpoint, or what it was made from, was trained on."""
+        sources = [self.checkpoint_zoo[name] for name in self.origins_of(checkpoint)]
+        return [source.dataset for source in sources if isinstance(source, TrainedCheckpoint)]
+
     @cached_property
     def pretrained(self) -> dict[str, PretrainedCheckpoint]:
-        """Those of the checkpoints that the workflow makes."""
+        """Those of the checkpoints that the workflow pretrains."""
         return {
             name: source
             for name, source in self.checkpoints.items()
             if isinstance(source, PretrainedCheckpoint)
         }
+
+    @cached_property
+    def trained(self) -> dict[str, TrainedCheckpoint]:
+        """Those of the checkpoints that are what runs of the study were trained to."""
+        return {
+            name: source
+            for name, source in self.checkpoints.items()
+            if isinstance(source, TrainedCheckpoint)
+        }
+
+    def targets_of(self, checkpoint: str) -> list[str]:
+        """Return the data sets on which models are run that descend from a checkpoint."""
+        models = {
+            model
+            for model in self.models
+            if (name := self._checkpoint_of(model)) and checkpoint in self.origins_of(name)
+        }
+        return sorted({cell.dataset for cell in self.cells if cell.model in models})
 
     @cached_property
     def prepared(self) -> list[str]:

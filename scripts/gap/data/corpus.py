@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from gap.data.cards import read_card
 from gap.data.manifests import CorpusManifest, TextBudget
 from gap.data.pairs import SEPARATOR
 from gap.data.prepared import count_texts, iterate_texts
 from gap.data.preparing.texts import cut_pair, cut_text, normalise, text_digest
 from gap.data.row_writer import RowWriter
+from gap.run.arguments import named_paths
 from gap.run.digests import sha256_file
 from gap.run.errors import UserError
 from gap.study.datasets import TextUnit
@@ -49,6 +51,14 @@ class Texts:
     @property
     def _budget(self) -> tuple[int, str, TextUnit]:
         return self.budget["words"], self.budget["keep"], self.budget["unit"]
+
+
+def named_texts(files: Sequence[str], cards: Mapping[str, Path]) -> dict[str, Texts]:
+    """Return {name: texts} of "NAME=PATH", each with the budget that its card tells, by name."""
+    named = named_paths(files)
+    return {
+        name: Texts(named[name], read_card(cards[name])["text_budget"]) for name in sorted(named)
+    }
 
 
 def hash_text(text: str) -> int:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 
 # What BERT calls by the first name, DistilBERT, XLM, GPT-2 and similar models call by the others.
 OTHER_NAMES = {
-    "hidden_size": ("dim", "emb_dim", "d_model", "n_embd"),
+    "hidden_size": ("dim", "emb_dim", "d_model", "n_embd", "embedding_size"),
     "num_hidden_layers": ("n_layers", "num_layers", "n_layer"),
     "num_attention_heads": ("n_heads", "num_heads", "n_head"),
     "intermediate_size": ("hidden_dim", "d_ff", "n_inner"),

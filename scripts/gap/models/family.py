@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gap.models.serving import ServedModel, TextReader
 
     Matrix = npt.NDArray[np.float32]
+    Rows = npt.NDArray[np.int64]
 
 R = TypeVar("R", bound=ModelRecipe)
 
@@ -138,6 +139,13 @@ class Family(ABC, Generic[R]):
         """Return the accuracy of each layer on the test texts, 0 to 1, from the embeddings on.
 
         `labels` (rows,) are the true ones; None where `compares_layers` is false.
+        """
+        return None
+
+    def head_inputs(self, weights: Path, texts: EncodedTexts, rows: Rows) -> Matrix | None:
+        """Return what the last layer of what `train` wrote reads of texts at rows, (rows, width).
+
+        None for a model that has no layers.
         """
         return None
 
@@ -265,11 +273,12 @@ def load_recipe(entry: Mapping[str, object]) -> ModelRecipe:
         if spelling and spelling.items() <= entry.items():
             kept = {key: value for key, value in entry.items() if key not in spelling}
             entry = kept | {"family": name}
-    # In file names, a single seed is a text, too.
-    blocks = entry.get("seeds")
-    if isinstance(blocks, list):
-        seeds = [int(block) if str(block).isdigit() else block for block in blocks]
-        entry = {**entry, "seeds": seeds}
+    # In file names, a single seed is a text, too, and so is a size.
+    for key in ("seeds", "sizes"):
+        spelled = entry.get(key)
+        if isinstance(spelled, list):
+            read = [int(value) if str(value).isdigit() else value for value in spelled]
+            entry = {**entry, key: read}
     return recipe_class(str(entry["family"])).model_validate(entry)
 
 

@@ -25,7 +25,7 @@ def log_scores(
     silent: bool = False,
 ) -> Matrix:
     """Return the log-probability of each label for the texts at `rows`, (rows, labels)."""
-    return _map_batches(model, class_scores(model), texts, rows, silent)
+    return map_batches(model, class_scores(model), texts, rows, silent)
 
 
 def class_scores(model: PreTrainedModel) -> Function:
@@ -42,7 +42,7 @@ def features(
 ) -> Matrix:
     """Return what `pooled_states` makes of the texts at `rows`, (rows, width or layers * width)."""
     states = pooled_states(encoder, pooling, every_layer)
-    return _map_batches(encoder, states, texts, rows, silent=False)
+    return map_batches(encoder, states, texts, rows, silent=False)
 
 
 def compute(function: Function, texts: list[npt.NDArray[np.int64]], pad_id: int) -> Matrix:
@@ -52,7 +52,7 @@ def compute(function: Function, texts: list[npt.NDArray[np.int64]], pad_id: int)
         return function(inputs).float().cpu().numpy()
 
 
-def _map_batches(
+def map_batches(
     model: PreTrainedModel,
     function: Function,
     texts: EncodedTexts,

@@ -34,6 +34,11 @@ class LstmBodyConfig(PreTrainedConfig):
         super().__init__(**kwargs)
 
     @property
+    def hidden_size(self) -> int:
+        """The width of its embeddings, as estimates ask for it."""
+        return self.embedding_size
+
+    @property
     def directions(self) -> int:
         """The directions in which texts are read."""
         return 2 if self.bidirectional else 1

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gap.models.serving import ServedModel, TextReader
 
     Matrix = npt.NDArray[np.float32]
+    Rows = npt.NDArray[np.int64]
 
 # Operations a second that a training sustains, per GPU and per CPU core. No GPU was measured: a
 # batch of 32 short texts leaves most of an A100's 312e12 (dense bf16) unused, and older cards are
@@ -133,6 +134,12 @@ class Network(Family[R]):
 
         texts = self.job.encoded("test", seed)
         return log_scores(self.load(weights), texts, np.arange(len(texts)))
+
+    def head_inputs(self, weights: Path, texts: EncodedTexts, rows: Rows) -> Matrix:
+        """See Family.head_inputs."""
+        from gap.models.similarity import head_inputs
+
+        return head_inputs(self.load(weights), texts, rows)
 
     def serve(self, weights: Path, reader: TextReader | None) -> ServedModel:
         """See Family.serve."""

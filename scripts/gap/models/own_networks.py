@@ -15,6 +15,7 @@ import gap.models.quiet  # noqa: F401
 from gap.models.lstm_network import (
     LstmBody,
     LstmBodyConfig,
+    LstmConfig,
     LstmForSequenceClassification,
     start_weights,
 )
@@ -54,6 +55,23 @@ class WordVectorsModel(PreTrainedModel):
         return BaseModelOutput(last_hidden_state=self.embeddings(input_ids))
 
 
+class LstmModel(LstmBody):
+    """The embeddings and layers of a trained classifier, without its head."""
+
+    config_class = LstmConfig
+    config: LstmConfig
+
+    def __init__(self, config: LstmConfig) -> None:
+        super().__init__(config)
+        self.post_init()
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: object
+    ) -> BaseModelOutput:
+        """Return the last layer's states, (batch, tokens, width), as `last_hidden_state`."""
+        return BaseModelOutput(last_hidden_state=self.states(input_ids, attention_mask))
+
+
 class LstmLanguageConfig(LstmBodyConfig):
     """Sizes of an LSTM language model."""
 
@@ -62,11 +80,6 @@ class LstmLanguageConfig(LstmBodyConfig):
     # Without one of its own, transformers would make it a dataclass of no fields.
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-
-    @property
-    def hidden_size(self) -> int:
-        """The width of its embeddings, as estimates ask for it."""
-        return self.embedding_size
 
 
 class LstmLanguageModel(LstmBody):
@@ -115,12 +128,12 @@ class LstmLanguageModel(LstmBody):
 
 
 def take_layers(model: LstmForSequenceClassification, folder: Path) -> None:
-    """Let a classifier begin with the layers of the language model in a folder, if it is one.
+    """Let a classifier begin with the layers of the LSTM in a folder, if it holds one.
 
     Raises UserError where they have other sizes.
     """
     config = read_json(folder / "config.json")
-    if config.get("model_type") != LstmLanguageConfig.model_type:
+    if config.get("model_type") not in (LstmConfig.model_type, LstmLanguageConfig.model_type):
         return
     sizes = model.config
     wanted = {
@@ -143,5 +156,7 @@ def register_networks() -> None:
     """Let the Auto classes of transformers find these networks by the type in a config.json."""
     AutoConfig.register(WordVectorsConfig.model_type, WordVectorsConfig, exist_ok=True)
     AutoModel.register(WordVectorsConfig, WordVectorsModel, exist_ok=True)
+    AutoConfig.register(LstmConfig.model_type, LstmConfig, exist_ok=True)
+    AutoModel.register(LstmConfig, LstmModel, exist_ok=True)
     AutoConfig.register(LstmLanguageConfig.model_type, LstmLanguageConfig, exist_ok=True)
     AutoModel.register(LstmLanguageConfig, LstmLanguageModel, exist_ok=True)

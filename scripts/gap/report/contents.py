@@ -20,6 +20,7 @@ from gap.report.pretraining import pretraining
 from gap.report.probes import probes
 from gap.report.reading import reading
 from gap.report.sections import Document, Section
+from gap.report.transfer import transfer
 from gap.report.tried import tried
 from gap.report.verdict import verdict
 from gap.results.findings import Findings
@@ -40,6 +41,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     tried,
     pretraining,
     bridges,
+    transfer,
     inference,
     forgetting,
     probes,

@@ -34,6 +34,7 @@ from gap.results.rows import (
     TrialRow,
 )
 from gap.results.tables import read_rows, study_order
+from gap.results.transfer import ChoiceRow, TransferRow
 from gap.run.json import read_json
 
 # By the fields of Findings: what the summary is made of, and what the report needs beside that.
@@ -46,6 +47,8 @@ REPORTED = (
 )
 # Those of gather_forgetting.py, where forgetting is measured.
 FORGOTTEN = ("forgetting", "layers", "plane")
+# Those of foretell_transfer.py, where starts on other data sets are compared.
+TRANSFERRED = ("transfer", "choices")
 KEYS = (
     "JSON: reference, metric (names, the first decides), margin (points), confidence (0..1), and "
     "optionally datasets and models, lists of names in order, titles {name: text}, compared, the "
@@ -65,6 +68,8 @@ def add_options(parser: argparse.ArgumentParser, tables: Sequence[str]) -> None:
     for name in FORGOTTEN:
         parser.add_argument(f"--{name}", help="CSV table of gather_forgetting.py, if there is one")
     parser.add_argument("--bridges", help="CSV table of gather.py, if there is one")
+    for name in TRANSFERRED:
+        parser.add_argument(f"--{name}", help="CSV table of foretell_transfer.py, if there is one")
     parser.add_argument("--probes", help="CSV table of chart_layers.py, if there is one")
     parser.add_argument("--cards", required=True, nargs="+", help="JSON cards of prepare.py")
     parser.add_argument("--encoded", nargs="*", default=[], help="JSON of encode.py, of test sets")
@@ -91,6 +96,8 @@ def read_summarised(options: argparse.Namespace) -> Findings:
         forecasts=read_in_order(options.forecasts, ForecastRow, recipe),
         forgetting=read_if_given(options.forgetting, ForgettingRow, recipe),
         probes=read_if_given(options.probes, ProbeRow, recipe),
+        transfer=read_if_given(options.transfer, TransferRow, recipe),
+        choices=read_rows(options.choices, ChoiceRow) if options.choices else [],
         cards=[read_json(path) for path in options.cards],
         bridges=read_rows(options.bridges, BridgeRow) if options.bridges else [],
         pretrainings=read_pretrainings(options.pretraining),

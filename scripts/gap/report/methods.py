@@ -91,6 +91,11 @@ def _models(record: StudyRecord, recipe: ReadingRecipe) -> str:
         for name, source in record["sources"].items()
         if "pretraining" in source
     ]
+    made += [
+        _trained(name.removeprefix("checkpoint-"), source["spec"], recipe)
+        for name, source in record["sources"].items()
+        if source["spec"].get("kind") == "trained"
+    ]
     return f"Models. {'; '.join(phrases)}.{''.join(told)}{''.join(tuned)}{''.join(made)}"
 
 
@@ -119,6 +124,15 @@ def _pretrained(name: str, source: SourceRecord, text_zoo: Mapping[str, Any]) ->
     return (
         f"{text} The loss on {corpus['held_out']:,} held-out texts went from {losses[0]:.2f} to "
         f"{losses[1]:.2f} nats a token."
+    )
+
+
+def _trained(name: str, spec: Mapping[str, Any], recipe: ReadingRecipe) -> str:
+    """Return which run a checkpoint is of that the workflow made of one."""
+    return (
+        f" Checkpoint {name} is what {recipe.title(spec['model'])} was trained to on "
+        f"{spec['dataset']} with {spell_size(spec['size'])} labels (seed {spec['seed']}); its head "
+        "was not taken over."
     )
 
 

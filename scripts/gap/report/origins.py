@@ -64,7 +64,11 @@ def _sources(record: StudyRecord) -> Table:
 def _where(source: SourceRecord) -> str:
     """Return a source in short: its kind, and what names it there."""
     spec = source["spec"]
-    names = [str(spec[key]) for key in ("name", "id", "url", "path", "version") if key in spec]
+    names = [
+        str(spec[key])
+        for key in ("name", "id", "url", "path", "version", "dataset", "model", "size")
+        if key in spec
+    ]
     return " ".join([str(spec.get("kind", "")), *names]).strip()
 
 

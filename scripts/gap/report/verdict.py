@@ -12,6 +12,7 @@ from gap.report.advice import advice
 from gap.report.extraction import extraction
 from gap.report.pretraining import advances, excluded
 from gap.report.sections import Heading, Paragraph, Part, Section, Table
+from gap.report.transfer import neighbours
 from gap.report.wording import millions, points, sentence, size_label, span
 from gap.results.findings import Findings
 from gap.results.missing import join_names
@@ -104,6 +105,7 @@ def verdict(findings: Findings) -> Section | None:
             parts.append(Paragraph(_decision(findings, chosen)))
             parts += map(Paragraph, advances(findings, dataset))
             parts += map(Paragraph, extraction(findings, dataset))
+            parts += map(Paragraph, neighbours(findings, dataset))
             parts += advice(findings, dataset)
         else:
             parts.append(Paragraph("None yet."))

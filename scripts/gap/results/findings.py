@@ -31,6 +31,7 @@ from gap.results.rows import (
     ScoreRow,
     TrialRow,
 )
+from gap.results.transfer import ChoiceRow, TransferRow
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Findings:
     probes: Sequence[ProbeRow] = ()
     pretrainings: Sequence[PretrainingRow] = ()
     bridges: Sequence[BridgeRow] = ()
+    transfer: Sequence[TransferRow] = ()
+    choices: Sequence[ChoiceRow] = ()
     cards: Sequence[Card] = ()
     encodings: Sequence[Encoding] = ()
     record: StudyRecord | None = None

@@ -87,15 +87,15 @@ class Latency(Times):
     """What inference costs with one model."""
 
     family: str
+    size: str
     n: int
     hardware: Hardware
 
 
 class Latencies(TypedDict):
-    """A file of measure_latency: the models of a data set by name, all at one size."""
+    """A file of measure_latency: the models of a data set by name."""
 
     dataset: str
-    size: str
     models: dict[str, Latency]
 
 
@@ -149,6 +149,37 @@ class BridgeRecord(Cosines):
 
     checkpoint: str
     sha256: str
+
+
+class TextSimilarity(TypedDict):
+    """How alike texts are, each from 0 to 1: `coverage` of words, `divergence` of letters."""
+
+    coverage: float
+    divergence: float
+
+
+class ModelSimilarity(TypedDict):
+    """How alike two models see the same texts, see gap.models.similarity.Rotation."""
+
+    turn: float
+    misfit: float
+
+
+class SimilarityRecord(TextSimilarity, ModelSimilarity):
+    """A file of measure_similarity.py: a data set, and the one that a checkpoint is from.
+
+    `model` begins with the checkpoint, which was trained on `source_n` examples of `source`, and
+    is trained on `n` of the data set; `labels` counts the labels that each of the two has.
+    """
+
+    dataset: str
+    model: str
+    size: str
+    source: str
+    n: int
+    source_n: int
+    labels: int
+    source_labels: int
 
 
 class SourceRecord(TypedDict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from gap.study.recipes import ModelRecipe
 from gap.study.sizes import parse_seeds
 
 
@@ -29,32 +30,31 @@ class Cell:
 
 
 def cells_of(
-    datasets: Sequence[str], blocks: Mapping[str, Sequence[str]], sizes: Sequence[str]
+    datasets: Sequence[str], models: Mapping[str, ModelRecipe], sizes: Sequence[str]
 ) -> list[Cell]:
-    """Return every run of a study, in its order; `blocks` has the blocks of seeds of each model."""
+    """Return every run of a study, in its order; `models` are recipes that have their seeds."""
     return [
         Cell(dataset, model, size, seeds)
         for dataset in datasets
-        for model in blocks
+        for model, recipe in models.items()
+        if recipe.datasets is None or dataset in recipe.datasets
         for size in sizes
-        for seeds in blocks[model]
+        if recipe.sizes is None or size in recipe.sizes
+        for seeds in recipe.seeds
     ]
 
 
 def timed_cells(cells: Iterable[Cell]) -> list[Cell]:
-    """Return the runs whose models are timed: of each data set and model one, at one size.
+    """Return the runs whose models are timed: of each data set and model one, at its largest size.
 
-    The size is the largest share of a pool, else the largest number. Of the blocks of seeds it is
-    the first: times depend on shapes, not on the weights.
+    That is the largest share of a pool, else the largest number. Of the blocks of seeds it is the
+    first: times depend on shapes, not on the weights.
     """
-    cells = list(cells)
-    if not cells:
-        return []
-    size = largest_size(cell.size for cell in cells)
     first: dict[tuple[str, str], Cell] = {}
     for cell in cells:
-        if cell.size == size:
-            first.setdefault((cell.dataset, cell.model), cell)
+        timed = first.setdefault((cell.dataset, cell.model), cell)
+        if largest_size([timed.size, cell.size]) != timed.size:
+            first[cell.dataset, cell.model] = cell
     return list(first.values())
 
 

@@ -79,6 +79,9 @@ PREDICTIONS_MANIFEST = f"{RUN}/predictions.json"
 SCORES = f"{RUN}/scores.json"
 FORGETTING = f"{RUN}/forgetting.json"
 
+# How alike a run's data set is to the one that its model's checkpoint was trained on.
+SIMILARITY = f"{RESULTS}/similarities/{{dataset}}/{{model}}/{{size}}.json"
+
 LATENCY = f"{RESULTS}/latency/{{dataset}}.json"
 SUMMARY = f"{RESULTS}/summary.md"
 REPORT = f"{RESULTS}/report.html"

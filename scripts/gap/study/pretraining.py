@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from gap.run.errors import UserError
 from gap.study.datasets import VocabularyRecipe
 from gap.study.fields import Block, Omittable, Unit
-from gap.study.recipes import GradientDescent
-from gap.study.sources import CheckpointOrigin, Folder, HubModel, WheelCheckpoint
+from gap.study.recipes import Architecture, GradientDescent
+from gap.study.sources import CheckpointOrigin
 from gap.study.spellings import Name, Names
 
 # How near two tokens are that count as neighbours.
@@ -162,7 +162,9 @@ Seed = Annotated[int, Field(ge=0, le=999_999, description="What random numbers a
 
 
 class PretrainedCheckpoint(Block):
-    """What every checkpoint has that the workflow makes."""
+    """What every checkpoint has that the workflow pretrains."""
+
+    architecture: ClassVar[Architecture] = "encoder"
 
     kind: Literal["pretrained"] = Field(description="The kind of checkpoint.")
     corpus: Corpus
@@ -286,6 +288,8 @@ optimisation: {passes: 10}
 origin: A language model of our own tickets
 """
 
+    architecture: ClassVar[Architecture] = "lstm"
+
     objective: Literal["language_model"] = Field(description="What is learned.")
     start: LstmSize = Field(
         {},
@@ -337,6 +341,8 @@ seed: 7
 origin: Vectors of the words of our own tickets
 """
 
+    architecture: ClassVar[Architecture] = "vectors"
+
     objective: Literal["static"] = Field(description="What is learned.")
     size: Annotated[int, Unit("numbers")] = Field(
         128, ge=1, le=1024, description="Width of the vectors."
@@ -359,33 +365,6 @@ def own_class(given: Mapping[str, object]) -> type[OwnCheckpoint]:
         "static": WordVectors,
     }
     return others.get(str(given.get("objective")), MaskedLm)
-
-
-def kind(given: object) -> str | None:
-    """Return the class of a checkpoint: by its kind, and what is learned of one that is made."""
-    if isinstance(given, Block):
-        return type(given).__name__
-    if not isinstance(given, dict):
-        return None
-    classes: dict[object, type[Block]] = {
-        "wheel": WheelCheckpoint,
-        "file": Folder,
-        "hub": HubModel,
-        "pretrained": own_class(given),
-    }
-    chosen = classes.get(str(given.get("kind")))
-    return chosen.__name__ if chosen else None
-
-
-Checkpoint = Annotated[
-    Annotated[WheelCheckpoint, Tag("WheelCheckpoint")]
-    | Annotated[Folder, Tag("Folder")]
-    | Annotated[HubModel, Tag("HubModel")]
-    | Annotated[MaskedLm, Tag("MaskedLm")]
-    | Annotated[LanguageModel, Tag("LanguageModel")]
-    | Annotated[WordVectors, Tag("WordVectors")],
-    Discriminator(kind),
-]
 
 
 def load_own(text: str) -> OwnCheckpoint:

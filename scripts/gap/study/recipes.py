@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from gap.study.fields import Block, Omittable, Tuned, Unit
-from gap.study.spellings import SeedBlocks, Text
+from gap.study.spellings import Names, SeedBlocks, Sizes, Text
 
 # ---------------------------------------------------------------- models
 
@@ -193,15 +193,20 @@ Weights = Annotated[
 ]
 
 
+# What a checkpoint is, of those that the workflow makes.
+Architecture = Literal["encoder", "lstm", "vectors"]
+
+
 class ModelRecipe(Block):
     """What every family's recipe has."""
 
     # Whether weights are found by gradient descent, whose result depends on settings. The other
     # models are logistic regressions, which have one solution for each trial.
     by_gradient_descent: ClassVar[bool] = True
-    # What checkpoints that the workflow makes were to learn, if models of the family can begin with
-    # them.
-    begins_with: ClassVar[frozenset[str]] = frozenset({"masked_lm"})
+    # The networks of checkpoints that the workflow makes with which models of the family can begin,
+    # and which of them its own trained weights make, if any.
+    begins_with: ClassVar[frozenset[Architecture]] = frozenset({"encoder"})
+    becomes: ClassVar[Architecture | None] = None
     # Another spelling of the family, which is part of a config: {"family": ..., "frozen": true}.
     also_spelled: ClassVar[dict[str, object]] = {}
 
@@ -211,6 +216,14 @@ class ModelRecipe(Block):
     )
     seeds: SeedBlocks = Field(
         [], description="Blocks of seeds of this model; left out, those of the study."
+    )
+    datasets: Omittable[Names] = Field(
+        None,
+        min_length=1,
+        description="Those of the study's data sets on which it is run; left out, all of them.",
+    )
+    sizes: Omittable[Sizes] = Field(
+        None, description="Those of the study's sizes at which it is run; left out, all of them."
     )
     trials: SkipJsonSchema[int] = Field(
         1, ge=1, description="Settings that a run tries; the study gives it, never a config."
@@ -250,8 +263,9 @@ class ModelRecipe(Block):
         return False
 
     def deciding(self) -> dict[str, object]:
-        """Return what decides the model's results: all but its seeds and its name in charts."""
-        return self.model_dump(mode="json", exclude_none=True, exclude={"seeds", "title"})
+        """Return what decides the model's results: all but where it is run, and its title."""
+        elsewhere = {"seeds", "title", "datasets", "sizes"}
+        return self.model_dump(mode="json", exclude_none=True, exclude=elsewhere)
 
 
 # ---------------------------------------------------------------- how a study is done and judged

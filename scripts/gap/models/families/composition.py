@@ -47,6 +47,8 @@ class Recipe(RegressionRecipe):
 family: composition
 title: Composition
 seeds: [1-5]
+datasets: [tickets]
+sizes: [250]
 optimisation: {inverse_regularisation: [0.1, 1.0, 10.0]}
 """
 

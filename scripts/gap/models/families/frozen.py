@@ -14,7 +14,7 @@ from gap.models.feature_regression import FeatureRegression, RegressionRecipe
 from gap.models.network import CORE_RATE, ENCODER_ASSUMPTION
 from gap.models.workload import Assumption, Memory, ParameterCount, Workload
 from gap.study.fields import Completed
-from gap.study.recipes import LogisticRegression, Weights
+from gap.study.recipes import Architecture, LogisticRegression, Weights
 from gap.study.spellings import Name
 from gap.study.tuning import Evaluation
 
@@ -44,6 +44,8 @@ class Recipe(RegressionRecipe):
 family: frozen
 title: MiniLM as it is
 seeds: [1-3]
+datasets: [tickets]
+sizes: [250]
 checkpoint: minilm
 weights: pretrained
 layers: mix
@@ -52,7 +54,7 @@ pooling: max
 optimisation: {inverse_regularisation: 0.1}
 """
 
-    begins_with: ClassVar[frozenset[str]] = frozenset({"masked_lm", "language_model", "static"})
+    begins_with: ClassVar[frozenset[Architecture]] = frozenset({"encoder", "lstm", "vectors"})
     also_spelled: ClassVar[dict[str, object]] = {"family": "transformer", "frozen": True}
 
     family: Literal["frozen"] = Field(description="The kind of model.")

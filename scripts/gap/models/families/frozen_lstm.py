@@ -21,7 +21,7 @@ from gap.models.lstm_work import (
 from gap.models.network import WEIGHT_BYTES, Network, NetworkRecipe
 from gap.models.workload import ID_BYTES, Assumption, Memory, ParameterCount, Workload
 from gap.study.fields import Completed, Tuned, Unit
-from gap.study.recipes import GradientDescent, Weights
+from gap.study.recipes import Architecture, GradientDescent, Weights
 from gap.study.spellings import Name
 from gap.study.tuning import values_of
 
@@ -55,6 +55,8 @@ class Recipe(NetworkRecipe):
 family: frozen_lstm
 title: LSTM on MiniLM
 seeds: [1-3]
+datasets: [tickets]
+sizes: [250]
 checkpoint: minilm
 weights: pretrained
 layers: mix
@@ -66,7 +68,7 @@ pooling: max
 optimisation: {max_epochs: 3}
 """
 
-    begins_with: ClassVar[frozenset[str]] = frozenset({"masked_lm", "language_model", "static"})
+    begins_with: ClassVar[frozenset[Architecture]] = frozenset({"encoder", "lstm", "vectors"})
     also_spelled: ClassVar[dict[str, object]] = {"family": "frozen", "head": "lstm"}
 
     family: Literal["frozen_lstm"] = Field(description="The kind of model.")

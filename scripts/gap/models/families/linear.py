@@ -71,6 +71,8 @@ class Recipe(RegressionRecipe):
 family: linear
 title: Words and phrases
 seeds: [1-5]
+datasets: [tickets]
+sizes: [250]
 analyser: words
 longest_phrase: [1, 2, 3]
 shortest_sequence: 2

@@ -21,7 +21,7 @@ from gap.models.network import Network, NetworkRecipe
 from gap.models.workload import Assumption, ParameterCount, SpeedClaim, Workload
 from gap.run.errors import UserError
 from gap.study.fields import Completed, Omittable, Tuned, Unit
-from gap.study.recipes import GradientDescent
+from gap.study.recipes import Architecture, GradientDescent
 from gap.study.spellings import Name
 from gap.study.tuning import values_of
 
@@ -44,6 +44,8 @@ class Recipe(NetworkRecipe):
 family: lstm
 title: LSTM with two layers
 seeds: [1-5]
+datasets: [tickets]
+sizes: [250]
 vocabulary: pieces
 checkpoint: minilm
 bridge: mean
@@ -57,7 +59,8 @@ pooling: max
 optimisation: {max_epochs: 10}
 """
 
-    begins_with: ClassVar[frozenset[str]] = frozenset({"masked_lm", "language_model", "static"})
+    begins_with: ClassVar[frozenset[Architecture]] = frozenset({"encoder", "lstm", "vectors"})
+    becomes: ClassVar[Architecture | None] = "lstm"
 
     family: Literal["lstm"] = Field(description="The kind of model.")
     vocabulary: Omittable[Name] = Field(

@@ -13,7 +13,7 @@ from gap.models.network import Network, NetworkRecipe
 from gap.models.workload import ParameterCount, Workload
 from gap.run.errors import UserError
 from gap.study.fields import Completed, Omittable, Tuned, Unit
-from gap.study.recipes import FineTuning, Weights
+from gap.study.recipes import Architecture, FineTuning, Weights
 from gap.study.schedule import per_epoch, schedule
 from gap.study.spellings import Name
 
@@ -37,11 +37,15 @@ class Recipe(NetworkRecipe):
 family: transformer
 title: MiniLM fine-tuned
 seeds: [1-3]
+datasets: [tickets]
+sizes: [250]
 checkpoint: minilm
 weights: pretrained
 dropout: [0.1, 0.3]
 optimisation: {lr: 2.0e-5}
 """
+
+    becomes: ClassVar[Architecture | None] = "encoder"
 
     family: Literal["transformer"] = Field(description="The kind of model.")
     checkpoint: Name = Field(description="Name in checkpoint_zoo.")

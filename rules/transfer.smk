@@ -1,0 +1,210 @@
+def trained_inputs(wildcards):
+    """What a run was trained to and read with, its texts, and the test sets that it must not know."""
+    cell = run_behind(wildcards.checkpoint)
+    names = cell.wildcards | {"vocabulary": vocabulary_of(cell)}
+    targets = STUDY.targets_of(wildcards.checkpoint)
+    files = {
+        "training": paths.TRAINING.format(**names),
+        "weights": ancient(paths.WEIGHTS.format(**names)),
+        "subsample": ancient(paths.SUBSAMPLE.format(**names)),
+        "pool_manifest": paths.POOL_MANIFEST.format(**names),
+        "pool": ancient(paths.POOL.format(**names)),
+        "test_manifests": [paths.TEST_MANIFEST.format(dataset=name) for name in targets],
+        "tests": [ancient(paths.TEST.format(dataset=name)) for name in targets],
+        "cards": [ancient(paths.CARD.format(dataset=name)) for name in [cell.dataset, *targets]],
+    }
+    if names["vocabulary"]:
+        files["vocabulary"] = ancient(paths.VOCABULARY.format(**names))
+    return files | checkpoint_inputs(cell)
+
+
+def trained_options(wildcards, input):
+    """Command-line options that name the files of each data set, and the tokenizer of the run."""
+    cell, targets = run_behind(wildcards.checkpoint), STUDY.targets_of(wildcards.checkpoint)
+    having = {"tests": targets, "cards": [cell.dataset, *targets]}
+    # A bridge leads away from the checkpoint's tokenizer.
+    tokenizer = "vocabulary" if "vocabulary" in input.keys() else "checkpoint"
+    return f"{named_options(having, input)} {options({tokenizer: input[tokenizer]})}"
+
+
+# It writes what `download` writes for a checkpoint that is fetched.
+rule make_checkpoint:
+    input:
+        unpack(trained_inputs),
+    output:
+        manifest=source_manifest("checkpoint", "{checkpoint}"),
+        origin=paths.SOURCE_ORIGIN.format(source="checkpoint-{checkpoint}"),
+        files=directory(paths.SOURCE_FILES.format(source="checkpoint-{checkpoint}")),
+    log:
+        "<logs>/make_checkpoint/{checkpoint}.log",
+    wildcard_constraints:
+        checkpoint=any_of(STUDY.trained),
+    priority: FIRST
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(make_checkpoint_asks),
+        runtime=runtime(make_checkpoint_asks),
+        slurm_partition=SITE.partition(False),
+    params:
+        recipe=lambda wildcards: spell(deciding(STUDY.trained[wildcards.checkpoint])),
+        dataset=lambda wildcards: STUDY.trained[wildcards.checkpoint].dataset,
+        others=trained_options,
+        program=program("make_checkpoint.py"),
+        provenance=provenance("make_checkpoint.py"),
+    message:
+        "Making a checkpoint of a run: {wildcards.checkpoint}"
+    shell:
+        "{params.program} --recipe {params.recipe:q} --weights {input.weights}"
+        " --subsample {input.subsample} --pool {params.dataset}={input.pool} {params.others}"
+        " --files {output.files} --manifest {output.manifest} --origin {output.origin}"
+        " > {log} 2>&1"
+
+
+def source_of(wildcards):
+    """The entry of the checkpoint of a model that begins with a run on another data set."""
+    return STUDY.trained[checkpoint_of(wildcards)]
+
+
+def run_from_scratch(wildcards):
+    """The first block of runs of the reference beside a model that begins on another data set."""
+    wanted = wildcards.dataset, STUDY.reference, wildcards.size
+    return next(cell for cell in STUDY.cells if (cell.dataset, cell.model, cell.size) == wanted)
+
+
+def similarity_inputs(wildcards):
+    """Both runs of a pair: what they were trained to, the texts that they know, and the ids."""
+    cell, source = run_from_scratch(wildcards), run_behind(checkpoint_of(wildcards))
+    sides = {"": cell.wildcards, "source_": source.wildcards}
+    files = {
+        f"{side}{name}": path.format(**names)
+        for side, names in sides.items()
+        for name, path in (
+            ("pool_manifest", paths.POOL_MANIFEST),
+            ("subsample_manifest", paths.SUBSAMPLE_MANIFEST),
+        )
+    } | {
+        f"{side}{name}": ancient(path.format(**names))
+        for side, names in sides.items()
+        for name, path in (("pool", paths.POOL), ("subsample", paths.SUBSAMPLE))
+    }
+    scratch = ids_of(cell.model, cell.wildcards)
+    begun = ids_of(wildcards.model, dict(wildcards.items()))
+    return files | {
+        "checkpoint": source_manifest("checkpoint", checkpoint_of(wildcards)),
+        "training": paths.TRAINING.format(**cell.wildcards),
+        "weights": ancient(paths.WEIGHTS.format(**cell.wildcards)),
+        "ids_manifest": scratch.pool,
+        "ids": ancient(scratch.texts),
+        "checkpoint_ids_manifest": begun.pool,
+        "checkpoint_ids": ancient(begun.texts),
+    }
+
+
+def similarity_options(wildcards, input):
+    """Command-line options that name the files of both runs."""
+    sides = [
+        f"{side}{name}"
+        for side in ("", "source_")
+        for name in ("pool", "pool_manifest", "subsample")
+    ]
+    names = [*sides, "weights", "ids", "checkpoint", "checkpoint_ids"]
+    return options({name.replace("_", "-"): input[name] for name in names})
+
+
+# How alike two data sets are, before what was trained on the one is taken to the other.
+rule measure_similarity:
+    input:
+        unpack(similarity_inputs),
+    output:
+        similarity=paths.SIMILARITY,
+    log:
+        "<logs>/measure_similarity/{dataset}/{model}/{size}.log",
+    wildcard_constraints:
+        model=any_of(STUDY.transfer),
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(similarity_asks),
+        runtime=runtime(similarity_asks),
+        slurm_partition=SITE.partition(False),
+    params:
+        cell=identity_of,
+        seed=lambda wildcards: parse_seeds(run_from_scratch(wildcards).seeds)[0],
+        recipe=lambda wildcards: spell(recipe_of(run_from_scratch(wildcards))),
+        source=lambda wildcards: spell(deciding(source_of(wildcards))),
+        options=similarity_options,
+        program=program("measure_similarity.py"),
+        provenance=provenance("measure_similarity.py"),
+    message:
+        "Comparing {wildcards.dataset} with what {wildcards.model} began on, {wildcards.size} labels"
+    shell:
+        "{params.program} --cell {params.cell:q} --recipe {params.recipe:q} --seed {params.seed}"
+        " --source {params.source:q} {params.options} --similarity {output.similarity} > {log} 2>&1"
+
+
+rule foretell_transfer:
+    input:
+        gaps=paths.table("gaps"),
+        similarities=SIMILARITIES,
+    output:
+        transfer=report(
+            paths.table("transfer"),
+            caption="../report/transfer.rst",
+            category="Tables",
+            labels={"shows": "what starts on other data sets gain"},
+        ),
+        choices=report(
+            paths.table("choices"),
+            caption="../report/transfer.rst",
+            category="Tables",
+            labels={"shows": "rules that choose a start"},
+        ),
+    log:
+        "<logs>/foretell_transfer.log",
+    localrule: True
+    conda:
+        "../envs/train.yaml"
+    params:
+        similarities=listed("similarities"),
+        recipe=spell(gap_recipe()),
+        program=program("foretell_transfer.py"),
+        provenance=provenance("foretell_transfer.py"),
+    message:
+        "Foretelling what starts on other data sets gain"
+    shell:
+        "{params.program} --recipe {params.recipe:q} --gaps {input.gaps}"
+        " --transfer {output.transfer} --choices {output.choices} {params.similarities}"
+        " > {log} 2>&1"
+
+
+rule chart_transfer:
+    input:
+        transfer=paths.table("transfer"),
+    output:
+        html=report(
+            paths.chart("transfer", "html"),
+            caption="../report/transfer.rst",
+            category="Charts",
+            labels={"shows": "what starts on other data sets gain"},
+        ),
+        svg=paths.chart("transfer", "svg"),
+        png=paths.chart("transfer", "png"),
+        spec=paths.chart("transfer", "vl.json"),
+    log:
+        "<logs>/chart_transfer.log",
+    localrule: True
+    conda:
+        "../envs/summary.yaml"
+    params:
+        recipe=spell(summary_recipe()),
+        program=program("chart_transfer.py"),
+        provenance=provenance("chart_transfer.py"),
+    message:
+        "Drawing the chart of what starts on other data sets gain"
+    shell:
+        "{params.program} --recipe {params.recipe:q} --transfer {input.transfer}"
+        " --html {output.html} --svg {output.svg} --png {output.png} --spec {output.spec}"
+        " > {log} 2>&1"
