@@ -110,6 +110,11 @@ def on_gpu(wildcards):
     return SITE.most_gpus > 0 and family_of_run(wildcards).uses_gpu
 
 
+def pretrained_on_gpu(wildcards):
+    """Whether a checkpoint is a network, and not a table of vectors."""
+    return SITE.most_gpus > 0 and STUDY.pretrained[wildcards.checkpoint].architecture != "vectors"
+
+
 def gpu_model(wildcards):
     return SITE.gpu_type if on_gpu(wildcards) else None
 

@@ -78,8 +78,8 @@ rule pretrain:
         runtime=runtime(pretrain_asks),
         gpu=gpu(pretrain_asks),
         processes=processes(pretrain_asks),
-        gpu_model=lambda wildcards: SITE.gpu_type if SITE.most_gpus else None,
-        slurm_partition=lambda wildcards: SITE.partition(SITE.most_gpus),
+        gpu_model=lambda wildcards: SITE.gpu_type if pretrained_on_gpu(wildcards) else None,
+        slurm_partition=lambda wildcards: SITE.partition(pretrained_on_gpu(wildcards)),
     params:
         start=lambda wildcards, input: options(
             {"start": input["start"]} if "start" in input.keys() else {}

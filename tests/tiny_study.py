@@ -132,6 +132,26 @@ def write_tickets(path, seed=1):
     return path
 
 
+def write_words(path, seed=1):
+    """Write 400 different rows whose words are made of others, and tell two labels apart.
+
+    There are others for another seed.
+    """
+    generator = random.Random(seed)
+    words = [
+        stem + end for stem in ("film", "book", "plot", "show") for end in ("", "s", "ed", "ing")
+    ]
+    telling = {"praise": ["good", "goodness", "great"], "complaint": ["bad", "badly", "dull"]}
+    rows: dict[str, str] = {}
+    while len(rows) < 400:
+        label = ("praise", "complaint")[len(rows) % 2]
+        text = generator.choices(words, k=10) + generator.choices(telling[label], k=3)
+        generator.shuffle(text)
+        rows[" ".join(text)] = label
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("body", "queue"), *rows.items()])
+
+
 def new_study(folder, tiny_bert):
     """Return a copy of the workflow with the files that TINY_STUDY and GRID read."""
     study = copy_workflow(folder)

@@ -3,6 +3,7 @@
 import copy
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from slurm_cluster import ACCOUNT, job_of, running_cluster, wait_until, why_not
-from tiny_study import TINY_STUDY, Study, new_study
+from tiny_study import STEPS, TINY_STUDY, Study, new_study, write_words
 
 pytestmark = [
     pytest.mark.system,
@@ -179,6 +180,44 @@ def test_a_cancelled_pretraining_goes_on_to_the_same_bytes(tmp_path, tiny_bert, 
     assert call.rc == 0, call.output
     weights = Path(MANIFEST).parent / "files" / "model.safetensors"
     assert (study.folder / weights).read_bytes() == (whole.folder / weights).read_bytes()
+
+
+def neighbours():
+    """A study of what models take from elsewhere: another data set, and layers of a checkpoint."""
+    config = copy.deepcopy(TINY_STUDY) | {"sizes": [40], "seeds": ["1-2"], "reference": "small"}
+    tickets = config["dataset_zoo"]["tickets"]
+    config["dataset_zoo"]["notes"] = tickets | {"source": {"kind": "file", "path": "notes.csv"}}
+    run = {"kind": "trained", "dataset": "notes", "model": "small", "size": 40}
+    vectors = {"kind": "pretrained", "objective": "static", "corpus": ["notes"], "size": 8}
+    vectors |= {"tokenizer": {"size": 120}, "held_out": 0.1}
+    config["checkpoint_zoo"] |= {"on-notes": run, "vectors": vectors}
+    small = {"family": "lstm", "width": 8, "optimisation": STEPS}
+    config["model_zoo"] = {
+        "small": small | {"vocabulary": "few"},
+        "from-notes": small | {"checkpoint": "on-notes", "datasets": ["tickets"]},
+        "bridged": small | {"vocabulary": "few", "checkpoint": "vectors", "bridge": "generator"},
+        "each": {"family": "frozen", "checkpoint": "tiny", "layers": "each"},
+        "states": small | {"family": "frozen_lstm", "checkpoint": "tiny", "layers": "mix"},
+    }
+    names = {"datasets": ["tickets", "notes"], "models": list(config["model_zoo"])}
+    return config | names | {"transfer": ["from-notes"]}
+
+
+def test_what_is_taken_from_elsewhere_is_the_same_on_a_cluster(tmp_path, tiny_bert, study):
+    """Behind a run there are jobs that other runs wait for, which must not be of one group."""
+    tables = [f"results/{name}.csv" for name in ("gaps", "transfer", "bridges", "probes")]
+    elsewhere, whole = (new_study(tmp_path / name, tiny_bert) for name in ("slurm", "whole"))
+    for folder in (elsewhere.folder, whole.folder):
+        write_words(folder / "tickets.csv")
+        write_words(folder / "notes.csv", seed=2)
+    shutil.copytree(study.folder / "profiles", elsewhere.folder / "profiles", dirs_exist_ok=True)
+    on_cluster = Study(elsewhere.folder, study.environment)
+    call = on_cluster.snakemake(*COMMAND, *tables, config=neighbours())
+    assert call.rc == 0, call.output
+    call = whole.snakemake("--cores", "2", *tables, config=neighbours())
+    assert call.rc == 0, call.output
+    for table in tables:
+        assert (on_cluster.folder / table).read_bytes() == (whole.folder / table).read_bytes()
 
 
 def ended(process, cluster):

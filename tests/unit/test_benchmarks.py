@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from gap.config.check import complete
 from gap.data.vocabulary import EncodedTexts
 from gap.models.batching import pad
 from gap.models.dropout import dropout
@@ -19,8 +20,10 @@ from gap.models.family import load_recipe
 from gap.models.labelled_texts import LabelledTexts
 from gap.models.lstm_network import LstmConfig, LstmForSequenceClassification
 from gap.results import predictions
+from gap.results.transfer import ChoiceRow, TransferRow
 from gap.run.errors import UserError
 from gap.study.recipes import GradientDescent
+from table_rows import row_of
 from tiny_esm import make_tiny_esm
 from torch.nn import functional
 
@@ -42,6 +45,7 @@ study_overhead = importlib.import_module("study_overhead")
 student_intervals = importlib.import_module("student_intervals")
 study_claims = importlib.import_module("study_claims")
 throughput = importlib.import_module("throughput")
+transfer = importlib.import_module("transfer")
 Timing = common.Timing
 
 
@@ -695,3 +699,53 @@ def test_ids_of_proteins_that_differ_end_the_benchmark(tmp_path, monkeypatch):
 
 
 WRONG_IDS = np.array([4], dtype=np.uint32), np.array([1])
+
+
+# ---------------------------------------------------------------- made-up tasks
+
+
+def test_each_task_has_half_of_its_telling_words_in_common_with_two_others():
+    shares = [transfer.overlap(0, other, 8) for other in range(8)]
+    assert shares == [1, 0.5, 0, 0, 0, 0, 0, 0.5]
+
+
+def test_the_rows_of_a_task_are_told_by_its_words(tmp_path):
+    transfer.write_task(tmp_path / "task.csv", 3, 8, 50)
+    with (tmp_path / "task.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 50
+    yes, no = map(set, transfer.telling_words(3, 8))
+    for row in rows:
+        words = row["text"].split()
+        assert len(words) == transfer.LONG
+        telling = {"yes": yes, "no": no}[row["label"]]
+        assert sum(word in telling for word in words) == transfer.TELLING
+        assert not {"yes": no, "no": yes}[row["label"]] & set(words)
+
+
+def test_what_was_foretold_of_made_up_tasks_is_told():
+    row = {"model": "m", "size": "60", "n": 60}
+    pairs = [
+        row_of(
+            TransferRow,
+            dataset="task0",
+            source=f"task{other}",
+            gain=gain,
+            foretold=foretold,
+            **row,
+        )
+        for other, gain, foretold in ((1, 5.0, 3.0), (2, 0.5, 2.0), (3, 4.0, 1.0))
+    ]
+    choice = row_of(ChoiceRow, rule="largest", gain=1.25, lost=2.0, ndcg=0.5)
+    text = transfer.describe(pairs, [choice], 4)
+    assert "| 50% | 2 | 4.5 | 2.0 |" in text
+    assert "| 0% | 1 | 0.5 | 2.0 |" in text
+    assert "| largest | 1.2 | 2.0 |  | 0.50 |  |" in text
+    assert "**missed**" in text
+
+
+def test_the_study_of_made_up_tasks_is_one():
+    config = transfer.study(4, 60, 200)
+    study = complete(config)
+    assert len(study.cells) == 4 * 2 + 4 * 3
+    assert study.targets_of("on-task0") == ["task1", "task2", "task3"]

@@ -2,14 +2,13 @@
 
 import copy
 import csv
-import random
 import shutil
 from collections import Counter
 from typing import Any
 
 import pytest
 from gap.run.json import read_json
-from tiny_study import STEPS, Study, copy_workflow
+from tiny_study import STEPS, Study, copy_workflow, write_words
 
 pytestmark = pytest.mark.workflow
 
@@ -61,23 +60,6 @@ CONFIG: dict[str, Any] = {
         },
     },
 }
-
-
-def write_words(path):
-    """Write 400 different rows whose words are made of others, and tell two labels apart."""
-    generator = random.Random(1)
-    words = [
-        stem + end for stem in ("film", "book", "plot", "show") for end in ("", "s", "ed", "ing")
-    ]
-    telling = {"praise": ["good", "goodness", "great"], "complaint": ["bad", "badly", "dull"]}
-    rows: dict[str, str] = {}
-    while len(rows) < 400:
-        label = ("praise", "complaint")[len(rows) % 2]
-        text = generator.choices(words, k=10) + generator.choices(telling[label], k=3)
-        generator.shuffle(text)
-        rows[" ".join(text)] = label
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("body", "queue"), *rows.items()])
 
 
 def rows_of(path):
