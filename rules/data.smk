@@ -10,6 +10,7 @@ rule download:
     wildcard_constraints:
         # Those are made by `pretrain`.
         source=rf"(?!checkpoint-{any_of(OWN_CHECKPOINTS)}/)[\w.-]+",
+    priority: FIRST
     localrule: True
     conda:
         "../envs/data.yaml"
@@ -39,6 +40,7 @@ rule prepare:
         card=paths.CARD,
     log:
         "<logs>/prepare/{dataset}.log",
+    priority: FIRST
     conda:
         "../envs/data.yaml"
     threads: 2

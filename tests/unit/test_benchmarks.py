@@ -734,7 +734,7 @@ def test_what_was_foretold_of_made_up_tasks_is_told():
             foretold=foretold,
             **row,
         )
-        for other, gain, foretold in ((1, 5.0, 3.0), (2, 0.5, 2.0), (3, 4.0, 1.0))
+        for other, gain, foretold in ((1, 5.0, 1.0), (2, 0.5, 2.0), (3, 4.0, 3.0))
     ]
     choice = row_of(ChoiceRow, rule="largest", gain=1.25, lost=2.0, ndcg=0.5)
     text = transfer.describe(pairs, [choice], 4)
