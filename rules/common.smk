@@ -199,6 +199,11 @@ def is_there(cell):
     return paths.located(paths.PREDICTIONS, RESULTS, **cell.wildcards).exists()
 
 
+def is_finished():
+    """Whether the study was finished some time."""
+    return paths.located(paths.SUMMARY, RESULTS).exists()
+
+
 # The cells that results are made of, in their order, and the others.
 PRESENT = dict.fromkeys(cell for cell in STUDY.cells if not STUDY.partial or is_there(cell))
 MISSING = [cell for cell in STUDY.cells if cell not in PRESENT]

@@ -1,5 +1,6 @@
 """What jobs ask of a cluster: resources, which decide no result and make nothing run again."""
 
+from gap.cluster.expected_gaps import expected_gaps
 from gap.cluster.pretraining import pretraining_request
 from gap.cluster.slurm import check_site, refusal
 from gap.cluster.requests import (
@@ -207,6 +208,17 @@ def latency_asks(wildcards, input):
 
 def estimate_gap_asks(wildcards, input):
     return gap_request(input.predictions)
+
+
+def tell_expected_gaps():
+    """Before anything runs, say how small a gap the study is expected to tell."""
+    for line in expected_gaps(STUDY, Path(RESULTS)):
+        print(f"note: {line}", file=sys.stderr)
+
+
+# A finished study has a section on it in its summary.
+if workflow.is_main_process and STANDALONE and workflow.dryrun and not is_finished():
+    tell_expected_gaps()
 
 
 def using_slurm():

@@ -40,6 +40,7 @@ metric_intervals = importlib.import_module("metric_intervals")
 planning = importlib.import_module("planning")
 pretraining = importlib.import_module("pretraining")
 sequences = importlib.import_module("sequences")
+smallest_gap = importlib.import_module("smallest_gap")
 statistics_speed = importlib.import_module("statistics_speed")
 study_overhead = importlib.import_module("study_overhead")
 student_intervals = importlib.import_module("student_intervals")
@@ -749,3 +750,14 @@ def test_the_study_of_made_up_tasks_is_one():
     study = complete(config)
     assert len(study.cells) == 4 * 2 + 4 * 3
     assert study.targets_of("on-task0") == ["task1", "task2", "task3"]
+
+
+def test_what_is_said_before_a_study_is_compared_with_simulations(tmp_path, monkeypatch):
+    monkeypatch.setattr(smallest_gap, "SPREADS", {"usual": 0.8})
+    smallest_gap.main(["--studies=6", "--rows=300", f"--page={tmp_path / 'page.md'}"])
+    lines = (tmp_path / "page.md").read_text().splitlines()
+    rows = [line.split("|")[1:-1] for line in lines if line.startswith("| usual")]
+    assert [row[1].strip() for row in rows] == ["3"] * 4 + ["5"] * 4
+    said = [float(row[3]) for row in rows]
+    assert said[0] > said[1] > said[2] == said[3] > 1
+    assert said[4] < said[0]

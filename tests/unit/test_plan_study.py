@@ -6,10 +6,12 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import plan_study
 import pytest
 import real_seeds
 import yaml
+from gap.cluster.expected_gaps import USUAL, UsualSpreads, expected_gaps
 from gap.cluster.plan import ONCE, OUTPUTS, Plan, id_bytes, speed_of
 from gap.cluster.plan_pretraining import planned_pretrainings
 from gap.cluster.plan_tables import number, power_table
@@ -107,10 +109,54 @@ def test_what_was_measured_on_a_gpu_takes_the_place_of_assumptions(plan):
 
 def test_the_smallest_gap_that_is_told_by_hand(plan):
     # Two means of 5 seeds, on 50,000 rows; 1.96 errors for the claim, 0.84 for four of five.
-    error = (0.9**2 * 2 / 5 + 19**2 / 50_000) ** 0.5
-    assert f"| yelp | 50,000 | 5 | {1 + (1.96 + 0.8416) * error:.1f} | 0% |" in power_table(plan)
-    sure = plan.assuming(seed_spread=0.2, row_spread=5)
-    assert "| yelp | 50,000 | 5 | 1.4 | 100% |" in power_table(sure)
+    n = sum(plan.split("yelp", plan.config["sizes"][0]))
+    of_seed = 0.8**2 + 38**2 / 50_000
+    error = (of_seed * 2 / 5 + 19**2 / 50_000) ** 0.5
+    told = 1 + (1.96 + 0.8416) * error
+    assert f"| yelp | {n:,} | 50,000 | 5 | {told:.1f} | " in power_table(plan)
+
+
+def test_what_seeds_do_falls_with_labels_and_what_rows_do_with_rows():
+    spreads = UsualSpreads(seed=0.9, slope=0.5, chance=0, row=0)
+    assert spreads.outlook(4000, 2, 100, 0.95).seed_error == pytest.approx(0.9)
+    assert spreads.outlook(1000, 2, 100, 0.95).seed_error == pytest.approx(1.8)
+    assert spreads.outlook(1000, 8, 100, 0.95).seed_error == pytest.approx(0.9)
+    rows = UsualSpreads(seed=0, slope=0.5, chance=0, row=20).outlook(4000, 2, 400, 0.95)
+    assert rows.smallest_told(1.0) == pytest.approx(1 + (1.96 + 0.8416) * 1.0, abs=1e-3)
+    # A gap of zero is within the margin where its whole interval is.
+    sure = UsualSpreads(seed=0, slope=0.5, chance=0, row=1).outlook(4000, 2, 10_000, 0.95)
+    assert sure.chance_to_tell_none(1.0) == pytest.approx(1)
+
+
+def grid(**changes):
+    return config_module.complete(copy.deepcopy(GRID) | changes)
+
+
+def test_a_study_says_before_it_runs_how_small_a_gap_it_tells(tmp_path):
+    (line, _) = expected_gaps(grid(), tmp_path)
+    told = USUAL.outlook(40, 2, 100, 0.95).smallest_told(1.0)
+    assert line == (
+        "tickets: 80 % of studies with 100 test rows and 2 seeds tell a single gap to be larger "
+        f"than 1 point from so many points on, if seeds differ as they usually do: {told:.1f} with "
+        "40 labels"
+    )
+
+
+def test_shares_of_a_pool_are_known_once_it_is_prepared(tmp_path):
+    for name, rows in (("pool", 300), ("test", 100)):
+        path = tmp_path / "datasets/tickets" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'{{"rows": {rows}}}')
+    assert "with 40 and " in expected_gaps(grid(), tmp_path)[0]
+    assert " with 75 labels" in expected_gaps(grid(), tmp_path)[0]
+
+
+def test_nothing_is_said_where_test_rows_are_not_known_or_gaps_are_of_another_metric(tmp_path):
+    zoo = copy.deepcopy(GRID["dataset_zoo"])
+    zoo["tickets"]["test"] = "15%"
+    (line,) = expected_gaps(grid(dataset_zoo=zoo), tmp_path)
+    assert line.startswith("notes: ")
+    assert expected_gaps(grid(gap={"metric": "macro_f1"}), tmp_path) == []
 
 
 def with_own(plan, **checkpoints):
@@ -162,13 +208,23 @@ def test_a_page_tells_of_pretraining_where_there_is_any(plan):
     assert "retraining" not in without
 
 
-def test_spreads_are_those_of_real_trainings(plan):
+def test_spreads_are_those_of_real_trainings():
     errors = StudyErrors(real_seeds.read_runs(real_seeds.DATA), "tfidf")
     lstm = next(cell for cell in errors.cells if (cell.model, cell.n) == ("lstm-small", 4000))
-    spread = errors.variances.mean[errors.cells.index(lstm)] ** 0.5
-    assert plan.value("seed_spread") == pytest.approx(spread, abs=0.05)
+    beyond = np.sqrt(errors.variances.mean - errors.chances)
+    place = errors.cells.index(lstm)
+    assert USUAL.seed == pytest.approx(beyond[place], abs=0.05)
+    chance = (errors.chances[place] * errors.scores.rows) ** 0.5
+    assert USUAL.chance == pytest.approx(chance, abs=0.5)
+    n = np.log([cell.n for cell in errors.cells])
+    models = np.array([cell.model for cell in errors.cells])
+    slopes = [
+        np.polyfit(n[models == model], np.log(beyond[models == model]), 1)[0]
+        for model in set(models)
+    ]
+    assert USUAL.slope == pytest.approx(-np.mean(slopes), abs=0.01)
     of_rows = (errors.gap(lstm).row_variance * errors.scores.rows) ** 0.5
-    assert plan.value("row_spread") == pytest.approx(of_rows, abs=0.5)
+    assert USUAL.row == pytest.approx(of_rows, abs=0.5)
 
 
 def test_bytes_of_one_cell_by_hand(plan):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from gap.cluster.expected_gaps import USUAL
 from gap.cluster.plan import Plan
 from gap.cluster.plan_pretraining import PlannedPretraining, planned_pretrainings
 from gap.models.workload import Assumption
-from gap.results.outlook import Outlook, quantile
 from gap.study.sizes import parse_seeds
 
 # GPUs that one training may ask for in the table of requests, as in the profile for SLURM.
@@ -214,18 +214,19 @@ def power_table(plan: Plan) -> str:
     margin, confidence = config["gap"]["margin"], config["gap"]["confidence"]
     blocks = [plan.family(model).recipe.seeds for model in config["models"]]
     seeds = min(sum(len(parse_seeds(block)) for block in of_model) for of_model in blocks)
-    of_seed, of_row = plan.value("seed_spread"), plan.value("row_spread")
     rows = []
     for dataset in config["datasets"]:
         test = plan.rows(dataset)[1]
-        # Two means, each over its seeds, on the same test rows.
-        errors = of_seed * (2 / seeds) ** 0.5, of_row / test**0.5
-        outlook = Outlook(0.0, *errors, seeds, test, quantile(confidence))
-        smallest, none = outlook.smallest_told(margin), outlook.chance_to_tell_none(margin)
-        rows.append([dataset, f"{test:,}", str(seeds), f"{smallest:.1f}", f"{none:.0%}"])
+        sizes = [sum(plan.split(dataset, size)) for size in config["sizes"]]
+        for n in sorted({min(sizes), max(sizes)}):
+            outlook = USUAL.outlook(n, seeds, test, confidence)
+            smallest, none = outlook.smallest_told(margin), outlook.chance_to_tell_none(margin)
+            numbers = [f"{n:,}", f"{test:,}", str(seeds), f"{smallest:.1f}", f"{none:.0%}"]
+            rows.append([dataset, *numbers])
     return table(
         [
             "data set",
+            "labels",
             "test rows",
             "seeds of each model, at least",
             f"smallest gap told to be above {margin:g}, points (computed)",
