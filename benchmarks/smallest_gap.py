@@ -95,8 +95,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     header += "\n|---|---|---|---|---|---|"
     text = (
         f"The smallest gap that {POWER:.0%} of the studies tell to be larger than {MARGIN:g} "
-        f"point, alone: {options.studies} simulated studies of {MODELS} models at {len(SIZES)} sizes with "
-        f"{options.rows:,} test rows, intervals of {CONFIDENCE:.0%}."
+        f"point, alone: {options.studies} simulated studies of {MODELS} models at {len(SIZES)} "
+        f"sizes with {options.rows:,} test rows, intervals of {CONFIDENCE:.0%}."
     )
     goal = f"- off by {max(errors):.0%} at most; goal ≤ {GOAL:.0%}: {verdict(max(errors) <= GOAL)}"
     body = [text, "\n".join([header, *lines]), goal, f"Machine: {machine(None)}."]
