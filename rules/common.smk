@@ -488,6 +488,86 @@ def run_behind(checkpoint):
     return next(cell for cell in STUDY.cells if STUDY.trained[checkpoint].is_of(cell))
 
 
+def trained_inputs(wildcards):
+    """What a run was trained to and read with, its texts, and the test sets that it must not know."""
+    cell = run_behind(wildcards.checkpoint)
+    names = cell.wildcards | {"vocabulary": vocabulary_of(cell)}
+    targets = STUDY.targets_of(wildcards.checkpoint)
+    files = {
+        "training": paths.TRAINING.format(**names),
+        "weights": ancient(paths.WEIGHTS.format(**names)),
+        "subsample": ancient(paths.SUBSAMPLE.format(**names)),
+        "pool_manifest": paths.POOL_MANIFEST.format(**names),
+        "pool": ancient(paths.POOL.format(**names)),
+        "test_manifests": [paths.TEST_MANIFEST.format(dataset=name) for name in targets],
+        "tests": [ancient(paths.TEST.format(dataset=name)) for name in targets],
+        "cards": [ancient(paths.CARD.format(dataset=name)) for name in [cell.dataset, *targets]],
+    }
+    if names["vocabulary"]:
+        files["vocabulary"] = ancient(paths.VOCABULARY.format(**names))
+    return files | checkpoint_inputs(cell)
+
+
+def trained_options(wildcards, input):
+    """Command-line options that name the files of each data set, and the tokenizer of the run."""
+    cell, targets = run_behind(wildcards.checkpoint), STUDY.targets_of(wildcards.checkpoint)
+    having = {"tests": targets, "cards": [cell.dataset, *targets]}
+    # A bridge leads away from the checkpoint's tokenizer.
+    tokenizer = "vocabulary" if "vocabulary" in input.keys() else "checkpoint"
+    return f"{named_options(having, input)} {options({tokenizer: input[tokenizer]})}"
+
+
+def source_of(wildcards):
+    """The entry of the checkpoint of a model that begins with a run on another data set."""
+    return STUDY.trained[checkpoint_of(wildcards)]
+
+
+def run_from_scratch(wildcards):
+    """The first block of runs of the reference beside a model that begins on another data set."""
+    wanted = wildcards.dataset, STUDY.reference, wildcards.size
+    return next(cell for cell in STUDY.cells if (cell.dataset, cell.model, cell.size) == wanted)
+
+
+def similarity_inputs(wildcards):
+    """Both runs of a pair: what they were trained to, the texts that they know, and the ids."""
+    cell, source = run_from_scratch(wildcards), run_behind(checkpoint_of(wildcards))
+    sides = {"": cell.wildcards, "source_": source.wildcards}
+    files = {
+        f"{side}{name}": path.format(**names)
+        for side, names in sides.items()
+        for name, path in (
+            ("pool_manifest", paths.POOL_MANIFEST),
+            ("subsample_manifest", paths.SUBSAMPLE_MANIFEST),
+        )
+    } | {
+        f"{side}{name}": ancient(path.format(**names))
+        for side, names in sides.items()
+        for name, path in (("pool", paths.POOL), ("subsample", paths.SUBSAMPLE))
+    }
+    scratch = ids_of(cell.model, cell.wildcards)
+    begun = ids_of(wildcards.model, dict(wildcards.items()))
+    return files | {
+        "checkpoint": source_manifest("checkpoint", checkpoint_of(wildcards)),
+        "training": paths.TRAINING.format(**cell.wildcards),
+        "weights": ancient(paths.WEIGHTS.format(**cell.wildcards)),
+        "ids_manifest": scratch.pool,
+        "ids": ancient(scratch.texts),
+        "checkpoint_ids_manifest": begun.pool,
+        "checkpoint_ids": ancient(begun.texts),
+    }
+
+
+def similarity_options(wildcards, input):
+    """Command-line options that name the files of both runs."""
+    sides = [
+        f"{side}{name}"
+        for side in ("", "source_")
+        for name in ("pool", "pool_manifest", "subsample")
+    ]
+    names = [*sides, "weights", "ids", "checkpoint", "checkpoint_ids"]
+    return options({name.replace("_", "-"): input[name] for name in names})
+
+
 # The checkpoints whose embeddings a generator brings to other vocabularies.
 BRIDGED = list(
     dict.fromkeys(
