@@ -216,8 +216,10 @@ def tell_expected_gaps():
         print(f"note: {line}", file=sys.stderr)
 
 
+# Snakemake knows its executor after it has read the rules only; "-np" is a dry run, too.
+dry = any(re.fullmatch("-[A-Za-z]*n[A-Za-z]*|--dry-?run", word) for word in sys.argv)
 # A finished study has a section on it in its summary.
-if workflow.is_main_process and STANDALONE and workflow.dryrun and not is_finished():
+if workflow.is_main_process and STANDALONE and dry and not is_finished():
     tell_expected_gaps()
 
 

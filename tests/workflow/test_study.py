@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from gap.run.json import read_json
-from tiny_study import GRID, ROOT, Study
+from tiny_study import GRID, ROOT, TINY_STUDY, Study
 
 pytestmark = pytest.mark.workflow
 
@@ -232,3 +232,14 @@ def test_shipped_studies_can_be_planned_without_network_and_data(study, name):
     jobs = planned(study.snakemake("-n", config=path.read_text(encoding="utf-8")))
     assert jobs["train"] == SHIPPED[name]
     assert jobs["chart_gap"] == 1
+
+
+@pytest.mark.parametrize("option", ["-n", "--dry-run", "-np"])
+def test_a_dry_run_says_how_small_a_gap_the_study_tells(study, tickets, option):
+    config = TINY_STUDY | {"models": ["lstm", "tfidf"], "reference": "lstm"}
+    note = "note: tickets: 80 % of studies with 100 test rows and 2 seeds tell a single gap"
+    call = study.snakemake(option, config=config)
+    assert note in call.stderr
+    assert " with 40 labels\n" in call.stderr
+    # A list of rules is no dry run.
+    assert "note: " not in study.snakemake("--list-rules", config=config).output
