@@ -242,7 +242,10 @@ def test_a_new_text_pretrains_anew(changed):
     ("checkpoint", "line"),
     [
         ({"corpus": ["ticket"]}, "checkpoint_zoo.encoder.corpus: 'ticket' is not in dataset_zoo"),
-        ({"start": "encoder"}, "checkpoint_zoo.encoder.start: encoder is pretrained further from"),
+        (
+            {"start": "encoder"},
+            "checkpoint_zoo.encoder: it would be made from itself, by way of encoder; let one",
+        ),
         ({"start": "nothing"}, "checkpoint_zoo.encoder.start: 'nothing' is not in checkpoint_zoo"),
         ({"objective": "next"}, "checkpoint_zoo.encoder.objective: found 'next'"),
         ({"optimisation": {"passes": 0}}, "optimisation.passes: found 0; expected more than 0"),
@@ -272,6 +275,6 @@ def test_a_family_that_cannot_begin_with_an_objective(finished):
     config["model_zoo"]["bert"]["checkpoint"] = "vectors"
     call = finished[0].snakemake("-n", config=config)
     assert call.errors == [
-        "error: config: model_zoo.bert.checkpoint: vectors is pretrained by objective static, and "
-        "a model of family transformer begins with masked_lm; choose another checkpoint or family"
+        "error: config: model_zoo.bert.checkpoint: vectors is word vectors, and a model of family "
+        "transformer begins with an encoder; choose another checkpoint or family"
     ]

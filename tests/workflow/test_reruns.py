@@ -196,7 +196,8 @@ def a_module_renamed(study):
 
 @change(NOTHING)
 def a_message_that_no_program_of_a_rule_reaches(study):
-    study.edit("scripts/gap/config/check.py", "is no folder with a", "is not a folder with a")
+    checks = "scripts/gap/config/check_checkpoints.py"
+    study.edit(checks, "is no folder with a", "is not a folder with a")
 
 
 @change({**GAPS, **ERRORS, **RECORD})
