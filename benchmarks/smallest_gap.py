@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from common import machine, simulation_arguments, verdict, write_section
-from gap.cluster.expected_gaps import UsualSpreads
+from gap.cluster.expected_gaps import LABELS, USUAL, UsualSpreads
 from gap.results.outlook import POWER
 from gap.results.predictions import Cell
 from gap.results.study_errors import StudyErrors
@@ -19,15 +20,14 @@ from scipy.special import ndtri
 GOAL = 0.10
 LEVEL, MODELS = 80.0, 5
 # Spreads of seeds at the sizes of the simulation, in points: those of an ordinary and a calm model.
-SPREADS = {"usual": 0.8, "half as large": 0.4}
-SLOPE = 0.47
+SPREADS = {"usual": USUAL.seed, "half as large": USUAL.seed / 2}
 Vector = NDArray[np.float64]
 
 
 def setting(spread: float, gaps: Vector, seeds: int) -> Setting:
     """Return studies in which the first model is so many points ahead of the others, by size."""
     levels = np.vstack([np.full(len(SIZES), LEVEL), *([LEVEL - gaps] * (MODELS - 1))])
-    spreads = spread * np.maximum(1.0, 4000 / np.array(SIZES)) ** SLOPE
+    spreads = spread * np.maximum(1.0, LABELS / np.array(SIZES)) ** USUAL.slope
     return Setting("smallest gap", (seeds,) * MODELS, levels, np.tile(spreads, (MODELS, 1)))
 
 
@@ -58,13 +58,14 @@ def smallest_told(spread: float, seeds: int, options: argparse.Namespace) -> Vec
     return np.asarray(ends[0] + (ndtri(POWER) - low) / (high - low) * (ends[1] - ends[0]))
 
 
-def row_spreads(options: argparse.Namespace) -> tuple[float, float]:
+@cache
+def row_spreads(seed: int, rows: int) -> tuple[float, float]:
     """Return the spreads of chance and of the means of two models on a row, in points.
 
     They are those of the simulation, seen with many seeds that do nothing.
     """
     calm = Setting("rows", (30,) * 2, np.full((2, len(SIZES)), LEVEL), np.zeros((2, len(SIZES))))
-    scores, _ = simulate(np.random.default_rng(options.seed), calm, options.rows)
+    scores, _ = simulate(np.random.default_rng(seed), calm, rows)
     errors = StudyErrors(scores, REFERENCE)
     cell = Cell("films", "model 1", str(SIZES[0]), SIZES[0])
     chance = errors.chances[errors.cells.index(cell)] * scores.rows
@@ -73,7 +74,7 @@ def row_spreads(options: argparse.Namespace) -> tuple[float, float]:
 
 def expected(spread: float, n: int, seeds: int, options: argparse.Namespace) -> float:
     """Return the smallest gap that is said to be told, in points."""
-    spreads = UsualSpreads(spread, SLOPE, *row_spreads(options))
+    spreads = UsualSpreads(spread, USUAL.slope, *row_spreads(options.seed, options.rows))
     return spreads.outlook(n, seeds, options.rows, CONFIDENCE).smallest_told(MARGIN)
 
 

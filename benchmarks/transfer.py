@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -157,7 +156,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         results = run_study(given, Path(name) / "study")
         pairs = read_rows(results / "transfer.csv", TransferRow)
         choices = read_rows(results / "choices.csv", ChoiceRow)
-        shutil.rmtree(name, ignore_errors=True)
     text = (
         f"{given.tasks} made-up tasks of two labels; each is told by {TELLING} of the {LONG} words "
         f"of a text, and has half of its telling words in common with each of two others. An LSTM "

@@ -7,12 +7,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from gap.data.checkpoints import checkpoint_folder, is_weights_or_config
+from gap.data.checkpoints import checkpoint_folder, link_tokenizer
 from gap.data.corpus import Texts, in_tests, named_texts
 from gap.data.fetched_files import describe_files
-from gap.data.sampling import read_subsamples
+from gap.data.sampling import Rows, rows_of_seed
 from gap.run.arguments import named_paths
 from gap.run.errors import UserError
 from gap.run.folders import files_below, link
@@ -20,15 +18,7 @@ from gap.run.json import write_json
 from gap.run.program import run
 
 
-def rows_of(subsample: Path, seed: int) -> npt.NDArray[np.int64]:
-    """Return the rows of the pool that a seed was trained and validated on, (rows,)."""
-    subsamples = {each.seed: each for each in read_subsamples(subsample)}
-    return subsamples[seed].rows
-
-
-def refuse_leaks(
-    recipe: dict[str, str], rows: npt.NDArray[np.int64], pool: Texts, tests: dict[str, Texts]
-) -> None:
+def refuse_leaks(recipe: dict[str, str], rows: Rows, pool: Texts, tests: dict[str, Texts]) -> None:
     """Raise UserError where a text that the run learned from stands in a test set of these."""
     source = recipe["dataset"]
     for target, test in tests.items():
@@ -49,11 +39,7 @@ def write_tokenizer(given: argparse.Namespace, seed: int) -> None:
 
         convert_vocabulary(given.vocabulary / f"{seed}.model", given.files)
         return
-    folder = checkpoint_folder(given.checkpoint)
-    for file in files_below(folder):
-        # Snakemake's own files begin with a dot.
-        if not is_weights_or_config(file.name) and not file.name.startswith("."):
-            link(file, given.files / file.relative_to(folder))
+    link_tokenizer(checkpoint_folder(given.checkpoint), given.files)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -84,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     recipe, seed = given.recipe, given.recipe["seed"]
     cards = named_paths(given.cards)
     pools, tests = (named_texts(files, cards) for files in (given.pool, given.tests))
-    refuse_leaks(recipe, rows_of(given.subsample, seed), pools[recipe["dataset"]], tests)
+    refuse_leaks(recipe, rows_of_seed(given.subsample, seed), pools[recipe["dataset"]], tests)
     link(given.weights / str(seed), given.files)
     write_tokenizer(given, seed)
     files = files_below(given.files)

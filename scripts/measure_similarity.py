@@ -7,12 +7,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from gap.data.checkpoints import checkpoint_folder
 from gap.data.overlap import coverage, divergence, grams_of, words_of
 from gap.data.prepared import iterate_texts
-from gap.data.sampling import read_subsamples
+from gap.data.sampling import Rows, rows_of_seed
 from gap.data.vocabulary import EncodedTexts
 from gap.models.family import Job, family_of, load_recipe
 from gap.results.records import ModelSimilarity, SimilarityRecord, TextSimilarity
@@ -21,14 +19,6 @@ from gap.run.program import run
 
 # Texts of each side that are looked at, at most.
 MOST_TEXTS = 5000
-
-Rows = npt.NDArray[np.int64]
-
-
-def rows_of(subsample: Path, seed: int) -> Rows:
-    """Return the rows of the pool that a seed has, (rows,), ascending."""
-    subsamples = {each.seed: each for each in read_subsamples(subsample)}
-    return subsamples[seed].rows
 
 
 def thinned(rows: Rows) -> Rows:
@@ -98,8 +88,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program."""
     given = parse(argv)
-    rows = rows_of(given.subsample, given.seed)
-    source_rows = rows_of(given.source_subsample, given.source["seed"])
+    rows = rows_of_seed(given.subsample, given.seed)
+    source_rows = rows_of_seed(given.source_subsample, given.source["seed"])
     record: SimilarityRecord = {
         "dataset": given.cell["dataset"],
         "model": given.cell["model"],

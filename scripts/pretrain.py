@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gap.data.checkpoints import checkpoint_folder, is_weights_or_config
+from gap.data.checkpoints import checkpoint_folder, link_tokenizer
 from gap.data.encoded_files import encode_file
 from gap.data.fetched_files import describe_files
 from gap.data.manifests import CorpusManifest, PretrainingOutcome, PretrainingRecord
@@ -274,10 +274,7 @@ def make_checkpoint(arguments: argparse.Namespace) -> None:
         make_tokenizer(work)
         encode_corpus(work, arguments.threads)
     record = pretrain(work, arguments.processes)
-    for file in files_below(work.tokenizer):
-        # Snakemake's own files begin with a dot.
-        if not is_weights_or_config(file.name) and not file.name.startswith("."):
-            link(file, work.files / file.relative_to(work.tokenizer))
+    link_tokenizer(work.tokenizer, work.files)
     flush(work.files)
     link(work.files, arguments.files)
     write_json(work.ids(RECIPE), recipe.plain())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from gap.results.outlook import POWER, Outlook, quantile
 from gap.results.reading import spell_margin
 from gap.run.json import read_json
 from gap.study import paths
+from gap.study.recipes import ModelRecipe
 from gap.study.sizes import count_rows, parse_seeds
 
 # The labels with which the spread of seeds is given; what it is with more was not measured.
@@ -47,12 +49,9 @@ class UsualSpreads:
 USUAL = UsualSpreads(seed=0.8, slope=0.47, chance=38, row=19)
 
 
-def fewest_seeds(study: Study) -> int:
-    """Return how many seeds that model of a study has that has fewest."""
-    return min(
-        sum(len(parse_seeds(block)) for block in study.model_zoo[model].seeds)
-        for model in study.models
-    )
+def fewest_seeds(models: Iterable[ModelRecipe]) -> int:
+    """Return how many seeds that model has that has fewest."""
+    return min(sum(len(parse_seeds(block)) for block in model.seeds) for model in models)
 
 
 def expected_gaps(study: Study, results: Path) -> list[str]:
@@ -63,7 +62,8 @@ def expected_gaps(study: Study, results: Path) -> list[str]:
     """
     if study.gap.metric[0] != "accuracy":
         return []
-    seeds, margin = fewest_seeds(study), study.gap.margin
+    seeds = fewest_seeds(study.model_zoo[name] for name in study.models)
+    margin = study.gap.margin
     lines = []
     for dataset in study.datasets:
         test, pool = _rows(study, dataset, results)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gap.cluster.expected_gaps import USUAL
+from gap.cluster.expected_gaps import USUAL, fewest_seeds
 from gap.cluster.plan import Plan
 from gap.cluster.plan_pretraining import PlannedPretraining, planned_pretrainings
 from gap.models.workload import Assumption
-from gap.study.sizes import parse_seeds
 
 # GPUs that one training may ask for in the table of requests, as in the profile for SLURM.
 MOST_GPUS = 8
@@ -212,8 +211,7 @@ def power_table(plan: Plan) -> str:
     """Return the table of the smallest gaps that the study is expected to tell, by data set."""
     config = plan.config
     margin, confidence = config["gap"]["margin"], config["gap"]["confidence"]
-    blocks = [plan.family(model).recipe.seeds for model in config["models"]]
-    seeds = min(sum(len(parse_seeds(block)) for block in of_model) for of_model in blocks)
+    seeds = fewest_seeds(plan.family(model).recipe for model in config["models"])
     rows = []
     for dataset in config["datasets"]:
         test = plan.rows(dataset)[1]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from gap.run.errors import UserError
+from gap.run.folders import files_below, link
 from gap.run.json import read_json
 
 
@@ -60,6 +61,14 @@ def is_weights_or_config(name: str) -> bool:
     """Return whether a file of a checkpoint, by its name, is of the model, not of its tokenizer."""
     index = name.endswith((".safetensors.index.json", ".bin.index.json"))
     return index or name == "config.json" or name.endswith((".safetensors", ".bin"))
+
+
+def link_tokenizer(checkpoint: Path, folder: Path) -> None:
+    """Give the files of a checkpoint's tokenizer a second name, in another folder."""
+    for file in files_below(checkpoint):
+        # Snakemake's own files begin with a dot.
+        if not is_weights_or_config(file.name) and not file.name.startswith("."):
+            link(file, folder / file.relative_to(checkpoint))
 
 
 def refuse_adapter(names: Iterable[str], where: str) -> None:

@@ -116,6 +116,11 @@ def write_subsamples(subsamples: list[Subsample], path: Path) -> None:
     pq.write_table(pa.concat_tables(parts), path, compression="zstd")
 
 
+def rows_of_seed(path: str | Path, seed: int) -> Rows:
+    """Return the rows of the pool that a seed has in what `write_subsamples` wrote, ascending."""
+    return next(each.rows for each in read_subsamples(path) if each.seed == seed)
+
+
 def read_subsamples(path: str | Path) -> Iterator[Subsample]:
     """Yield what `write_subsamples` wrote, seed by seed."""
     table = pq.read_table(path)
