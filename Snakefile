@@ -49,6 +49,7 @@ include: "rules/summary.smk"
 
 
 onstart:
+    lift_default_rate()
     check_files()
     check_cluster()
 

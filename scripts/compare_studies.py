@@ -19,13 +19,12 @@ from gap.report.markdown import markdown_table
 from gap.report.styles import DASHES
 from gap.report.wording import fill, points, with_interval
 from gap.results.outlook import NORMAL, quantile
-from gap.results.reading import ReadingRecipe, reading_recipe
+from gap.results.reading import ReadingRecipe, cells_of_config, reading_recipe
 from gap.results.rows import AccuracyRow, GapRow
 from gap.results.tables import columns, read_rows, study_order, write_rows
 from gap.run.errors import UserError
 from gap.run.json import canonical_json
 from gap.run.program import run
-from gap.study.sizes import parse_seeds
 from scipy.stats import false_discovery_control
 
 # What estimate_gap writes and a comparison reads.
@@ -57,13 +56,7 @@ class FinishedStudy(StudyTables):
     @property
     def runs(self) -> tuple[int, int]:
         """How many runs are not done, and how many the study has."""
-        config = self.record.config
-        seeds = sum(
-            len(parse_seeds(block))
-            for model in config["models"]
-            for block in config["model_zoo"][model]["seeds"]
-        )
-        total = len(config["datasets"]) * len(config["sizes"]) * seeds
+        total = sum(cell.count for cell in cells_of_config(self.record.config))
         return total - len(self.record.runs), total
 
 

@@ -31,6 +31,7 @@ def write_study(folder, datasets=("films",), sizes=(250, 1000), lag=5.0, test="a
     reference = config.setdefault("reference", models[0])
     config = {
         "datasets": list(datasets),
+        "dataset_zoo": {name: {} for name in datasets},
         "models": models,
         "sizes": [str(n) for n in sizes],
         "gap": {"margin": 1.0, "confidence": 0.95},

@@ -70,7 +70,9 @@ def expected_gaps(study: Study, results: Path) -> list[str]:
         if test is None:
             continue
         sizes = [
-            count_rows(size, pool or 0) for size in study.sizes if pool or not size.endswith("%")
+            count_rows(size, pool or 0)
+            for size in study.sizes_of(dataset)
+            if pool or not size.endswith("%")
         ]
         smallest = {
             n: USUAL.outlook(n, seeds, test, study.gap.confidence).smallest_told(margin)

@@ -10,11 +10,25 @@ from gap.study.sizes import parse_seeds
 
 
 def check_runs(study: Study) -> None:
-    """Raise UserError for a model that is run nowhere, or where the reference is not run."""
+    """Raise UserError for a size or model that is run nowhere, or where the reference is not."""
+    for name in study.datasets:
+        sizes = study.dataset_zoo[name].sizes or []
+        check_names(f"dataset_zoo.{name}.sizes", sizes, study.sizes, "sizes")
     for name in study.models:
         model, where = study.model_zoo[name], f"model_zoo.{name}"
         check_names(f"{where}.datasets", model.datasets or [], study.datasets, "datasets")
         check_names(f"{where}.sizes", model.sizes or [], study.sizes, "sizes")
+        if not any(cell.model == name for cell in study.cells):
+            raise UserError(
+                f"{where}: it is run nowhere, as none of its `datasets` has one of its `sizes`; "
+                "let them have one, or take it from `models`"
+            )
+    for size in study.sizes:
+        if not any(cell.size == size for cell in study.cells):
+            raise UserError(
+                f"sizes: no model is run at {size}; take it out, or let the `sizes` of a data set "
+                "and of a model have it"
+            )
     pairs = {(cell.dataset, cell.size) for cell in study.cells if cell.model == study.reference}
     for cell in study.cells:
         if (cell.dataset, cell.size) not in pairs:

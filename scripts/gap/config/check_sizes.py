@@ -63,7 +63,7 @@ def check_sizes(study: Study, name: str, rows: int) -> None:
             f"dataset_zoo.{name}.test: {test} takes {held_out:,} rows, and there are {rows:,}; "
             "choose fewer, so that there is a pool"
         )
-    for size in study.sizes:
+    for size in study.sizes_of(name):
         n = count_rows(size, pool)
         if n > pool:
             raise UserError(

@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gap.models.family import family_names, recipe_class
-from gap.study.cells import Cell, cells_of
+from gap.study.cells import Cell, cells_of, kept_sizes
 from gap.study.checkpoints import Checkpoint, TrainedCheckpoint
 from gap.study.datasets import Dataset, UnlabelledTexts, VocabularyRecipe
 from gap.study.fields import UNKNOWN_KEY, Unit
@@ -200,7 +200,11 @@ pathvars: {results: results/tickets}
     def cells(self) -> list[Cell]:
         """Every run of the study, in its order."""
         models = {name: self.model_zoo[name] for name in self.models}
-        return cells_of(self.datasets, models, self.sizes)
+        return cells_of({name: self.sizes_of(name) for name in self.datasets}, models)
+
+    def sizes_of(self, dataset: str) -> list[str]:
+        """Return the sizes of a data set, in the order of the study."""
+        return kept_sizes(self.sizes, self.dataset_zoo[dataset].sizes)
 
     @cached_property
     def checkpoints(self) -> dict[str, Checkpoint]:

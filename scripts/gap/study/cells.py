@@ -30,18 +30,25 @@ class Cell:
 
 
 def cells_of(
-    datasets: Sequence[str], models: Mapping[str, ModelRecipe], sizes: Sequence[str]
+    datasets: Mapping[str, Sequence[str]], models: Mapping[str, ModelRecipe]
 ) -> list[Cell]:
-    """Return every run of a study, in its order; `models` are recipes that have their seeds."""
+    """Return every run of a study, in its order.
+
+    `datasets` are the sizes of each data set, `models` recipes that have their seeds.
+    """
     return [
         Cell(dataset, model, size, seeds)
-        for dataset in datasets
+        for dataset, sizes in datasets.items()
         for model, recipe in models.items()
         if recipe.datasets is None or dataset in recipe.datasets
-        for size in sizes
-        if recipe.sizes is None or size in recipe.sizes
+        for size in kept_sizes(sizes, recipe.sizes)
         for seeds in recipe.seeds
     ]
+
+
+def kept_sizes(sizes: Sequence[str], kept: Sequence[str] | None) -> list[str]:
+    """Return those of a study's sizes that are kept; all of them where none are named."""
+    return [size for size in sizes if kept is None or size in kept]
 
 
 def timed_cells(cells: Iterable[Cell]) -> list[Cell]:

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from gap.study.fields import Block, Omittable, Unit
 from gap.study.published import PublishedFigure
 from gap.study.sources import Source
-from gap.study.spellings import ColumnNames, Encoding, Labels, Size, Text
+from gap.study.spellings import ColumnNames, Encoding, Labels, Size, Sizes, Text
 
 Keep = Annotated[
     Literal["head", "head_and_tail"], Field(description="What stays of a longer text.")
@@ -327,6 +327,7 @@ relatives: {apart: true, likeness: 0.3, by: shared_runs}
 max_rejected: 0.01
 origin: Tickets of our help desk, 2024
 test: 10%
+sizes: [250]
 max_tokens: 256
 max_unknown: 0.2
 published: [{model: lstm, size: 1000, accuracy: 80.5, source: Our report of 2023}]
@@ -339,6 +340,10 @@ published: [{model: lstm, size: 1000, accuracy: 80.5, source: Our report of 2023
         "20%",
         validate_default=True,
         description="Size of the test set to draw, or the source of a given one.",
+    )
+    sizes: Omittable[Sizes] = Field(
+        None,
+        description="Those of the study's sizes that it is studied at; left out, all of them.",
     )
     label_table: Omittable[Source] = Field(
         None,
