@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import random
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import yaml
 from common import PAGE, machine, verdict, write_section
 from gap.results.tables import read_rows
@@ -23,44 +25,71 @@ from scipy import stats
 from study_overhead import copy_repository
 
 GOAL = 0.5
-# Words of a text, and how many of them tell its label.
-LONG, TELLING = 24, 4
-# All tasks have the same other words. Their telling words are those of a part of a circle, which
-# overlaps with that of the next task by half, and with no others.
-FILLERS, WINDOW = 300, 24
+# Words of a language, and of a text.
+WORDS, LONG = 300, 24
+# Each word has a place on a plane, drawn at random. A task asks on which side of a line through its
+# middle the words of a text lie, taken together. Tasks of one language differ in the line's angle:
+# the nearer their angles, the more alike they are. Tasks of two languages share no word.
+LANGUAGES, ANGLES = 2, (0, 15, 45, 90)
+# Texts this near to the line, in standard deviations, belong to neither label.
+NEAR = 0.5
 STEPS = {"max_epochs": 5, "min_steps": 120, "lr": 3.0e-3}
 
 
-def telling_words(task: int, tasks: int) -> list[list[str]]:
-    """Return the words that tell each of two labels of a task."""
-    half = WINDOW // 2
-    places = [(half * task + place) % (half * tasks) for place in range(WINDOW)]
-    return [[f"{sign}{place}" for place in places] for sign in ("yea", "nay")]
+class Task(NamedTuple):
+    """A made-up task: the number of its language, and the angle of its line in degrees."""
+
+    language: int
+    angle: int
+
+    @property
+    def name(self) -> str:
+        """The name of its data set."""
+        return f"language{self.language}-{self.angle}"
 
 
-def overlap(first: int, second: int, tasks: int) -> float:
-    """Return which share of the telling words of a task another one has."""
-    words = [set(telling_words(task, tasks)[0]) for task in (first, second)]
-    return len(words[0] & words[1]) / WINDOW
+TASKS = tuple(Task(*pair) for pair in product(range(LANGUAGES), ANGLES))
 
 
-def write_task(path: Path, task: int, tasks: int, rows: int) -> None:
-    """Write a task's rows as a CSV file; random by the task's number."""
-    generator, telling = random.Random(task), telling_words(task, tasks)
-    fillers = [f"word{number}" for number in range(FILLERS)]
+def relation(first: Task, second: Task) -> str:
+    """Return in words how alike two tasks are."""
+    if first.language != second.language:
+        return "no word in common"
+    return f"lines {abs(first.angle - second.angle)} degrees apart"
+
+
+def write_task(path: Path, task: Task, rows: int) -> None:
+    """Write a task's rows as a CSV file; random by its language, and by the task."""
+    places = np.random.default_rng(task.language).normal(size=(WORDS, 2))
+    names = spell_words(task.language)
+    # As many texts lie on either side.
+    scores = (places - places.mean(axis=0)) @ [
+        math.cos(math.radians(task.angle)),
+        math.sin(math.radians(task.angle)),
+    ]
+    draw = np.random.default_rng([task.language, task.angle])
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label"])
-        for row in range(rows):
-            words = generator.choices(telling[row % 2], k=TELLING)
-            words += generator.choices(fillers, k=LONG - TELLING)
-            generator.shuffle(words)
-            writer.writerow([" ".join(words), ("yes", "no")[row % 2]])
+        while rows:
+            words = draw.integers(WORDS, size=LONG)
+            side = scores[words].sum() / math.sqrt(LONG)
+            if abs(side) > NEAR:
+                text = " ".join(names[word] for word in words)
+                writer.writerow([text, "above" if side > 0 else "below"])
+                rows -= 1
 
 
-def study(tasks: int, size: int, source_size: int) -> dict[str, Any]:
+def spell_words(language: int) -> list[str]:
+    """Return the words of a language, whose letters no other language has."""
+    letters = ("abcde", "vwxyz")[language]
+    spelled = ["".join(word) for word in product(letters, repeat=4)]
+    return random.Random(language).sample(spelled, WORDS)
+
+
+def study(size: int, source_size: int) -> dict[str, Any]:
     """Return the config of a study in which each task is a start for each other one."""
-    names = [f"task{task}" for task in range(tasks)]
+    names = [task.name for task in TASKS]
     model = {"family": "lstm", "width": 32, "optimisation": STEPS}
     return {
         "datasets": names,
@@ -100,10 +129,9 @@ def study(tasks: int, size: int, source_size: int) -> dict[str, Any]:
 def run_study(given: argparse.Namespace, folder: Path) -> Path:
     """Run the study in a copy of the repository; return its folder of results."""
     copy_repository(folder, folder / "results")
-    for task in range(given.tasks):
-        rows = given.source_size + 500
-        write_task(folder / f"task{task}.csv", task, given.tasks, rows)
-    config = study(given.tasks, given.size, given.source_size)
+    for task in TASKS:
+        write_task(folder / f"{task.name}.csv", task, given.source_size + 600)
+    config = study(given.size, given.source_size)
     (folder / "tasks.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     command = [sys.executable, "-m", "snakemake", "--cores", str(given.cores)]
     command += ["results/transfer.csv", "--configfile", "tasks.yaml"]
@@ -112,18 +140,18 @@ def run_study(given: argparse.Namespace, folder: Path) -> Path:
     return folder / "results"
 
 
-def describe(pairs: Sequence[TransferRow], choices: Sequence[ChoiceRow], tasks: int) -> str:
-    """Return what was measured and foretold, by how many telling words two tasks have in common."""
-    shares = {
-        (f"task{first}", f"task{second}"): overlap(first, second, tasks)
-        for first, second in permutations(range(tasks), 2)
+def describe(pairs: Sequence[TransferRow], choices: Sequence[ChoiceRow]) -> str:
+    """Return what was measured and foretold, by how alike two tasks are."""
+    relations = {
+        (first.name, second.name): relation(first, second)
+        for first, second in permutations(TASKS, 2)
     }
-    lines = ["| telling words in common | pairs | gain, points | foretold |", "|---|---|---|---|"]
-    for share in sorted(set(shares.values()), reverse=True):
-        rows = [row for row in pairs if shares[row.dataset, row.source] == share]
+    lines = ["| the two tasks | pairs | gain, points | foretold |", "|---|---|---|---|"]
+    for words in dict.fromkeys(relations[row.dataset, row.source] for row in pairs):
+        rows = [row for row in pairs if relations[row.dataset, row.source] == words]
         gain = sum(row.gain for row in rows) / len(rows)
         foretold = sum(row.foretold or 0.0 for row in rows) / len(rows)
-        lines.append(f"| {share:.0%} | {len(rows)} | {gain:.1f} | {foretold:.1f} |")
+        lines.append(f"| {words} | {len(rows)} | {gain:.1f} | {foretold:.1f} |")
     correlation = stats.spearmanr(
         [row.foretold or 0.0 for row in pairs], [row.gain for row in pairs]
     ).statistic
@@ -146,7 +174,6 @@ def spell(value: float | None) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=8, help="made-up tasks, 4 or more")
     parser.add_argument("--size", type=int, default=60, help="labels of a target")
     parser.add_argument("--source-size", type=int, default=1500, help="labels of a source")
     parser.add_argument("--cores", type=int, default=2)
@@ -157,12 +184,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         pairs = read_rows(results / "transfer.csv", TransferRow)
         choices = read_rows(results / "choices.csv", ChoiceRow)
     text = (
-        f"{given.tasks} made-up tasks of two labels; each is told by {TELLING} of the {LONG} words "
-        f"of a text, and has half of its telling words in common with each of two others. An LSTM "
-        f"with {given.size} labels that begins with what it was trained to on "
-        f"{given.source_size:,} of another task, beside one from random weights; 3 seeds."
+        f"{len(TASKS)} made-up tasks of two labels: words lie on a plane, and a text belongs to "
+        f"the side of a line on which its {LONG} words lie together. Lines have {len(ANGLES)} "
+        f"angles, in each of {LANGUAGES} languages. An LSTM with {given.size} labels that begins with what "
+        f"it was trained to on {given.source_size:,} of another task, beside one from random "
+        "weights; 3 seeds."
     )
-    body = [text, describe(pairs, choices, given.tasks), f"Machine: {machine(None)}."]
+    body = [text, describe(pairs, choices), f"Machine: {machine(None)}."]
     write_section(given.page, "Made-up tasks", "\n\n".join(body))
 
 

@@ -705,51 +705,64 @@ WRONG_IDS = np.array([4], dtype=np.uint32), np.array([1])
 # ---------------------------------------------------------------- made-up tasks
 
 
-def test_each_task_has_half_of_its_telling_words_in_common_with_two_others():
-    shares = [transfer.overlap(0, other, 8) for other in range(8)]
-    assert shares == [1, 0.5, 0, 0, 0, 0, 0, 0.5]
+def made_up_rows(path, task, rows=300):
+    transfer.write_task(path, task, rows)
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
-def test_the_rows_of_a_task_are_told_by_its_words(tmp_path):
-    transfer.write_task(tmp_path / "task.csv", 3, 8, 50)
-    with (tmp_path / "task.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 50
-    yes, no = map(set, transfer.telling_words(3, 8))
+def test_labels_of_a_made_up_task_are_told_by_its_words_and_those_of_an_alike_task_nearly(tmp_path):
+    first, near, far = (transfer.Task(0, angle) for angle in (0, 15, 90))
+    rows = {task: made_up_rows(tmp_path / "task.csv", task) for task in (first, near, far)}
+    for texts in rows.values():
+        assert len(texts) == 300
+        assert all(len(row["text"].split()) == transfer.LONG for row in texts)
+        assert 100 < sum(row["label"] == "above" for row in texts) < 200
+    # How often a word stands in texts of the one label, less the other, is nearly the same.
+    likeness = [np.corrcoef(leanings(rows[first]), leanings(rows[task]))[0, 1] for task in rows]
+    assert likeness[0] == pytest.approx(1)
+    assert likeness[1] > likeness[2] + 0.3
+
+
+def leanings(rows):
+    words = transfer.spell_words(0)
+    totals = dict.fromkeys(words, 0)
     for row in rows:
-        words = row["text"].split()
-        assert len(words) == transfer.LONG
-        telling = {"yes": yes, "no": no}[row["label"]]
-        assert sum(word in telling for word in words) == transfer.TELLING
-        assert not {"yes": no, "no": yes}[row["label"]] & set(words)
+        for word in row["text"].split():
+            totals[word] += 1 if row["label"] == "above" else -1
+    return [totals[word] for word in words]
+
+
+def test_made_up_languages_share_no_letter():
+    first, second = (set("".join(transfer.spell_words(language))) for language in (0, 1))
+    assert first and second and not first & second
+    tasks = [transfer.Task(0, 15), transfer.Task(0, 90), transfer.Task(1, 15)]
+    relations = [transfer.relation(tasks[0], task) for task in tasks[1:]]
+    assert relations == ["lines 75 degrees apart", "no word in common"]
 
 
 def test_what_was_foretold_of_made_up_tasks_is_told():
-    row = {"model": "m", "size": "60", "n": 60}
+    row = {"dataset": "language0-0", "model": "m", "size": "60", "n": 60}
     pairs = [
-        row_of(
-            TransferRow,
-            dataset="task0",
-            source=f"task{other}",
-            gain=gain,
-            foretold=foretold,
-            **row,
+        row_of(TransferRow, source=source, gain=gain, foretold=foretold, **row)
+        for source, gain, foretold in (
+            ("language1-0", 5.0, 1.0),
+            ("language0-15", 0.5, 2.0),
+            ("language1-90", 4.0, 3.0),
         )
-        for other, gain, foretold in ((1, 5.0, 1.0), (2, 0.5, 2.0), (3, 4.0, 3.0))
     ]
     choice = row_of(ChoiceRow, rule="largest", gain=1.25, lost=2.0, ndcg=0.5)
-    text = transfer.describe(pairs, [choice], 4)
-    assert "| 50% | 2 | 4.5 | 2.0 |" in text
-    assert "| 0% | 1 | 0.5 | 2.0 |" in text
+    text = transfer.describe(pairs, [choice])
+    assert "| no word in common | 2 | 4.5 | 2.0 |" in text
+    assert "| lines 15 degrees apart | 1 | 0.5 | 2.0 |" in text
     assert "| largest | 1.2 | 2.0 |  | 0.50 |  |" in text
     assert "**missed**" in text
 
 
 def test_the_study_of_made_up_tasks_is_one():
-    config = transfer.study(4, 60, 200)
-    study = complete(config)
-    assert len(study.cells) == 4 * 2 + 4 * 3
-    assert study.targets_of("on-task0") == ["task1", "task2", "task3"]
+    study = complete(transfer.study(60, 200))
+    assert len(study.cells) == 8 * 2 + 8 * 7
+    assert len(study.targets_of("on-language0-0")) == 7
 
 
 def test_what_is_said_before_a_study_is_compared_with_simulations(tmp_path, monkeypatch):

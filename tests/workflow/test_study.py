@@ -41,6 +41,20 @@ def planned(call):
     return {rule: int(count) for rule, count in jobs.items() if rule != "all"}
 
 
+def test_snakemake_looks_for_jobs_when_one_has_ended_and_at_no_other_time(finished):
+    study, config = finished
+    selection = ("--forcerun", "score", "--until", "score")
+    call = study.snakemake("--cores", "2", "--verbose", *selection, config=config)
+    assert call.rc == 0, call.output
+    scored, looks = (call.output.count(words) for words in ("rule score", "Ready jobs: "))
+    assert scored > 10
+    assert looks <= scored + 1
+    # A rate that is asked for is kept to.
+    rate = ("--max-jobs-per-timespan", "1/1s")
+    call = study.snakemake("--cores", "2", *rate, *selection, config=config)
+    assert "Job rate limit reached" in call.output
+
+
 def test_it_ends_in_chart_tables_and_an_answer(finished):
     results = finished[0].folder / "results"
     charts = [f"{chart}.{end}" for chart in ("gap", "cost") for end in CHART]
