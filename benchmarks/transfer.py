@@ -186,9 +186,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     text = (
         f"{len(TASKS)} made-up tasks of two labels: words lie on a plane, and a text belongs to "
         f"the side of a line on which its {LONG} words lie together. Lines have {len(ANGLES)} "
-        f"angles, in each of {LANGUAGES} languages. An LSTM with {given.size} labels that begins with what "
-        f"it was trained to on {given.source_size:,} of another task, beside one from random "
-        "weights; 3 seeds."
+        f"angles, in each of {LANGUAGES} languages. An LSTM with {given.size} labels that begins "
+        f"with what it was trained to on {given.source_size:,} of another task, beside one from "
+        "random weights; 3 seeds."
     )
     body = [text, describe(pairs, choices), f"Machine: {machine(None)}."]
     write_section(given.page, "Made-up tasks", "\n\n".join(body))
