@@ -34,6 +34,7 @@ from gap.run.provenance import provenance_of
 from gap.run.terminal import take_all_letters
 from gap.data.readers import AbsentError, list_data_files
 from gap.results.reading import (
+    TargetRecipe,
     ErrorsRecipe,
     ReadingRecipe,
     checkpoint_origins,
@@ -43,6 +44,7 @@ from gap.results.reading import (
 from gap.study import paths
 from gap.study.cells import timed_cells
 from gap.study.fields import Block
+from gap.study.prices import Costs
 from gap.study.rules import EncodeRecipe, PrepareRecipe, SubsampleRecipe, TextsRecipe
 from gap.study.sizes import count_rows, parse_seeds
 from gap.study.sources import DataFile, Folder, deciding
@@ -255,6 +257,10 @@ COMPARED_LAYERS = [
 def if_compared(*files):
     """These files where layers are compared, else none."""
     return list(files) if COMPARED_LAYERS else []
+
+
+# Where a target is to be reached, the table of what that takes.
+TARGETS = ["targets"] if STUDY.target else []
 
 
 def pick(mapping, *keys):
@@ -672,7 +678,7 @@ PROGRAMS = {
     name: provenance(f"{name}.py")
     for name in (
         "download prepare prepare_texts collect_corpus pretrain make_checkpoint fit_bridge subsample fit_vocabulary encode train predict score gather estimate_gap "
-        "forecast_gap examine_errors measure_latency gather_latency measure_forgetting gather_forgetting measure_similarity "
+        "forecast_gap price_target examine_errors measure_latency gather_latency measure_forgetting gather_forgetting measure_similarity "
         "foretell_transfer chart_gap "
         "chart_cost chart_forgetting chart_layers chart_transfer write_summary "
         "write_report export_tables"
@@ -725,6 +731,21 @@ def forecast_recipe():
     return recipe.model_copy(update={"metric": recipe.metric[:1]})
 
 
+def target_recipe():
+    """What is to be reached, and prices; nothing where there is no target."""
+    if not STUDY.target:
+        return {}
+    ((metric, target),) = STUDY.target.aims.items()
+    prices = STUDY.costs or Costs()
+    return TargetRecipe(
+        reference=STUDY.reference,
+        metric=metric,
+        target=target,
+        risk=STUDY.target.risk,
+        **prices.model_dump(),
+    )
+
+
 def errors_recipe():
     """What decides where errors are looked for, and how many texts are shown."""
     return ErrorsRecipe(
@@ -758,7 +779,7 @@ TABLES = (
     "scores accuracies gaps metrics crossings forecasts curves trials latency "
     "histories calibration labels lengths agreements examples"
 ).split()
-EXPORTED = [*TABLES, *OWN_PRETRAINING, *BRIDGES]
+EXPORTED = [*TABLES, *OWN_PRETRAINING, *BRIDGES, *TARGETS]
 TABLES_OF_PAPERS = ["accuracies", "gaps", "crossings", "latency"]
 
 

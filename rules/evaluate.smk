@@ -171,6 +171,42 @@ rule forecast_gap:
         " --forecasts {output.forecasts} --curves {output.curves} {params.predictions} > {log} 2>&1"
 
 
+# For studies with a target.
+rule price_target:
+    input:
+        for_each_cell(paths.PREDICTIONS_MANIFEST),
+        predictions=ancient(for_each_cell(paths.PREDICTIONS)),
+        trials=paths.table("trials"),
+        latencies=paths.table("latency"),
+        cards=expand(paths.CARD, dataset=STUDY.datasets),
+    output:
+        table=report(
+            paths.table("targets"),
+            caption="../report/targets.rst",
+            category="Tables",
+            labels={"shows": "what a target takes"},
+        ),
+    log:
+        "<logs>/price_target.log",
+    conda:
+        "../envs/summary.yaml"
+    resources:
+        mem_mb=mem_mb(estimate_gap_asks),
+        runtime=runtime(estimate_gap_asks),
+    params:
+        cards=listed("cards"),
+        predictions=listed("predictions"),
+        recipe=spell(target_recipe()),
+        program=program("price_target.py"),
+        provenance=provenance("price_target.py"),
+    message:
+        "Pricing what it takes to reach the target"
+    shell:
+        "{params.program} --recipe {params.recipe:q} --trials {input.trials}"
+        " --latencies {input.latencies} --cards {params.cards} --targets {output.table}"
+        " {params.predictions} > {log} 2>&1"
+
+
 rule examine_errors:
     input:
         for_each_cell(paths.PREDICTIONS_MANIFEST),

@@ -7,6 +7,7 @@ SUMMARISED = {
     + if_compared("probes")
     + if_transferred("transfer", "choices")
     + list(BRIDGES)
+    + TARGETS
 } | {"latencies": paths.table("latency")}
 REPORTED = SUMMARISED | {
     name: paths.table(name)

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 
 from gap.results.curves import (
-    FEWEST_SIZES,
     REACH,
     Forecast,
     GapCurve,
@@ -26,6 +25,7 @@ from gap.results.run_scores import read_scores
 from gap.results.study_errors import StudyErrors
 from gap.results.tables import write_rows
 from gap.run.program import run
+from gap.study.sizes import FEWEST_SIZES
 
 # How many points of a curve its table has, out of those at which it was computed.
 EVERY = 3

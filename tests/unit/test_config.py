@@ -210,6 +210,9 @@ def test_sizes_have_one_spelling(size, spelled):
         "vocabulary_zoo: {minilm: {algorithm: bpe}}",
         "model_zoo: {minilm: {optimisation: {lr: 2.0e-5}}}",
         "dataset_zoo: {tickets: {published: [{model: lstm, size: 1.0, accuracy: 7, source: A}]}}",
+        "{target: {accuracy: 85}, costs: {label: 0}}",
+        "target: {mcc: 40.5, risk: 0.3}",
+        "{dataset_zoo: {tickets: {sizes: [100]}}, sizes: [100]}",
         # Values to try.
         "model_zoo: {minilm: {optimisation: {lr: [2.0e-5]}}, lstm: {dropout: [0.5]}}",
         "{models: [minilm, tfidf], "
@@ -398,6 +401,45 @@ SIZE = 'a number of rows, 4 or more (250), or a share of all (0.1 or "10%")'
         ),
         # Sizes.
         ("sizes: [250, 0]", f"sizes, item 2: found 0; expected {SIZE}"),
+        (
+            "target: {accuracy: 85, mcc: 40}",
+            "target: found accuracy, mcc; expected one metric with what is to be reached, such as "
+            "accuracy: 85",
+        ),
+        (
+            "target: {risk: 0.2}",
+            "target: found none; expected one metric with what is to be reached, such as "
+            "accuracy: 85",
+        ),
+        (
+            "target: {accuracy: 0.85}",
+            "target.accuracy: found 0.85; expected more than 1 (the accuracy to reach)",
+        ),
+        (
+            "target: {accuracy: 85, risk: 0.7}",
+            "target.risk: found 0.7; expected less than 0.5 (the chance of missing the target that "
+            "is taken)",
+        ),
+        (
+            "costs: {label: 0.2}",
+            "costs: prices are told of what it takes to reach a target, and there is none; add "
+            "`target`, or take `costs` out",
+        ),
+        # The sizes of data sets and models.
+        (
+            "dataset_zoo: {tickets: {sizes: [250]}}",
+            "dataset_zoo.tickets.sizes: '250' is not in sizes; there are: 100, 300",
+        ),
+        (
+            "dataset_zoo: {tickets: {sizes: [100]}}",
+            "sizes: no model is run at 300; take it out, or let the `sizes` of a data set and of a "
+            "model have it",
+        ),
+        (
+            "{dataset_zoo: {tickets: {sizes: [100]}}, model_zoo: {lstm: {sizes: [300]}}}",
+            "model_zoo.lstm: it is run nowhere, as none of its `datasets` has one of its `sizes`; "
+            "let them have one, or take it from `models`",
+        ),
         ("sizes: [-5]", f"sizes, item 1: found -5; expected {SIZE}"),
         (
             "sizes: ['250']",

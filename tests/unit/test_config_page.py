@@ -15,7 +15,9 @@ from gap.config.page import page, sections
 from gap.config.schema import config_schema
 from gap.config.study import FAMILIES
 from gap.models.family import family_names
+from gap.study.metrics import METRICS
 from gap.study.pretraining import LanguageModel, LstmSize, MaskedLm
+from gap.study.prices import Target
 from gap.study.recipes import FineTuning, Review
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
@@ -99,6 +101,8 @@ def test_each_example_shows_all_keys(section):
     hidden = {name for name, field in section.block.model_fields.items() if field.exclude}
     # A model has either of the two, and its number of trials from the study.
     hidden |= {"checkpoint", "vocabulary", "trials"} if "family" in shown else set()
+    # A target is of one metric.
+    hidden |= set(METRICS) if section.block is Target else set()
     assert set(section.block.model_fields) - shown - hidden == set()
 
 

@@ -18,6 +18,7 @@ from gap.models.serving import TextReader
 from gap.results.predictions import read_predictions
 from gap.run.errors import UserError
 from gap.run.json import read_json, write_json
+from gap.study.prices import Target
 from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny_training import (
@@ -115,6 +116,16 @@ def test_a_random_reference_is_told_where_another_is_pretrained():
     assert not cautions(study_of("pretrained", "random", "states"))
     assert not cautions(study_of("random", "states", "tfidf"))
     assert not cautions(study_of("tfidf", "pretrained"))
+
+
+def test_a_target_that_no_curve_will_tell_of_is_told():
+    study = study_of("tfidf", "pretrained")
+    assert len(study.sizes) == 1
+    target = Target.model_validate({"accuracy": 85.0})
+    (line,) = cautions(study.model_copy(update={"target": target}))
+    assert line.startswith("target: what it takes is told by curves, which take 3 sizes or more")
+    sizes = {"target": target, "sizes": ["100", "200", "300"]}
+    assert not cautions(study.model_copy(update=sizes))
 
 
 def test_the_methods_say_so():

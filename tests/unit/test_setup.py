@@ -47,6 +47,7 @@ PROGRAMS = {
         "gather",
         "estimate_gap",
         "forecast_gap",
+        "price_target",
         "examine_errors",
         "gather_latency",
         "gather_forgetting",

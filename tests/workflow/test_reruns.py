@@ -324,6 +324,11 @@ def the_confidence(study):
     study.config["gap"] = {"confidence": 0.9}
 
 
+@change({"Pricing what it takes to reach the target": 1, **SUMMARY, **RECORD})
+def a_target_and_prices(study):
+    study.config |= {"target": {"accuracy": 85}, "costs": {"label": 0.2, "training_hour": 1.1}}
+
+
 @change({**CHARTS, **ERRORS, **SUMMARY, **RECORD})
 def the_order_of_models(study):
     study.config["models"] = ["tfidf", "bert", "lstm"]

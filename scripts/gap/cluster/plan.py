@@ -33,6 +33,7 @@ OUTPUTS = {
     "gather": 5,
     "estimate_gap": 3,
     "forecast_gap": 3,
+    "price_target": 1,
     "examine_errors": 3,
     "measure_latency": 1,
     "gather_latency": 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from urllib.parse import urlparse
@@ -28,6 +29,7 @@ from gap.study.datasets import Dataset
 from gap.study.pretraining import MaskedLm
 from gap.study.published import PublishedFigure
 from gap.study.recipes import Folders, ModelRecipe
+from gap.study.sizes import FEWEST_SIZES
 from gap.study.sources import DataFile, DataUrl, Source, Wheel, WheelFolder
 from gap.study.tuning import grid_size
 
@@ -74,6 +76,7 @@ def check(study: Study, results: Path) -> list[str]:
     check_runs(study)
     check_begun(study)
     check_transfer(study)
+    _check_target(study)
     check_names("forgetting", study.forgetting, study.models, "models")
     for name in study.forgetting:
         _check_forgetting(study, name)
@@ -87,6 +90,22 @@ def check(study: Study, results: Path) -> list[str]:
 
 def cautions(study: Study) -> list[str]:
     """Return a line for each thing that a config may say, but that is seldom meant."""
+    return [*_caution_on_target(study), *_caution_on_reference(study)]
+
+
+def _caution_on_target(study: Study) -> list[str]:
+    measured = Counter((cell.dataset, cell.model, cell.size) for cell in study.cells)
+    sizes = Counter((dataset, model) for dataset, model, _ in measured)
+    most = max(sizes.values())
+    if study.target is None or most >= FEWEST_SIZES:
+        return []
+    return [
+        f"target: what it takes is told by curves, which take {FEWEST_SIZES} sizes or more; no "
+        f"model has more than {most} here, so nothing will be told; add to `sizes`"
+    ]
+
+
+def _caution_on_reference(study: Study) -> list[str]:
     reference = study.model_zoo[study.reference]
     checkpoint = reference.name_in("checkpoint_zoo")
     others = [name for name in study.models if study.model_zoo[name].pretrained]
@@ -111,6 +130,21 @@ def _check_model(study: Study, name: str) -> None:
             )
     if checkpoint is not None:
         check_checkpoint(study, name)
+
+
+def _check_target(study: Study) -> None:
+    """Raise UserError unless a target names one metric, and where prices have no target."""
+    if study.target and len(study.target.aims) != 1:
+        named = ", ".join(study.target.aims) or "none"
+        raise UserError(
+            f"target: found {named}; expected one metric with what is to be reached, such as "
+            "accuracy: 85"
+        )
+    if study.costs and not study.target:
+        raise UserError(
+            "costs: prices are told of what it takes to reach a target, and there is none; add "
+            "`target`, or take `costs` out"
+        )
 
 
 def _check_forgetting(study: Study, name: str) -> None:

@@ -25,6 +25,7 @@ from gap.study.pretraining import (
     TokenizerRecipe,
     WordVectors,
 )
+from gap.study.prices import Costs, Target
 from gap.study.published import PublishedFigure
 from gap.study.recipes import Folders, Review, Tuning, Validation
 from gap.study.sources import (
@@ -150,6 +151,8 @@ def sections() -> list[Section]:
         Section(2, "Validation rows: validation", Validation, ("validation",)),
         Section(2, "Number of trials: tuning", Tuning, ("tuning",)),
         Section(2, "Margin and confidence: gap", Gap, ("gap",)),
+        Section(2, "A target: target", Target, ("target",)),
+        Section(2, "Prices: costs", Costs, ("costs",)),
         Section(2, "Folders: pathvars", Folders, ("pathvars",)),
     ]
 

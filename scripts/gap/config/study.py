@@ -13,9 +13,10 @@ from gap.models.family import family_names, recipe_class
 from gap.study.cells import Cell, cells_of, kept_sizes
 from gap.study.checkpoints import Checkpoint, TrainedCheckpoint
 from gap.study.datasets import Dataset, UnlabelledTexts, VocabularyRecipe
-from gap.study.fields import UNKNOWN_KEY, Unit
+from gap.study.fields import UNKNOWN_KEY, Omittable, Unit
 from gap.study.metrics import Gap
 from gap.study.pretraining import PretrainedCheckpoint
+from gap.study.prices import Costs, Target
 from gap.study.recipes import Block, Folders, ModelRecipe, Tuning, Validation
 from gap.study.spellings import Name, Names, SeedBlocks, Sizes
 
@@ -101,6 +102,8 @@ model_zoo:
 validation: {min: 10}
 tuning: {trials: 1}
 gap: {margin: 0.5}
+target: {accuracy: 85.0}
+costs: {label: 0.20}
 pathvars: {results: results/tickets}
 """
 
@@ -130,6 +133,16 @@ pathvars: {results: results/tickets}
         description="How many combinations are tried where a recipe lists several values.",
     )
     gap: Gap = Field({}, validate_default=True, description="How gaps are judged.")
+    target: Omittable[Target] = Field(
+        None,
+        description=(
+            "What a model has to reach: the summary tells with how many labels each does, with "
+            "what risk, and at what price."
+        ),
+    )
+    costs: Omittable[Costs] = Field(
+        None, description="Prices of labels, training and answers, where there is a target."
+    )
     forgetting: Names = Field(
         [],
         description=(

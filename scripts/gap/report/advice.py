@@ -19,10 +19,10 @@ from gap.report.steps import (
     type_sizes,
 )
 from gap.report.wording import duration, sentence, two_digits
-from gap.results.curves import FEWEST_SIZES
 from gap.results.findings import Findings
 from gap.results.missing import join_names
 from gap.results.rows import GapRow
+from gap.study.sizes import FEWEST_SIZES
 
 # The fewest seeds to begin with.
 FIRST_SEEDS = 3

@@ -20,6 +20,7 @@ from gap.report.pretraining import pretraining
 from gap.report.probes import probes
 from gap.report.reading import reading
 from gap.report.sections import Document, Section
+from gap.report.targets import targets
 from gap.report.transfer import transfer
 from gap.report.tried import tried
 from gap.report.verdict import verdict
@@ -33,6 +34,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     other_comparisons,
     gaps,
     power,
+    targets,
     joint,
     crossings,
     accuracy,

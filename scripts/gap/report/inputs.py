@@ -34,6 +34,7 @@ from gap.results.rows import (
     TrialRow,
 )
 from gap.results.tables import read_rows, study_order
+from gap.results.targets import TargetRow
 from gap.results.transfer import ChoiceRow, TransferRow
 from gap.run.json import read_json
 
@@ -70,6 +71,7 @@ def add_options(parser: argparse.ArgumentParser, tables: Sequence[str]) -> None:
     parser.add_argument("--bridges", help="CSV table of gather.py, if there is one")
     for name in TRANSFERRED:
         parser.add_argument(f"--{name}", help="CSV table of foretell_transfer.py, if there is one")
+    parser.add_argument("--targets", help="CSV table of price_target.py, if there is one")
     parser.add_argument("--probes", help="CSV table of chart_layers.py, if there is one")
     parser.add_argument("--cards", required=True, nargs="+", help="JSON cards of prepare.py")
     parser.add_argument("--encoded", nargs="*", default=[], help="JSON of encode.py, of test sets")
@@ -98,6 +100,7 @@ def read_summarised(options: argparse.Namespace) -> Findings:
         probes=read_if_given(options.probes, ProbeRow, recipe),
         transfer=read_if_given(options.transfer, TransferRow, recipe),
         choices=read_rows(options.choices, ChoiceRow) if options.choices else [],
+        targets=read_if_given(options.targets, TargetRow, recipe),
         cards=[read_json(path) for path in options.cards],
         bridges=read_rows(options.bridges, BridgeRow) if options.bridges else [],
         pretrainings=read_pretrainings(options.pretraining),

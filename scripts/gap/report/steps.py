@@ -12,12 +12,11 @@ from statistics import harmonic_mean
 import numpy as np
 
 from gap.report.wording import two_digits
-from gap.results.curves import FEWEST_SIZES
 from gap.results.findings import Findings
 from gap.results.outlook import Outlook, chance_to_tell, quantile
 from gap.results.rows import AccuracyRow, CrossingRow, GapRow
 from gap.results.statistics import confidence_to_tell
-from gap.study.sizes import parse_seeds
+from gap.study.sizes import FEWEST_SIZES, parse_seeds
 
 # Numbers of seeds of both models that are thought of. Where it takes more, none are advised.
 SEEDS = (3, 5, 10, 20)

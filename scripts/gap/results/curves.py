@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 from scipy.stats import norm
 
+from gap.study.sizes import FEWEST_SIZES
+
 Vector = NDArray[np.float64]
 # No forecast is given beyond this many times the largest measured size.
 REACH = 4.0
-FEWEST_SIZES = 3
 # Sizes at which a curve is looked at, from the smallest to as far as forecasts go.
 GRID = 121
 # What a metric is before anything is measured, in points: mean and standard deviation.

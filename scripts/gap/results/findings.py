@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gap.data.manifests import Card
 from gap.results.bridges import BridgeRow
@@ -31,7 +32,9 @@ from gap.results.rows import (
     ScoreRow,
     TrialRow,
 )
+from gap.results.targets import TargetRow
 from gap.results.transfer import ChoiceRow, TransferRow
+from gap.results.trials import training_seconds
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Findings:
     bridges: Sequence[BridgeRow] = ()
     transfer: Sequence[TransferRow] = ()
     choices: Sequence[ChoiceRow] = ()
+    targets: Sequence[TargetRow] = ()
     cards: Sequence[Card] = ()
     encodings: Sequence[Encoding] = ()
     record: StudyRecord | None = None
@@ -140,10 +144,8 @@ class Findings:
 
         None where no trial is known.
         """
-        trials = [
-            row
-            for row in self.trials
-            if (row.dataset, row.model, row.size) == (dataset, model, size)
-        ]
-        seeds = {row.seed for row in trials}
-        return sum(row.seconds for row in trials) / len(seeds) if seeds else None
+        return self._seconds.get((dataset, model, size))
+
+    @cached_property
+    def _seconds(self) -> dict[tuple[str, str, str], float]:
+        return training_seconds(self.trials)

@@ -115,6 +115,18 @@ def spell_margin(margin: float) -> str:
     return f"{margin:g} {'point' if margin == 1 else 'points'}"
 
 
+class TargetRecipe(SharedRecipe):
+    """What is to be reached: `metric` at `target` with this `risk`; and the prices of `Costs`."""
+
+    reference: str
+    metric: MetricName
+    target: float
+    risk: float
+    label: float
+    training_hour: float
+    thousand_texts: float
+
+
 class ErrorsRecipe(NamingRecipe):
     """Where errors are looked for.
 

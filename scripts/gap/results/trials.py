@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from gap.results.rows import TrialRow
 
 
 def expected_best(values: Sequence[float], budget: int) -> float:
@@ -21,6 +24,19 @@ def expected_best(values: Sequence[float], budget: int) -> float:
     subsets = math.comb(len(values), budget)
     shares = (math.comb(rest - place, budget - 1) / subsets for place in range(len(values)))
     return math.fsum(share * value for share, value in zip(shares, values, strict=True))
+
+
+def training_seconds(trials: Iterable[TrialRow]) -> dict[tuple[str, str, str], float]:
+    """Return the seconds of one seed's training with all of its trials, the mean over seeds.
+
+    By data set, model and size.
+    """
+    seconds: dict[tuple[str, str, str], float] = defaultdict(float)
+    seeds: dict[tuple[str, str, str], set[int]] = defaultdict(set)
+    for row in trials:
+        seconds[row.dataset, row.model, row.size] += row.seconds
+        seeds[row.dataset, row.model, row.size].add(row.seed)
+    return {cell: total / len(seeds[cell]) for cell, total in seconds.items()}
 
 
 def budgets(trials: int) -> list[int]:

@@ -10,6 +10,8 @@ from gap.run.errors import UserError
 # Few texts have more tokens than this for each of their words, or of their characters where the
 # text budget counts these.
 TOKENS_PER_WORD = 2
+# A learning curve takes so many sizes.
+FEWEST_SIZES = 3
 
 
 def parse_seeds(block: str) -> list[int]:
