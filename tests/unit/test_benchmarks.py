@@ -32,6 +32,7 @@ common = importlib.import_module("common")
 corpus = importlib.import_module("corpus")
 data_path = importlib.import_module("data_path")
 fine_tuning = importlib.import_module("fine_tuning")
+label_buying = importlib.import_module("label_buying")
 lstm_training = importlib.import_module("lstm_training")
 real_curves = importlib.import_module("real_curves")
 real_seeds = importlib.import_module("real_seeds")
@@ -700,6 +701,55 @@ def test_ids_of_proteins_that_differ_end_the_benchmark(tmp_path, monkeypatch):
 
 
 WRONG_IDS = np.array([4], dtype=np.uint32), np.array([1])
+
+
+# ---------------------------------------------------------------- labels for a target
+
+
+def real_curve(values, deviation=0.1):
+    sizes = [64 * 2**power for power in range(len(values))]
+    accuracies = dict(zip(sizes, values, strict=True))
+    return real_curves.RealCurve(1, "tree", accuracies, dict.fromkeys(sizes, deviation))
+
+
+def test_labels_that_are_needed_are_the_first_at_the_target():
+    curve = real_curve([60.0, 70.0, 65.0, 80.0])
+    assert label_buying.needed(curve, 60.0) == 64
+    assert label_buying.needed(curve, 70.0) == pytest.approx(128)
+    assert label_buying.needed(curve, 65.0) == pytest.approx(64 * 2**0.5)
+    assert label_buying.needed(curve, 72.5) == pytest.approx(256 * 2**0.5)
+    assert label_buying.needed(curve, 81.0) == np.inf
+
+
+def test_a_steep_curve_is_bought_up_to_its_target_and_a_flat_one_is_given_up(monkeypatch):
+    monkeypatch.setattr(label_buying, "ABOVE", (3.0, 3.0))
+    steep = real_curve([60.0 + 4 * power for power in range(9)])
+    result = label_buying.replay([steep], (64, 128, 256, 512, 1024), seeds=3)
+    assert result.reached == [True]
+    assert 1 <= result.excess[0] < 1.3
+    assert result.rounds[0] >= 2
+    flat = real_curve([60.0, 70.0, 72.0, 72.2, 72.3, 72.3, 72.3, 72.3])
+    result = label_buying.replay([flat], (64, 128, 256, 512, 1024), seeds=3)
+    assert (result.given_up, result.reached, result.kept) == (1, [], [False, False])
+    assert max(result.promises) < 0.2
+    # A curve that ends at the design is no part of it.
+    assert (
+        label_buying.replay([real_curve([60.0] * 5)], (64, 128, 1024), 3) == label_buying.Replay()
+    )
+
+
+def test_what_was_bought_and_promised_is_told(tmp_path, monkeypatch):
+    curves = [
+        real_curves.RealCurve(number, "tree", curve.accuracies, curve.deviations)
+        for number in range(8)
+        for curve in [real_curve([60.0 + 4 * power for power in range(9)])]
+    ]
+    monkeypatch.setattr(label_buying, "read_curves", lambda path, half: curves)
+    monkeypatch.setattr(label_buying, "DESIGNS", ((64, 128, 256, 512, 1024),))
+    label_buying.main([f"--page={tmp_path / 'page.md'}"])
+    page = (tmp_path / "page.md").read_text()
+    assert "| 64, 128, 256, 512, 1024 | 8 | 0.0 % |" in page
+    assert "- missed, 10 % promised: 0.0 %, reached" in page
 
 
 # ---------------------------------------------------------------- made-up tasks
