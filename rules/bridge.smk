@@ -1,6 +1,7 @@
 # From a checkpoint's embeddings to vocabularies that are not its own: once for all of them.
 rule fit_bridge:
     input:
+        unpack(lesson_inputs),
         checkpoint=source_manifest("checkpoint", "{checkpoint}"),
     output:
         manifest=paths.BRIDGE_MANIFEST,
@@ -18,10 +19,11 @@ rule fit_bridge:
         runtime=runtime(bridge_asks),
         slurm_partition=SITE.partition(False),
     params:
+        lesson=lesson_options,
         program=program("fit_bridge.py"),
         provenance=provenance("fit_bridge.py"),
     message:
         "Bridging the embeddings of {wildcards.checkpoint} to other vocabularies"
     shell:
-        "{params.program} --name {wildcards.checkpoint} --checkpoint {input.checkpoint}"
+        "{params.program} --name {wildcards.checkpoint} --checkpoint {input.checkpoint} {params.lesson}"
         " --bridge {output.bridge} --manifest {output.manifest} > {log} 2>&1"

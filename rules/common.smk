@@ -44,6 +44,7 @@ from gap.results.reading import (
 from gap.study import paths
 from gap.study.cells import timed_cells
 from gap.study.fields import Block
+from gap.study.pretraining import MaskedLm
 from gap.study.prices import Costs
 from gap.study.rules import EncodeRecipe, PrepareRecipe, SubsampleRecipe, TextsRecipe
 from gap.study.sizes import count_rows, parse_seeds
@@ -583,6 +584,19 @@ BRIDGED = list(
     )
 )
 BRIDGES = {"bridges": paths.table("bridges")} if BRIDGED else {}
+
+
+def lesson_inputs(wildcards):
+    """The ids that a masked language model of the study's own was pretrained on."""
+    source = STUDY.pretrained.get(wildcards.checkpoint)
+    if not isinstance(source, MaskedLm):
+        return {}
+    return {"corpus-ids": ancient(paths.CORPUS_IDS.format(checkpoint=wildcards.checkpoint))}
+
+
+def lesson_options(wildcards, input):
+    """The command-line option that names them."""
+    return options({name: input[name] for name in lesson_inputs(wildcards)})
 
 
 def own_options(input, output):

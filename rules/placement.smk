@@ -194,7 +194,8 @@ def forgetting_asks(wildcards, input):
 
 
 def bridge_asks(wildcards, input):
-    return bridge_request(input.checkpoint)
+    source = STUDY.pretrained.get(wildcards.checkpoint)
+    return bridge_request(input.checkpoint, source.block if isinstance(source, MaskedLm) else 0)
 
 
 def timed_on_gpu(wildcards):

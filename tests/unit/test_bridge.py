@@ -1,9 +1,11 @@
 """Embeddings of a checkpoint, brought to the pieces of another vocabulary."""
 
+from functools import partial
 from typing import Any
 
 import fit_bridge
 import numpy as np
+import pretrain
 import pytest
 import sentencepiece
 import torch
@@ -24,6 +26,8 @@ from gap.models.bridge import (
     load_generator,
     save_generator,
 )
+from gap.models.bridge_teaching import MaskedLesson
+from gap.models.bridge_work import BLOCKS
 from gap.models.encoder import token_embeddings
 from gap.models.family import family_of, load_recipe
 from gap.report.bridges import bridges as section_of
@@ -36,6 +40,7 @@ from gap.run.errors import UserError
 from gap.run.json import read_json, write_json
 from safetensors.torch import load_file
 from tiny_esm import make_tiny_esm
+from tiny_pretraining import RECIPE, collect, pretraining_arguments
 from tiny_training import make_data, make_recipes, run_prediction, run_training
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
@@ -279,6 +284,91 @@ def test_vocabularies_that_share_nothing(tmp_path):
         bridged_table(bridge, model, "mean", None)
 
 
+# ---------------------------------------------------------------- taught by masked tokens
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A masked language model of the workflow's own, whose tokens share parts, and its ids."""
+    folder = tmp_path_factory.mktemp("own")
+    ends = ("", "s", "ed", "ing", "er")
+    words = [stem + end for stem in ("film", "book", "plot", "show", "watch") for end in ends]
+    # A word tells the next one.
+    texts = [" ".join(words[(first + place) % 25] for place in range(12)) for first in range(25)]
+    texts = [f"{text} {number}" for number, text in enumerate(8 * texts)]
+    collect(folder, {"films": texts}, {"films": ["film"]})
+    recipe = RECIPE | {"block": 40, "tokenizer": {"size": 200}}
+    pretrain.main(pretraining_arguments(folder, recipe, folder / "own"))
+    return folder / "own" / "files", folder / "own" / "ids"
+
+
+def lesson_on(own, bridge):
+    near = bridge.neighbours(bridge.pieces)
+    taught = [piece for piece in bridge.pieces if near[piece]]
+    return MaskedLesson(bridge, taught, near, *own)
+
+
+def test_a_generator_is_taught_by_telling_masked_tokens(own, monkeypatch):
+    bridge = Bridge.of(own[0])
+    lesson = lesson_on(own, bridge)
+    before = {name: value.clone() for name, value in lesson.model.state_dict().items()}
+    monkeypatch.setattr(MaskedLesson, "steps", 30)
+    lesson_of = partial(MaskedLesson, checkpoint=own[0], corpus=own[1])
+    generator, cosines = fit_generator(bridge, 1, lesson_of)
+    assert float(generator.places.detach().abs().max()) > 0.01
+    again, same = fit_generator(bridge, 1, lesson_of)
+    assert torch.equal(again.places, generator.places)
+    assert same == cosines
+    after = lesson.model.state_dict()
+    assert all(torch.equal(before[name], value) for name, value in after.items())
+    # What it learned helps to tell masked tokens.
+    untaught, taught = (
+        mean_loss(lesson, each) for each in (Generator(bridge.table.shape[1]), generator)
+    )
+    assert taught < untaught
+
+
+def mean_loss(lesson, generator):
+    with torch.no_grad():
+        draws = (torch.Generator().manual_seed(seed) for seed in range(40))
+        return np.mean([float(lesson.loss(generator, draw)) for draw in draws])
+
+
+def test_vectors_are_made_of_taught_tokens_only(own):
+    bridge = Bridge.of(own[0])
+    lesson = lesson_on(own, bridge)
+    taught = {int(number) for number in (lesson.rows >= 0).nonzero()}
+    special = set(lesson.blocks.signs.special)
+    assert taught and not taught & special
+    seen: list[torch.Tensor] = []
+
+    class Marker(Generator):
+        def forward(self, vectors, places):
+            seen.append(places)
+            return super().forward(vectors, places)
+
+    random = torch.Generator().manual_seed(1)
+    loss = lesson.loss(Marker(bridge.table.shape[1]), random)
+    assert 0 < len(seen[0]) < BLOCKS * 40
+    assert loss.requires_grad
+
+
+def test_the_program_takes_the_ids_of_the_corpus(own, tmp_path, monkeypatch):
+    monkeypatch.setattr(MaskedLesson, "steps", 2)
+    manifest = {"files": [{"path": str(path)} for path in own[0].iterdir()]}
+    write_json(tmp_path / "own.json", manifest)
+    fit_bridge.main(
+        [
+            *("--name", "own", "--checkpoint", str(tmp_path / "own.json")),
+            *("--corpus-ids", str(own[1]), "--bridge", str(tmp_path / "generator.safetensors")),
+            *("--manifest", str(tmp_path / "bridge.json")),
+        ]
+    )
+    record = read_json(tmp_path / "bridge.json")
+    assert (record["checkpoint"], record["by"]) == ("own", "masked tokens")
+    assert (tmp_path / "generator.safetensors").exists()
+
+
 # ---------------------------------------------------------------- models that begin with them
 
 
@@ -343,7 +433,7 @@ def test_the_record_of_a_generator(data):
     assert section is not None
     (tabulated,) = [part for part in section.parts if isinstance(part, Table)]
     assert tabulated.rows[0][0] == "tiny"
-    assert tabulated.rows[0][3] == "0.512"
+    assert tabulated.rows[0][4] == "0.512"
 
 
 ENTRY = {"family": "lstm", "vocabulary": "pieces", "checkpoint": "tiny", "bridge": "mean"}

@@ -14,6 +14,7 @@ from typing import Any
 
 from gap.cluster import work
 from gap.data.checkpoints import checkpoint_folder
+from gap.models.bridge_work import lesson_products
 from gap.models.encoder_shape import EncoderShape
 from gap.models.family import ModelFamily
 from gap.models.network import CORE_RATE, GPU_RATE
@@ -40,6 +41,8 @@ ASKED_TOKENS = 256 * 512
 ASKED_MB = 2000
 # The neighbours of all tokens of a large vocabulary, and a step of the generator; minutes to spare.
 BRIDGE_MB, BRIDGE_MINUTES = 2000, 20
+# Of a parameter, as checkpoints have it.
+WEIGHT_BYTES = 4
 # Rows of a pool that is not prepared yet, where trainings of different sizes are compared.
 NOMINAL_POOL = 100_000
 # MB a second at which prepare reads a source, at least.
@@ -230,13 +233,17 @@ def forgetting_request(weights: str, seeds: str, gpus: int) -> Request:
     return Request(math.ceil(memory), work.runtime_minutes(operations, rate), gpus)
 
 
-def bridge_request(checkpoint: str) -> Request:
+def bridge_request(checkpoint: str, block: int) -> Request:
     """Return what training a generator of vectors asks for, from the checkpoint's manifest.
 
-    The checkpoint is read once; what is kept beside it are neighbours of all of its tokens.
+    The checkpoint is read once; what is kept beside it are neighbours of all of its tokens. Where
+    it is asked for masked tokens of blocks of so many, that takes its time on a core; otherwise
+    `block` is 0.
     """
     files = sum(file["bytes"] for file in read_json(checkpoint)["files"])
-    return Request(math.ceil(work.IMPORTS_MB + 2 * files / 1e6 + BRIDGE_MB), BRIDGE_MINUTES)
+    operations = 2 * lesson_products(files / WEIGHT_BYTES, block)
+    minutes = BRIDGE_MINUTES + math.ceil(operations / CORE_RATE / 60)
+    return Request(math.ceil(work.IMPORTS_MB + 2 * files / 1e6 + BRIDGE_MB), minutes)
 
 
 def _run_request(family: ModelFamily, workload: Workload, operations: float, gpus: int) -> Request:

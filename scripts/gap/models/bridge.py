@@ -10,10 +10,10 @@ stand.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -21,6 +21,7 @@ from torch import nn
 
 from gap.data.pieces import Piece, pieces_of_checkpoint, pieces_of_vocabulary, split
 from gap.data.vocabulary import PretrainedVocabulary
+from gap.models.bridge_work import BATCH, LR, STEPS
 from gap.models.encoder import token_embeddings
 from gap.models.measurements import Cosines
 from gap.run.errors import UserError
@@ -34,8 +35,6 @@ BEGINNING, END, MIDDLE = 0, 1, 2
 MOST = 10
 # A longer token says little of a piece of one sign.
 SHORTEST = 2
-# Steps of the generator's training, tokens of a step, and learning rate.
-STEPS, BATCH, LR = 400, 512, 0.02
 # Share of the tokens that the generator is judged on.
 HELD_OUT = 0.1
 
@@ -117,11 +116,11 @@ def _gather(
     bridge: Bridge, near: Sequence[Sequence[Neighbour]]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the vectors of neighbours, (pieces, MOST, width), and their places, (pieces, MOST)."""
-    tokens, places = _tabulate(near)
+    tokens, places = tabulate(near)
     return bridge.table[tokens], places
 
 
-def _tabulate(near: Sequence[Sequence[Neighbour]]) -> tuple[torch.Tensor, torch.Tensor]:
+def tabulate(near: Sequence[Sequence[Neighbour]]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the tokens of neighbours and their places, both (pieces, MOST)."""
     tokens = torch.zeros((len(near), MOST), dtype=torch.long)
     places = torch.full((len(near), MOST), UNUSED)
@@ -131,11 +130,54 @@ def _tabulate(near: Sequence[Sequence[Neighbour]]) -> tuple[torch.Tensor, torch.
     return tokens, places
 
 
-def fit_generator(bridge: Bridge, seed: int) -> tuple[Generator, Cosines]:
+class Lesson(Protocol):
+    """What a generator is taught by, in so many steps."""
+
+    steps: int
+
+    def loss(self, generator: Generator, random: torch.Generator) -> torch.Tensor:
+        """Return the loss of one step."""
+        ...
+
+
+LessonMaker = Callable[["Bridge", Sequence[Piece], Mapping[Piece, Sequence[Neighbour]]], Lesson]
+
+
+class HiddenTokens:
+    """The squared distance of made vectors from those of tokens that are hidden.
+
+    As a share of the variance of all vectors of the table.
+    """
+
+    steps = STEPS
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        taught: Sequence[Piece],
+        near: Mapping[Piece, Sequence[Neighbour]],
+    ) -> None:
+        self.table, self.truth = bridge.table, _vectors(bridge, taught)
+        self.tokens, self.places = tabulate([near[piece] for piece in taught])
+        self.scale = float(bridge.table.var()) or 1.0
+
+    def loss(self, generator: Generator, random: torch.Generator) -> torch.Tensor:
+        """See Lesson.loss. Random: which tokens."""
+        count = len(self.truth)
+        rows = torch.randint(count, (min(BATCH, count),), generator=random)
+        made = generator(self.table[self.tokens[rows]], self.places[rows])
+        return nn.functional.mse_loss(made, self.truth[rows]) / self.scale
+
+
+def fit_generator(
+    bridge: Bridge, seed: int, lesson_of: LessonMaker = HiddenTokens
+) -> tuple[Generator, Cosines]:
     """Return a generator that was trained to tell tokens that were hidden from it, and its cosines.
 
-    A hidden token is told by its neighbours alone. Random: which tokens are held out and in which
-    order the others come, by the seed. Raises UserError for a checkpoint with too few such tokens.
+    A hidden token is told by its neighbours alone. `lesson_of` makes what it is taught by, of the
+    bridge, the tokens that are taught and the neighbours of all. Random: which tokens are held out
+    and in which order the others come, by the seed. Raises UserError for a checkpoint with too few
+    such tokens.
     """
     random = torch.Generator().manual_seed(seed)
     known = bridge.neighbours(bridge.pieces)
@@ -150,16 +192,11 @@ def fit_generator(bridge: Bridge, seed: int) -> tuple[Generator, Cosines]:
     asked = [hidden[place] for place in order[:held_out]]
     taught = [hidden[place] for place in order[held_out:]]
     generator = Generator(bridge.table.shape[1])
+    lesson = lesson_of(bridge, taught, known)
     optimiser = torch.optim.Adam(generator.parameters(), lr=LR)
-    scale = float(bridge.table.var()) or 1.0
-    truth = _vectors(bridge, taught)
-    tokens, places = _tabulate([known[piece] for piece in taught])
-    for _ in range(STEPS):
-        rows = torch.randint(len(taught), (min(BATCH, len(taught)),), generator=random)
-        made = generator(bridge.table[tokens[rows]], places[rows])
-        loss = nn.functional.mse_loss(made, truth[rows]) / scale
+    for _ in range(lesson.steps):
         optimiser.zero_grad()
-        loss.backward()
+        lesson.loss(generator, random).backward()
         optimiser.step()
     return generator, _judge(bridge, generator, asked, known, len(taught), random)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from gap.data.manifests import CorpusManifest, PretrainingRecord
 from gap.models.measurements import Cosines, Forgetting, Hardware, Times
@@ -145,9 +145,13 @@ class RunForgetting(Forgetting):
 
 
 class BridgeRecord(Cosines):
-    """A file of fit_bridge.py; `sha256` is that of the generator's weights."""
+    """A file of fit_bridge.py; `sha256` is that of the generator's weights.
+
+    `by` says whose loss the generator was taught by.
+    """
 
     checkpoint: str
+    by: Literal["hidden tokens", "masked tokens"]
     sha256: str
 
 
