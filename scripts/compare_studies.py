@@ -19,12 +19,13 @@ from gap.report.markdown import markdown_table
 from gap.report.styles import DASHES
 from gap.report.wording import fill, points, with_interval
 from gap.results.outlook import NORMAL, quantile
-from gap.results.reading import ReadingRecipe, cells_of_config, reading_recipe
+from gap.results.reading import ReadingRecipe, reading_recipe
 from gap.results.rows import AccuracyRow, GapRow
 from gap.results.tables import columns, read_rows, study_order, write_rows
 from gap.run.errors import UserError
 from gap.run.json import canonical_json
 from gap.run.program import run
+from gap.study.cells import cells_of_config
 from scipy.stats import false_discovery_control
 
 # What estimate_gap writes and a comparison reads.

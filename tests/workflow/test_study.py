@@ -46,7 +46,7 @@ def test_snakemake_looks_for_jobs_when_one_has_ended_and_at_no_other_time(finish
     selection = ("--forcerun", "score", "--until", "score")
     call = study.snakemake("--cores", "2", "--verbose", *selection, config=config)
     assert call.rc == 0, call.output
-    scored, looks = (call.output.count(words) for words in ("rule score", "Ready jobs: "))
+    scored, looks = (call.output.count(words) for words in ("Finished jobid", "Ready jobs: "))
     assert scored > 10
     assert looks <= scored + 1
     # A rate that is asked for is kept to.

@@ -10,10 +10,9 @@ from typing import Any, Literal, Self
 from gap.models.encoder_shape import EncoderShape
 from gap.models.family import ModelFamily, family_of, load_recipe
 from gap.models.workload import ParameterCount, Workload
-from gap.results.reading import cells_of_config
 from gap.run.errors import UserError
 from gap.run.json import canonical_json
-from gap.study.cells import Cell
+from gap.study.cells import Cell, cells_of_config
 from gap.study.recipes import GradientDescent
 from gap.study.sizes import count_rows, longest_text, validation_rows
 from gap.study.tuning import largest, values_of

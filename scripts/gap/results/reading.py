@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from gap.models.family import load_recipe
-from gap.study.cells import Cell, cells_of, kept_sizes
 from gap.study.metrics import METRICS, Metric, MetricName
 from gap.study.recipes import Block, ModelRecipe
 
@@ -161,16 +160,6 @@ def extractions(zoo: Mapping[str, ModelRecipe], models: Sequence[str]) -> dict[s
         for name in models
         if zoo[name].extracts and (rival := fine_tuned.get(zoo[name].pretrained))
     }
-
-
-def cells_of_config(config: Mapping[str, Any]) -> list[Cell]:
-    """Return every run of the study that a complete config, or its record, describes."""
-    zoo = config["dataset_zoo"]
-    datasets = {
-        name: kept_sizes(config["sizes"], zoo[name].get("sizes")) for name in config["datasets"]
-    }
-    models = {name: load_recipe(config["model_zoo"][name]) for name in config["models"]}
-    return cells_of(datasets, models)
 
 
 def checkpoint_origins(config: Mapping[str, Any]) -> dict[str, str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Protocol
 
-from gap.study.recipes import ModelRecipe
 from gap.study.sizes import parse_seeds
 
 
@@ -29,12 +29,49 @@ class Cell:
         return asdict(self)
 
 
-def cells_of(
-    datasets: Mapping[str, Sequence[str]], models: Mapping[str, ModelRecipe]
-) -> list[Cell]:
+class Placed(Protocol):
+    """Where a model is run: blocks of seeds, data sets and sizes; None are all of the study's."""
+
+    @property
+    def seeds(self) -> Sequence[str]: ...  # noqa: D102
+
+    @property
+    def datasets(self) -> Sequence[str] | None: ...  # noqa: D102
+
+    @property
+    def sizes(self) -> Sequence[str] | None: ...  # noqa: D102
+
+
+class Placement(NamedTuple):
+    """See Placed."""
+
+    seeds: Sequence[str]
+    datasets: Sequence[str] | None
+    sizes: Sequence[str] | None
+
+
+def cells_of_config(config: Mapping[str, Any]) -> list[Cell]:
+    """Return every run of the study that a complete config, or its record, describes.
+
+    No more of the models is read, so records of other versions are understood.
+    """
+    zoo, models = config["dataset_zoo"], config["model_zoo"]
+    datasets = {
+        name: kept_sizes(config["sizes"], zoo[name].get("sizes")) for name in config["datasets"]
+    }
+    entries = {name: models[name] for name in config["models"]}
+    placements = {
+        name: Placement(entry["seeds"], entry.get("datasets"), entry.get("sizes"))
+        for name, entry in entries.items()
+    }
+    return cells_of(datasets, placements)
+
+
+def cells_of(datasets: Mapping[str, Sequence[str]], models: Mapping[str, Placed]) -> list[Cell]:
     """Return every run of a study, in its order.
 
-    `datasets` are the sizes of each data set, `models` recipes that have their seeds.
+    `datasets` are the sizes of each data set, `models` recipes that have their seeds, or what these
+    say of where they are run.
     """
     return [
         Cell(dataset, model, size, seeds)
