@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from common import machine, simulation_arguments, verdict, write_section
 from gap.results.curves import Measured
-from gap.results.targets import Attainment, attainment, next_labels
+from gap.results.targets import Attainment, attainment, first_with, next_labels
 from real_curves import DATA, PRETRAINED, UNUSUAL, RealCurve, read_curves
 
 # Sizes that are measured at first.
@@ -85,19 +85,10 @@ def between(values: Mapping[int, float], n: int) -> float:
 
 
 def needed(curve: RealCurve, target: float) -> float:
-    """Return the first number of labels with which a real curve is at the target; may be infinite.
-
-    Between two sizes it lies on a line over the logarithm of n.
-    """
+    """Return the first number of labels with which a curve is at the target; may be infinite."""
     sizes = sorted(curve.accuracies)
-    for before, n in zip([None, *sizes], sizes, strict=False):
-        if curve.accuracies[n] >= target:
-            if before is None:
-                return n
-            low, high = curve.accuracies[before], curve.accuracies[n]
-            share = (target - low) / (high - low)
-            return math.exp(math.log(before) + share * math.log(n / before))
-    return math.inf
+    accuracies = [curve.accuracies[n] for n in sizes]
+    return first_with(np.array(sizes, dtype=np.float64), np.array(accuracies), target)
 
 
 def replay(curves: Sequence[RealCurve], design: Sequence[int], seeds: int) -> Replay:

@@ -34,9 +34,9 @@ from gap.run.provenance import provenance_of
 from gap.run.terminal import take_all_letters
 from gap.data.readers import AbsentError, list_data_files
 from gap.results.reading import (
-    TargetRecipe,
     ErrorsRecipe,
     ReadingRecipe,
+    TargetRecipe,
     checkpoint_origins,
     extractions,
     reading_recipe,
@@ -432,10 +432,13 @@ def of_text(name, of_datasets, of_texts):
 
 def review_inputs(wildcards):
     """The ids that a model's checkpoint was pretrained on, where blocks of them are trained on."""
-    if not family_of_run(wildcards).recipe.reviews:
-        return {}
-    ids = paths.CORPUS_IDS.format(checkpoint=checkpoint_of(wildcards))
-    return {"corpus-ids": ancient(ids)}
+    reviews = family_of_run(wildcards).recipe.reviews
+    return corpus_ids_of(checkpoint_of(wildcards)) if reviews else {}
+
+
+def corpus_ids_of(checkpoint):
+    """The ids that a checkpoint was pretrained on, as a named input."""
+    return {"corpus-ids": ancient(paths.CORPUS_IDS.format(checkpoint=checkpoint))}
 
 
 def corpus_inputs(wildcards):
@@ -586,12 +589,16 @@ BRIDGED = list(
 BRIDGES = {"bridges": paths.table("bridges")} if BRIDGED else {}
 
 
+def own_masked_lm(checkpoint):
+    """The recipe of a checkpoint that the study pretrains on masked tokens; None for another one."""
+    source = STUDY.pretrained.get(checkpoint)
+    return source if isinstance(source, MaskedLm) else None
+
+
 def lesson_inputs(wildcards):
     """The ids that a masked language model of the study's own was pretrained on."""
-    source = STUDY.pretrained.get(wildcards.checkpoint)
-    if not isinstance(source, MaskedLm):
-        return {}
-    return {"corpus-ids": ancient(paths.CORPUS_IDS.format(checkpoint=wildcards.checkpoint))}
+    name = wildcards.checkpoint
+    return corpus_ids_of(name) if own_masked_lm(name) else {}
 
 
 def lesson_options(wildcards, input):

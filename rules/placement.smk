@@ -194,8 +194,8 @@ def forgetting_asks(wildcards, input):
 
 
 def bridge_asks(wildcards, input):
-    source = STUDY.pretrained.get(wildcards.checkpoint)
-    return bridge_request(input.checkpoint, source.block if isinstance(source, MaskedLm) else 0)
+    source = own_masked_lm(wildcards.checkpoint)
+    return bridge_request(input.checkpoint, source.block if source else 0)
 
 
 def timed_on_gpu(wildcards):

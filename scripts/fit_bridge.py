@@ -27,11 +27,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="JSON file to write")
     arguments = parser.parse_args(argv)
     from gap.models.bridge import Bridge, HiddenTokens, LessonMaker, fit_generator, save_generator
-    from gap.models.bridge_teaching import MaskedLesson
 
     folder = checkpoint_folder(arguments.checkpoint)
     lesson_of: LessonMaker = HiddenTokens
     if arguments.corpus_ids:
+        from gap.models.bridge_teaching import MaskedLesson
+
         lesson_of = partial(MaskedLesson, checkpoint=folder, corpus=arguments.corpus_ids)
     generator, cosines = fit_generator(Bridge.of(folder), SEED, lesson_of)
     arguments.bridge.parent.mkdir(parents=True, exist_ok=True)

@@ -52,6 +52,22 @@ class TargetRow(Row):
     texts_price: float | None
 
 
+def first_with(n: Vector, values: Vector, level: float) -> float:
+    """Return the first n with which `values` (sizes,) are at a level; infinite where none are.
+
+    Between two sizes they lie on a line over the logarithm of n.
+    """
+    there = values >= level
+    if not there.any():
+        return math.inf
+    place = int(np.argmax(there))
+    if place == 0:
+        return float(n[0])
+    before, after = values[place - 1 : place + 1]
+    logs = np.log(n[place - 1 : place + 1])
+    return float(np.exp(logs[0] + (level - before) / (after - before) * (logs[1] - logs[0])))
+
+
 class Attainment(NamedTuple):
     """The chance (0..1) that a model's metric is at the target, at each of the sizes n."""
 
@@ -59,19 +75,8 @@ class Attainment(NamedTuple):
     chances: Vector
 
     def first(self, chance: float) -> float:
-        """Return the first number of labels with this chance; infinite where it is not reached.
-
-        Between two sizes, chances lie on a line over the logarithm of n.
-        """
-        there = self.chances >= chance
-        if not there.any():
-            return math.inf
-        place = int(np.argmax(there))
-        if place == 0:
-            return float(self.n[0])
-        before, after = self.chances[place - 1 : place + 1]
-        logs = np.log(self.n[place - 1 : place + 1])
-        return float(np.exp(logs[0] + (chance - before) / (after - before) * (logs[1] - logs[0])))
+        """Return the first number of labels with this chance; infinite where it is not reached."""
+        return first_with(self.n, self.chances, chance)
 
     def at(self, n: float) -> float:
         """Return the chance with n labels."""
